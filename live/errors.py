@@ -1,0 +1,112 @@
+"""Everything livestyle raises on purpose, and the exit code of each.
+
+LivestyleError
+├── UsageError (ValueError)                       2  the command line or the configuration is wrong
+│   └── OutputExistsError (FileExistsError)       2  the output is there already and -y was not given
+├── InputError                                    3  what was given cannot be used
+│   ├── SourceNotFoundError (FileNotFoundError)   3
+│   ├── SourceError (ValueError)                  3  a file or camera that cannot be opened or read as pictures
+│   ├── ColorError (ValueError)                   3  a colour encoding that cannot be kept right
+│   ├── StyleError (ValueError)                   3  a recipe or LUT file; says file:line
+│   └── ModelError (ValueError)                   3  a model file, its card or its checksum
+├── StreamError                                   4  something failed while frames were running
+│   ├── DecodeError (ValueError)                  4  raised after every frame that could be read
+│   ├── EncodeError (OSError)                     4  the output could not be written (a full disk, an encoder's refusal)
+│   └── CameraLostError (ConnectionError)         4
+└── BackendError (RuntimeError)                   5  a device, display or driver that is not available here
+    ├── DeviceError                               5
+    ├── DisplayError                              5
+    └── VirtualCameraError                        5
+
+Ctrl-C ends with 130 and a finished, playable file.
+
+Exceptions of other libraries are mapped to these once, where the foreign call is made (`raise … from error`).
+"""
+
+from __future__ import annotations
+
+
+class LivestyleError(Exception):
+    """An error with one sentence for people: `str(error)` says what and where, `hint` says what to do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UsageError(LivestyleError, ValueError):
+    """The command line or the configuration is wrong."""
+
+    exit_code = 2
+
+
+class OutputExistsError(UsageError, FileExistsError):
+    """The output is there already and overwriting was not allowed."""
+
+
+class InputError(LivestyleError):
+    """What was given cannot be used."""
+
+    exit_code = 3
+
+
+class SourceNotFoundError(InputError, FileNotFoundError):
+    """No such file, folder or camera."""
+
+
+class SourceError(InputError, ValueError):
+    """A file or a camera that cannot be opened or read as pictures."""
+
+
+class ColorError(InputError, ValueError):
+    """A colour encoding that livestyle cannot keep right, so it refuses instead of crushing it."""
+
+
+class StyleError(InputError, ValueError):
+    """A recipe or LUT file is broken; the message names file and line."""
+
+
+class ModelError(InputError, ValueError):
+    """A model file, its card or its checksum is wrong."""
+
+
+class StreamError(LivestyleError):
+    """Something failed while frames were running."""
+
+    exit_code = 4
+
+
+class DecodeError(StreamError, ValueError):
+    """The source broke off; raised after every frame that could be read."""
+
+
+class EncodeError(StreamError, OSError):
+    """The output could not be written."""
+
+
+class CameraLostError(StreamError, ConnectionError):
+    """The camera went away and did not come back."""
+
+
+class BackendError(LivestyleError, RuntimeError):
+    """A device, display or driver that is not available here."""
+
+    exit_code = 5
+
+
+class DeviceError(BackendError):
+    """A compute device that was named cannot be used."""
+
+
+class DisplayError(BackendError):
+    """There is no display to open a window on."""
+
+
+class VirtualCameraError(BackendError):
+    """No virtual camera device can be used."""

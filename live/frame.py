@@ -1,0 +1,73 @@
+"""The values that pass between the parts. All are immutable; units, ranges and shapes stand on each field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Weights = npt.NDArray[np.float32]
+
+REGIONS = ("background", "hair", "skin", "clothes")
+"""The parts of a picture that a style treats each by itself, in the order of `Masks.weights` and `Look.luts`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColorInfo:
+    """How a stream's samples encode colour: names as FFmpeg prints them, None where the stream does not say.
+
+    ITU-T H.273 defines the code points behind the names.
+    """
+
+    primaries: str | None = None  # "bt709", "smpte170m", "bt2020", …
+    transfer: str | None = None  # "bt709", "iec61966-2-1", "smpte2084" (PQ), "arib-std-b67" (HLG), …
+    matrix: str | None = None  # "bt709", "smpte170m", "bt2020nc", … ; "gbr" for RGB streams
+    range: str | None = None  # "tv" (limited) or "pc" (full)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What a source knows before its first frame."""
+
+    name: str  # what messages call it: a path, "camera 0 (Integrated Camera)", an address
+    size: tuple[int, int]  # (width, height) in pixels, upright, as `Frame.pixels` has them
+    time_base: Fraction  # seconds per unit of `Frame.pts`
+    rate: Fraction | None = None  # average frames per second; None when unknown (a photo). Not a promise: see pts
+    color: ColorInfo = ColorInfo()  # as guessed where the stream does not say; the guess is logged by the source
+    bit_depth: int = 8  # significant bits of a source sample, 8..16; `Frame.pixels` is uint16 when above 8
+    is_live: bool = False  # a live source cannot wait: its feed drops the oldest frame
+    frames: int | None = None  # how many frames to expect; an estimate for progress bars only
+    duration: float | None = None  # seconds to expect; an estimate for progress bars only
+    path: Path | None = None  # the file read, from which a file sink copies audio, subtitles, chapters, metadata
+    start: float = 0.0  # seconds into `path` at which reading began (--start)
+    stop: float | None = None  # seconds into `path` at which reading ends (--start + --duration); None: at the end
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """Soft weights of regions for one frame."""
+
+    weights: Weights  # (R, h, w) float32 in [0, 1], sum over R is 1 at each place, at model size (h <= H, w <= W)
+    regions: tuple[str, ...] = REGIONS  # names of the R planes; regions[0] == "background"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture and its time."""
+
+    pixels: Pixels  # (H, W, 3) upright full-range RGB, uint8 or uint16 (full scale 65535), C-contiguous, read-only
+    pts: int  # presentation time in units of StreamInfo.time_base; strictly increasing within a stream
+    captured: float  # time.monotonic() seconds at which the source had the frame; latency is measured from here
+    before: Pixels | None = None  # set by rendering: the pixels before the style, for the preview's wipe
+    masks: Masks | None = None  # set by rendering: the weights the style was blended with, for the preview's overlay
+
+
+def read_only(pixels: Pixels) -> Pixels:
+    """C-contiguous `pixels` with writing switched off, as `Frame.pixels` promises. Copies only when it must."""
+    pixels = np.ascontiguousarray(pixels)
+    pixels.flags.writeable = False
+    return pixels

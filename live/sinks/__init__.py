@@ -1,0 +1,1 @@
+"""Where frames go: windows, video files, virtual cameras, photos."""

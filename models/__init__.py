@@ -1,0 +1,1 @@
+"""Segmentation models: cards, the ONNX Runtime segmenter, export."""

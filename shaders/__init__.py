@@ -1,0 +1,1 @@
+"""Styles and the colour pass: recipes, look-up tables, the CPU kernel."""

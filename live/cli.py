@@ -1,0 +1,395 @@
+"""The command line. Imports only what the chosen job needs, so that --version and --help answer at once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from click.shell_completion import get_completion_class
+
+from livestyle import __version__
+from livestyle.errors import LivestyleError, UsageError
+
+if TYPE_CHECKING:
+    from livestyle.report import Report
+    from livestyle.settings import Settings
+
+INTERRUPTED = 130
+NAMED_SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
+SHELLS = ("bash", "zsh", "fish")
+NOT_FOR_CONFIG = {
+    "inputs",
+    "config",
+    "help",
+    "version",
+    "completion",
+    "list_styles",
+    "list_cameras",
+    "list_devices",
+    "demo",
+}
+
+log = logging.getLogger("livestyle")
+
+
+class Seconds(click.ParamType):
+    """Seconds, or H:MM:SS with decimals."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """`"1:02.5"` -> 62.5."""
+        total = 0.0
+        try:
+            for part in str(value).split(":"):
+                total = total * 60 + float(part)
+        except ValueError:
+            self.fail(f"{value!r} is no time: write seconds (12.5) or H:MM:SS (0:00:12.5)", param, ctx)
+        if not 0 <= total < float("inf"):
+            self.fail(f"{value!r} is out of range: a time is 0 or more seconds", param, ctx)
+        return total
+
+
+class Size(click.ParamType):
+    """WIDTHxHEIGHT, or a name such as 720p."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """`"1280x720"` or `"720p"` -> (1280, 720)."""
+        if isinstance(value, tuple):
+            return value
+        text = str(value).lower()
+        if text in NAMED_SIZES:
+            return NAMED_SIZES[text]
+        width, _, height = text.partition("x")
+        if not (width.isdigit() and height.isdigit() and 16 <= int(width) <= 16384 and 16 <= int(height) <= 16384):
+            self.fail(f"{value!r} is no size: write 1280x720, or one of {', '.join(NAMED_SIZES)}", param, ctx)
+        return int(width), int(height)
+
+
+class Number(click.ParamType):
+    """A finite number in a closed range. Unlike click's FloatRange it refuses NaN."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self._low, self._high = low, high
+        self.name = f"{low:g}..{high:g}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """`"0.5"` -> 0.5."""
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            self.fail(f"{value!r} is no number: give one from {self._low:g} to {self._high:g}", param, ctx)
+        if not self._low <= number <= self._high:
+            self.fail(f"{value} is out of range: give a number from {self._low:g} to {self._high:g}", param, ctx)
+        return number
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """The range itself."""
+        return self.name
+
+
+class OutputPath(click.ParamType):
+    """A path; one that ends in a separator is made a folder at once, as `Path` forgets the separator."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """`"styled/"` -> an existing folder."""
+        path = Path(value)
+        if str(value).endswith(("/", "\\")):
+            from livestyle.plan import make_folder
+
+            make_folder(path)
+        return path
+
+
+class StyleName(click.ParamType):
+    """A style's name or a file; completes the names."""
+
+    name = "style"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        """Names of the styles there are, then files."""
+        from click.shell_completion import CompletionItem
+
+        from livestyle.shaders.library import list_recipes
+
+        names = [recipe.name for recipe in list_recipes()]
+        found = [CompletionItem(name) for name in names if name.startswith(incomplete.lower())]
+        return found or [CompletionItem(incomplete, type="file")]
+
+
+def _unit(help_text: str) -> dict[str, Any]:
+    return {"type": Number(0, 1), "help": help_text}
+
+
+def _signed(help_text: str) -> dict[str, Any]:
+    return {"type": Number(-1, 1), "default": 0.0, "help": help_text}
+
+
+_OPTIONS: Sequence[Callable[[Any], Any]] = (
+    click.argument("inputs", nargs=-1, type=click.Path(path_type=Path), metavar="[VIDEO|PHOTO|FOLDER]..."),
+    click.option("-o", "--output", type=OutputPath(), metavar="PATH",
+                 help="File to write; a folder (or a path that ends in /) for several inputs."),
+    click.option("--camera", metavar="WHICH",
+                 help="Index, (part of a) name, device path, or an rtsp:// or http:// MJPEG address."),
+    click.option("--virtual-camera", is_flag=False, flag_value="", default=None, metavar="[DEVICE]",
+                 help="Send to a virtual camera, for video calls."),
+    click.option("--window/--no-window", default=True, help="Show the preview window."),
+    click.option("--mirror/--no-mirror", default=True, help="Mirror a camera's preview (never the output)."),
+    click.option("-s", "--style", type=StyleName(), default="vibrant", show_default=True,
+                 help="A style's name, a recipe file (.toml) or a LUT file."),
+    click.option("--intensity", **_unit("How much of the style; 0 changes nothing.")),
+    click.option("--tone", **_signed("Darker and richer (-) to brighter (+).")),
+    click.option("--color", **_signed("Muted (-) to vivid (+).")),
+    click.option("--skin", **_unit("How strongly skin takes the style.")),
+    click.option("--hair", **_unit("How strongly hair takes it.")),
+    click.option("--clothes", **_unit("How strongly clothes take it.")),
+    click.option("--background", **_unit("How strongly the background takes it.")),
+    click.option("--list-styles", is_flag=True, help="List the styles and stop."),
+    click.option("--list-cameras", is_flag=True, help="List the cameras and stop."),
+    click.option("--list-devices", is_flag=True, help="List the devices that can run the model and stop."),
+    click.option("--model", metavar="NAME|PATH", help="A bundled model, or an .onnx file with its card."),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True,
+                 help="Where the model runs; a device that is named is used or it is an error."),
+    click.option("--sync", type=click.Choice(["auto", "exact", "live"]), default="auto", show_default=True,
+                 help="exact: every frame waits for its own mask; live: masks run beside and follow the motion."),
+    click.option("--start", type=Seconds(), default=0.0, help="Where in a file to begin (12.5 or 0:00:12.5)."),
+    click.option("--duration", type=Seconds(), help="How much of a file to take."),
+    click.option("--size", type=Size(), help="1280x720, 720p …: asked of the camera, or given to the output."),
+    click.option("--fps", type=Number(1, 240), help="Frames per second, likewise."),
+    click.option("--codec", metavar="NAME", help="Video encoder, as FFmpeg names it (libx264, libx265, prores_ks …)."),
+    click.option("--crf", type=click.IntRange(0, 63), help="Encoder quality; lower is better and larger."),
+    click.option("-y", "overwrite", flag_value="yes", help="Overwrite outputs that exist."),
+    click.option("-n", "overwrite", flag_value="no", help="Leave outputs that exist and skip their inputs."),
+    click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout, one line for each input."),
+    click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors."),
+    click.option("--debug", is_flag=True, help="Show tracebacks and what the parts decide."),
+    click.option("--demo", is_flag=True,
+                 help="Without camera or file: make a clip from a photograph, style it, and a sheet of all styles."),
+    click.option("--config", type=click.Path(path_type=Path), is_eager=True, expose_value=False, metavar="PATH",
+                 callback=lambda ctx, _, path: _load_config(ctx, path),
+                 help="Configuration file to use instead of the usual one."),
+    click.option("--completion", type=click.Choice(SHELLS), is_eager=True, expose_value=False,
+                 callback=lambda ctx, _, shell: _print_completion(ctx, shell),
+                 help="Print a completion script and stop."),
+    click.version_option(__version__, "--version", message="livestyle %(version)s"),
+    click.help_option("-h", "--help"),
+)  # fmt: skip
+
+
+def _with_options(function: Callable[..., Any]) -> click.Command:
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return click.command("livestyle", context_settings={"max_content_width": 110})(function)
+
+
+@_with_options
+def command(**options: Any) -> None:
+    """Photographic styles that leave skin and hair true: for cameras, video files and photos.
+
+    \b
+    livestyle --camera 0                   live, in a window (h shows the keys)
+    livestyle --camera 0 --virtual-camera  for video calls
+    livestyle video.mp4 -o out.mp4         a video file, with its sound
+    livestyle video.mp4                    plays it styled
+    livestyle photo.jpg -o out.jpg         a photo
+    livestyle holiday/ -o styled/          everything in a folder
+    """
+    _start_logging(quiet=options["quiet"], debug=options["debug"])
+    listing = next((name for name in ("styles", "cameras", "devices") if options[f"list_{name}"]), None)
+    if listing is not None:
+        _print_list(listing, as_json=options["as_json"])
+    elif options["demo"]:
+        _demo(options)
+    elif options["camera"] is not None:
+        _camera(options)
+    elif options["inputs"]:
+        _files(options)
+    else:
+        raise UsageError("nothing to style", hint="name a video or photo, or use --camera 0, --demo or --help")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The console command: runs, prints one clear sentence for an expected error, and exits with its code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        result = command.main(list(arguments), prog_name="livestyle", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except LivestyleError as error:
+        code = _told(error)
+        if "--debug" in arguments:
+            raise
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader of our stdout has gone, as in `livestyle --list-styles | head`
+        sys.stderr.close()
+        code = 0
+    sys.exit(code)
+
+
+def _told(error: LivestyleError) -> int:
+    _say(f"livestyle: {error.message}", error.hint)
+    return error.exit_code
+
+
+def _say(sentence: str, hint: str) -> None:
+    click.echo(sentence, err=True)
+    if hint:
+        click.echo(f"  {hint}", err=True)
+
+
+def _start_logging(*, quiet: bool, debug: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("livestyle: %(message)s"))
+    log.handlers[:] = [handler]
+    log.propagate = False
+    log.setLevel(logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO)
+
+
+def _load_config(ctx: click.Context, path: Path | None) -> None:
+    from livestyle.config import config_path, read_config
+
+    known = {name for param in ctx.command.params if (name := param.name) and name not in NOT_FOR_CONFIG}
+    names = {"as_json": "json"}
+    values = read_config(path or config_path(), {names.get(name, name) for name in known}, must_exist=path is not None)
+    ctx.default_map = {("as_json" if name == "json" else name): value for name, value in values.items()}
+
+
+def _print_completion(ctx: click.Context, shell: str | None) -> None:
+    if shell is None or ctx.resilient_parsing:
+        return
+    completion = get_completion_class(shell)
+    assert completion is not None
+    click.echo(completion(ctx.command, {}, "livestyle", "_LIVESTYLE_COMPLETE").source())
+    ctx.exit()
+
+
+def _print_list(what: str, *, as_json: bool) -> None:
+    rows = {"styles": _styles, "cameras": _cameras, "devices": _devices}[what]()
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False))
+    elif not rows:
+        click.echo(f"no {what} found", err=True)
+    else:
+        width = max(len(str(next(iter(row.values())))) for row in rows)
+        for row in rows:
+            first, *others = (str(value) for value in row.values())
+            click.echo(f"{first:<{width}}  {'  '.join(others)}".rstrip())
+
+
+def _styles() -> list[dict[str, Any]]:
+    from livestyle.shaders.library import list_recipes
+
+    return [{"name": recipe.name, "description": recipe.description} for recipe in list_recipes()]
+
+
+def _cameras() -> list[dict[str, Any]]:
+    from livestyle.sources.camera import list_cameras
+
+    return [{"index": camera.index, "name": camera.name, "path": camera.path} for camera in list_cameras()]
+
+
+def _devices() -> list[dict[str, Any]]:
+    from livestyle.models.segmenter import list_devices
+
+    return [dict(device) for device in list_devices()]
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    from livestyle.settings import Settings
+
+    regions = ("skin", "hair", "clothes", "background")
+    same = ("style", "intensity", "tone", "color", "model", "device", "sync", "start", "duration", "size", "codec")
+    return Settings(
+        **{name: options[name] for name in (*same, "crf", "window", "mirror", "virtual_camera")},
+        rate=options["fps"],
+        overwrite=options["overwrite"] == "yes",
+        strengths={region: options[region] for region in regions if options[region] is not None},
+        captures=Path.cwd(),
+    )
+
+
+def _camera(options: dict[str, Any]) -> None:
+    from livestyle.plan import check_output
+    from livestyle.session import Stop, run_camera
+    from livestyle.studio import Studio
+
+    if options["inputs"]:
+        raise UsageError("--camera takes no input files", hint="style them in a second run")
+    settings = _settings(options)
+    if options["output"] is not None and not check_output(options["output"], options["overwrite"]):
+        return
+    studio = Studio(settings)
+    with Stop().listening() as stop:
+        report = run_camera(options["camera"], options["output"], studio, settings, stop)
+    _finish([_tell(report, options)], stop.asked)
+
+
+def _files(options: dict[str, Any]) -> None:
+    from livestyle.plan import expand_inputs, plan_outputs
+    from livestyle.session import Stop, play_file, style_file
+    from livestyle.studio import Studio
+
+    if options["virtual_camera"] is not None:
+        raise UsageError("--virtual-camera needs --camera", hint="video files go to a file (-o) or a window")
+    settings = _settings(options)
+    inputs = expand_inputs(options["inputs"])
+    jobs = plan_outputs(inputs, options["inputs"], options["output"], options["overwrite"])
+    studio = Studio(settings)
+    codes: list[int] = []
+    with Stop().listening() as stop:
+        for path, output in jobs:
+            try:
+                report = (
+                    play_file(path, studio, settings, stop)
+                    if output is None
+                    else style_file(path, output, studio, settings, stop, quiet=options["quiet"])
+                )
+                codes.append(_tell(report, options))
+            except LivestyleError as error:
+                if len(jobs) == 1:
+                    raise
+                codes.append(_told(error))  # one bad file must not cost the others of a folder
+            if stop.asked:
+                break
+    _finish(codes, stop.asked)
+
+
+def _tell(report: Report, options: dict[str, Any]) -> int:
+    """Print a report and what ended it early, if anything; the exit code it calls for."""
+    if options["as_json"]:
+        click.echo(json.dumps(report.as_json(), ensure_ascii=False))
+    if not options["quiet"]:
+        target = f" -> {', '.join(report.outputs)}" if report.outputs else ""
+        click.echo(f"{report.source}{target} [{report.style}]\n  {report.line()}", err=True)
+    if report.error is not None:
+        _say(f"livestyle: {report.error}", report.hint)
+    return report.exit_code
+
+
+def _finish(codes: list[int], interrupted: bool) -> None:
+    code = INTERRUPTED if interrupted else next((code for code in codes if code), 0)
+    if code:
+        click.get_current_context().exit(code)
+
+
+def _demo(options: dict[str, Any]) -> None:
+    from livestyle.demo import run_demo
+    from livestyle.session import Stop
+    from livestyle.studio import Studio
+
+    settings = _settings(options)
+    with Stop().listening() as stop:
+        report = run_demo(options["output"] or Path("livestyle-demo"), Studio(settings), settings, stop)
+    _finish([_tell(report, options)], stop.asked)

@@ -1,0 +1,269 @@
+"""Puts a source, a stylist and sinks together for one job, runs the loop and tells what happened."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from livestyle.cards import hold_card
+from livestyle.errors import LivestyleError, UsageError
+from livestyle.feed import Feed
+from livestyle.frame import StreamInfo
+from livestyle.loop import Hold, run
+from livestyle.progress import progress_sink
+from livestyle.protocols import Sink, Source
+from livestyle.report import Meter, Report, latencies
+from livestyle.settings import Settings
+from livestyle.sinks.capture import RecordSink, SnapshotSink
+from livestyle.studio import Studio
+from livestyle.stylist import Stylist
+
+log = logging.getLogger("livestyle")
+
+AWAY = ("One moment", "the camera is away")
+
+
+class Stop:
+    """Ctrl-C and SIGTERM as a flag that the loop reads between two frames, so that outputs are finished whole."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self) -> bool:
+        """True once somebody asked to stop."""
+        return self.asked
+
+    @contextmanager
+    def listening(self) -> Iterator[Stop]:
+        """Take the signals; a second Ctrl-C interrupts at once. Only the main thread may listen."""
+        previous = {sig: signal.signal(sig, self._ask) for sig in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for sig, handler in previous.items():
+                signal.signal(sig, handler)
+
+    def _ask(self, sig: int, _: FrameType | None) -> None:
+        if self.asked and sig == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+def style_file(path: Path, output: Path, studio: Studio, settings: Settings, stop: Stop, *, quiet: bool) -> Report:
+    """Style one photo or video into `output`."""
+    with ExitStack() as stack:
+        source = stack.enter_context(closing(open_file(path, settings)))
+        sink = stack.enter_context(closing(_file_sink(output, source, path, settings)))
+        sinks: list[Sink] = [sink]
+        if not quiet:
+            sinks.append(stack.enter_context(closing(progress_sink(source.info, path.name))))
+        return _Job(source, sinks, studio, settings, (str(output),), live=False).run(stop)
+
+
+def play_file(path: Path, studio: Studio, settings: Settings, stop: Stop) -> Report:
+    """Play one photo or video, styled, in a window."""
+    from livestyle.sources.paced import PacedSource, RepeatedSource
+
+    with closing(open_file(path, settings)) as source:
+        paced = RepeatedSource(source) if is_photo(path) else PacedSource(source)
+        return _show(paced, studio, replace(settings, mirror=False, window=True, virtual_camera=None), stop)
+
+
+def run_camera(which: str, output: Path | None, studio: Studio, settings: Settings, stop: Stop) -> Report:
+    """Style a camera into a window, a virtual camera, a file, or several of them."""
+    from livestyle.sources.camera import CameraSource
+
+    with closing(CameraSource(which, size=settings.size, rate=settings.rate)) as source:
+        return _show(source, studio, settings, stop, output)
+
+
+def is_photo(path: Path) -> bool:
+    """Whether the file's content is a still picture."""
+    from livestyle.sources.opening import kind_of
+
+    return kind_of(path) == "photo"
+
+
+def open_file(path: Path, settings: Settings) -> Source:
+    """A photo or video source, chosen by the file's content."""
+    if is_photo(path):
+        from livestyle.sources.photo import PhotoSource
+
+        return PhotoSource(path)
+    from livestyle.sources.video import VideoSource
+
+    return VideoSource(path, start=settings.start, duration=settings.duration)
+
+
+def _file_sink(output: Path, source: Source, path: Path, settings: Settings) -> Sink:
+    if is_photo(path):
+        from livestyle.sinks.photo import PhotoSink
+
+        return PhotoSink(output, path, overwrite=settings.overwrite)
+    return _video_sink(output, source.info, settings)
+
+
+def _video_sink(output: Path, info: StreamInfo, settings: Settings) -> Sink:
+    from livestyle.sinks.video import VideoSink
+
+    return VideoSink(
+        output,
+        info,
+        codec=settings.codec,
+        crf=settings.crf,
+        size=settings.size,
+        rate=settings.rate,
+        overwrite=settings.overwrite,
+    )
+
+
+def _show(source: Source, studio: Studio, settings: Settings, stop: Stop, output: Path | None = None) -> Report:
+    with ExitStack() as stack:
+        sinks: list[Sink] = []
+        names: list[str] = []
+        if output is not None:
+            sinks.append(stack.enter_context(closing(_video_sink(output, source.info, settings))))
+            names.append(str(output))
+        if settings.virtual_camera is not None:
+            sinks.append(stack.enter_context(closing(_virtual_camera(source.info, settings))))
+            names.append("virtual camera")
+        job = _Job(source, sinks, studio, settings, (), live=True)
+        if settings.window:
+            window = stack.enter_context(closing(_Preview(source, job, settings)))
+            sinks.extend(window.sinks)
+            names.append("window")
+        if not sinks:
+            raise UsageError(
+                "there is nowhere to send the pictures", hint="drop --no-window, or add -o or --virtual-camera"
+            )
+        job.outputs = tuple(names)
+        return job.run(stop)
+
+
+def _virtual_camera(info: StreamInfo, settings: Settings) -> Sink:
+    from livestyle.sinks.virtual_camera import VirtualCamera
+
+    rate = settings.rate or float(info.rate or 30)
+    return VirtualCamera(settings.size or info.size, rate=rate, device=settings.virtual_camera or None)
+
+
+class _Preview:
+    """The window with its keys, and the snapshot and recording sinks that the keys work."""
+
+    def __init__(self, source: Source, job: _Job, settings: Settings) -> None:
+        from livestyle.sinks.window import Window
+
+        info = replace(source.info, path=None)  # a recording of a preview carries no sound
+        self._job = job
+        self._window = Window("livestyle", on_command=self._command, status=job.status, mirror=settings.mirror)
+        self._snapshots = SnapshotSink(settings.captures, self._open_photo, self._say)
+        self._recorder = RecordSink(settings.captures, lambda path: _video_sink(path, info, Settings()), self._say)
+        self.sinks: tuple[Sink, ...] = (self._recorder, self._snapshots, self._window)
+
+    def close(self) -> None:
+        """Finish a recording and close the window."""
+        for sink in self.sinks:
+            sink.close()
+
+    def _command(self, command: str) -> None:
+        if command == "snapshot":
+            self._snapshots.take()
+        elif command == "record":
+            self._recorder.toggle()
+        elif self._job.command(command):
+            self._window.toast(self._job.studio.title)
+
+    def _open_photo(self, path: Path) -> Sink:
+        from livestyle.sinks.photo import PhotoSink
+
+        return PhotoSink(path, None)
+
+    def _say(self, text: str) -> None:
+        log.info("%s", text)
+        self._window.toast(text)
+
+
+class _Job:
+    """One source, stylist and set of sinks."""
+
+    def __init__(
+        self,
+        source: Source,
+        sinks: list[Sink],
+        studio: Studio,
+        settings: Settings,
+        outputs: tuple[str, ...],
+        *,
+        live: bool,
+    ) -> None:
+        self.studio = studio
+        self.outputs = outputs
+        self._source, self._sinks = source, sinks
+        self._settings = settings
+        self._live = live
+        self._sync = settings.sync if settings.sync != "auto" else "live" if live else "exact"
+        self._meter = Meter()
+        self._stylist: Stylist | None = None
+
+    def run(self, stop: Stop) -> Report:
+        """Run to the end; a LivestyleError that ends it early stands in the report."""
+        info = self._source.info
+        hold = Hold(info, lambda size: hold_card(size, AWAY)) if self._live else None
+        with closing(
+            Stylist(self.studio.segmenter, self.studio.grade(), sync=self._sync, time_base=info.time_base)
+        ) as stylist:
+            self._stylist = stylist
+            with Feed(self._source) as feed:
+                failure: LivestyleError | None = None
+                try:
+                    run(feed, stylist.render, self._sinks, self._meter, hold=hold, stop=stop)
+                except LivestyleError as error:
+                    log.debug("the run ended early", exc_info=True)
+                    failure = error
+                return self._report(feed, stylist, failure)
+
+    def command(self, command: str) -> bool:
+        """A window's key. True when the style changed."""
+        if command in ("next-style", "previous-style"):
+            self.studio.step_style(1 if command == "next-style" else -1)
+        elif command in ("stronger", "weaker"):
+            self.studio.step_intensity(1 if command == "stronger" else -1)
+        else:
+            return False
+        if self._stylist is not None:
+            self._stylist.grade = self.studio.grade()
+        return True
+
+    def status(self) -> str:
+        """The overlay's line."""
+        rate, latency = self._meter.now()
+        return f"{self.studio.title}   {rate:.0f} frames/s   {latency * 1e3:.0f} ms"
+
+    def _report(self, feed: Feed, stylist: Stylist, failure: LivestyleError | None) -> Report:
+        meter = self._meter
+        stats: dict[str, Any] = dict(stylist.stats())
+        return Report(
+            source=self._source.info.name,
+            outputs=self.outputs,
+            style=self.studio.title,
+            frames_in=feed.received,
+            frames_out=meter.out,
+            dropped=feed.dropped,
+            held=meter.held,
+            seconds=round(meter.elapsed, 3),
+            fps=round(meter.out / max(meter.elapsed, 1e-9), 2),
+            first_frame_s=None if meter.first_out is None else round(meter.first_out, 3),
+            latency_ms=latencies(meter),
+            masks=stats,
+            device=str(stats.pop("device", "cpu")),
+            colour=self.studio.grade().backend,
+            error=None if failure is None else failure.message,
+            hint="" if failure is None else failure.hint,
+            exit_code=0 if failure is None else failure.exit_code,
+        )

@@ -1,0 +1,35 @@
+"""What a run was asked for, as plain values. The command line, the configuration file and tests make one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Sync = Literal["auto", "exact", "live"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One run. None means: what the style, the source or the container suggests."""
+
+    style: str = "vibrant"  # a built-in or user style's name, a recipe file or a LUT file
+    intensity: float | None = None  # 0..1, scales the whole difference from the input
+    tone: float = 0.0  # -1..1, darker and richer … brighter and lifted
+    color: float = 0.0  # -1..1, muted … vivid
+    strengths: Mapping[str, float] = field(default_factory=dict)  # region name -> 0..1
+    model: str | None = None  # a bundled model's name or the path of an .onnx file with its card
+    device: str = "auto"  # auto, cpu, cuda or mps
+    sync: Sync = "auto"  # exact: each frame's own mask; live: masks as fast as they come, carried by motion
+    start: float = 0.0  # seconds into a file
+    duration: float | None = None  # seconds from `start`
+    size: tuple[int, int] | None = None  # (width, height) asked of a camera, or of an output file
+    rate: float | None = None  # frames per second, likewise
+    codec: str | None = None
+    crf: int | None = None
+    overwrite: bool = False
+    virtual_camera: str | None = None  # None: none; "": the first device; else the device's name or path
+    window: bool = True
+    mirror: bool = True  # a camera's preview only, never its output
+    captures: Path = Path()  # folder for snapshots and recordings

@@ -1,0 +1,66 @@
+"""What outlives one source: the style in use, the styles to step through, and the loaded model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+from livestyle.models.segmenter import OnnxSegmenter, load_segmenter
+from livestyle.settings import Settings
+from livestyle.shaders.compile import compile_look
+from livestyle.shaders.cpu import CpuGrade
+from livestyle.shaders.library import find_recipe, list_recipes
+from livestyle.shaders.recipe import Adjust, Recipe
+
+STEP = 0.1  # of intensity, for one key press
+
+
+class Studio:
+    """The style that is worn now, and how strongly. Not thread-safe: keys and frames share the main thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.recipe: Recipe = find_recipe(settings.style)
+        self.adjust = Adjust(
+            intensity=settings.intensity, tone=settings.tone, color=settings.color, strengths=settings.strengths
+        )
+        self._grades: dict[tuple[str, float], CpuGrade] = {}
+
+    @cached_property
+    def segmenter(self) -> OnnxSegmenter:
+        """The model, loaded once at its first use: a run at intensity 0 never needs it."""
+        return load_segmenter(self._settings.model, self._settings.device)
+
+    @cached_property
+    def recipes(self) -> list[Recipe]:
+        """The styles that the keys step through."""
+        return list(list_recipes())
+
+    @property
+    def intensity(self) -> float:
+        """0..1, the one in force."""
+        return self.recipe.intensity if self.adjust.intensity is None else self.adjust.intensity
+
+    @property
+    def title(self) -> str:
+        """The style and its intensity, for people."""
+        return f"{self.recipe.name} {round(self.intensity * 100)}%"
+
+    def grade(self) -> CpuGrade:
+        """The style in force, compiled; kept, so that stepping back and forth is instant."""
+        key = (self.recipe.name, round(self.intensity, 3))
+        if key not in self._grades:
+            self._grades[key] = CpuGrade(compile_look(self.recipe, self.adjust))
+        return self._grades[key]
+
+    def step_style(self, step: int) -> None:
+        """Wear the next (+1) or previous (-1) style, at its own intensity."""
+        names = [recipe.name for recipe in self.recipes]
+        at = names.index(self.recipe.name) if self.recipe.name in names else -1 if step > 0 else 0
+        self.recipe = self.recipes[(at + step) % len(names)]
+        self.adjust = replace(self.adjust, intensity=self._settings.intensity)
+
+    def step_intensity(self, steps: int) -> None:
+        """Wear the style more (+) or less (-) strongly."""
+        wanted = round(self.intensity + steps * STEP, 3)
+        self.adjust = replace(self.adjust, intensity=min(1.0, max(0.0, wanted)))

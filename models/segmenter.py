@@ -1,0 +1,251 @@
+"""Class probabilities from ONNX Runtime: loading, checking, choosing a device, running."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.errors import DeviceError, ModelError
+from livestyle.frame import Weights
+from livestyle.models.card import MULTIPLE, ModelCard, network_size, read_card
+
+DEFAULT_MODEL = "small"
+WEIGHTS = Path(__file__).parent / "weights"
+DEVICES = ("cpu", "cuda", "mps")
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
+_HOW_TO_GET = {
+    "cuda": "install `onnxruntime-gpu` in place of `onnxruntime` and an NVIDIA driver, or use --device cpu",
+    "mps": "CoreML comes with ONNX Runtime on macOS only; use --device cpu",
+}
+_log = logging.getLogger("livestyle")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A place to run models on, as `--list-devices` shows it."""
+
+    name: str  # what --device takes
+    available: bool  # a session really ran on it
+    detail: str  # the ONNX Runtime provider, or why it is not available
+
+
+class OnnxSegmenter:
+    """A model file in ONNX Runtime. Implements `livestyle.protocols.Segmenter`; thread-safe, no state."""
+
+    def __init__(self, card: ModelCard, session: Any, device: str) -> None:
+        self.card = card
+        self.device = device  # "cpu", "cuda" or "mps": the one really used
+        self._session = session
+        self._input = session.get_inputs()[0].name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the C output planes; classes[0] == "background"."""
+        return self.card.classes
+
+    @property
+    def regions(self) -> Mapping[str, str]:
+        """Class name -> one of livestyle.frame.REGIONS."""
+        return self.card.regions
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(width, height) in pixels at which the network sees a picture of the model's own aspect."""
+        return self.card.input_size
+
+    def network_size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) at which the network looks at a picture of this size; one of that size is not resized."""
+        return network_size(self.card, width, height)
+
+    def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Weights:
+        """(H, W, 3) uint8 RGB -> (C, h, w) float32 in [0, 1], sum over C is 1; (h, w) covers the whole picture.
+
+        The picture is stretched to `network_size` exactly, never cropped or padded, so output pixel (i, j) is the
+        (i, j)-th of h x w equal tiles of the picture: enlarge it with pixel centres aligned (cv2.INTER_LINEAR).
+        """
+        height, width = pixels.shape[:2]
+        small = _fit(pixels, self.network_size(width, height))
+        return self._run(small)
+
+    def _run(self, small: npt.NDArray[np.uint8]) -> Weights:
+        result: Weights = self._session.run(None, {self._input: small[np.newaxis]})[0][0]
+        return result
+
+
+def load_segmenter(
+    name_or_path: str | Path | None = None, device: str = "auto", *, threads: int | None = None
+) -> OnnxSegmenter:
+    """A bundled model by name ("small"), or a path to a `.onnx` file with its card (`.json`) beside it.
+
+    `device`: "auto", "cpu", "cuda" or "mps". A named device is used or DeviceError is raised; "auto" takes CUDA where
+    a session really runs on it, else the CPU, and logs which. CoreML is used only when named: it compiles each new
+    picture size anew. `threads`: CPU threads of one inference; None is one per core; 1 is right where a frame loop
+    runs beside it. Raises ModelError for a file, card, checksum or shape that is wrong.
+    """
+    card_path = _find_card(name_or_path)
+    card = read_card(card_path)
+    model_path = card_path.with_name(card.file)
+    model = _read_checked(model_path, card)
+    session, used = _open_on(device, model, model_path, threads)
+    segmenter = OnnxSegmenter(card, session, used)
+    _check_shape(segmenter, model_path)
+    return segmenter
+
+
+def list_models() -> list[ModelCard]:
+    """The cards of the bundled models, by name."""
+    return [read_card(path) for path in sorted(WEIGHTS.glob("*.json"))]
+
+
+def list_devices() -> list[Device]:
+    """Every device livestyle knows, tried with the default model: a provider that is installed may still not run."""
+    card = read_card(_find_card(None))
+    path = WEIGHTS / card.file
+    model = _read_checked(path, card)
+    return [_try_device(name, model, path) for name in DEVICES]
+
+
+def _try_device(name: str, model: bytes, path: Path) -> Device:
+    try:
+        _open_named(name, model, path, threads=1)
+    except DeviceError as error:
+        return Device(name, False, error.message)
+    return Device(name, True, _PROVIDERS[name])
+
+
+def _find_card(name_or_path: str | Path | None) -> Path:
+    """Path of the card; the model file it names lies beside it."""
+    wanted = str(name_or_path or DEFAULT_MODEL)
+    if wanted in (names := bundled_names()):
+        return WEIGHTS / f"{wanted}.json"
+    path = Path(wanted)
+    if not path.is_file():
+        raise ModelError(
+            f"{wanted}: no such model file, and no bundled model of that name",
+            hint=f"bundled models: {', '.join(names) or 'none'}; or give the path of an .onnx file",
+        )
+    if path.suffix.lower() != ".onnx":
+        raise ModelError(f"{wanted}: not an .onnx file", hint="convert it with `python -m livestyle.models.export`")
+    return path.with_suffix(".json")
+
+
+def bundled_names() -> list[str]:
+    """Names of the models that come with livestyle."""
+    return sorted(path.stem for path in WEIGHTS.glob("*.json"))
+
+
+def _read_checked(path: Path, card: ModelCard) -> bytes:
+    try:
+        model = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot read the model file: {error}", hint="install livestyle again") from error
+    digest = hashlib.sha256(model).hexdigest()
+    if digest != card.sha256:
+        raise ModelError(
+            f"{path}: damaged or another file: its checksum is {digest[:12]}…, the card says {card.sha256[:12]}…",
+            hint="get the file again, or write its card anew with `python -m livestyle.models.export`",
+        )
+    return model
+
+
+def _open_on(device: str, model: bytes, path: Path, threads: int | None) -> tuple[Any, str]:
+    if device != "auto":
+        return _open_named(device, model, path, threads), device
+    used = "cpu"
+    if _PROVIDERS["cuda"] in _installed_providers():
+        try:
+            session = _open_named("cuda", model, path, threads)
+            used = "cuda"
+        except DeviceError as error:
+            _log.info("No CUDA after all: %s.", error.message)
+    if used == "cpu":
+        session = _open_named("cpu", model, path, threads)
+    _log.info("Masks are computed on the device %r (chosen by 'auto').", used)
+    return session, used
+
+
+def _installed_providers() -> list[str]:
+    import onnxruntime
+
+    return list(onnxruntime.get_available_providers())
+
+
+def _open_named(device: str, model: bytes, path: Path, threads: int | None) -> Any:
+    if device not in _PROVIDERS:
+        raise DeviceError(f"There is no device {device!r}", hint=f"devices: auto, {', '.join(DEVICES)}")
+    provider = _PROVIDERS[device]
+    if provider not in _installed_providers():
+        raise DeviceError(f"The device {device!r} is not supported by this ONNX Runtime", hint=_HOW_TO_GET[device])
+    session = _open_session(model, path, provider, threads)
+    # ONNX Runtime falls back to the CPU without an error where a driver or library is missing.
+    if provider not in session.get_providers():
+        raise DeviceError(f"The device {device!r} is installed but does not start", hint=_HOW_TO_GET[device])
+    return session
+
+
+def _open_session(model: bytes, path: Path, provider: str, threads: int | None) -> Any:
+    import onnxruntime
+
+    providers = [provider] if provider == _PROVIDERS["cpu"] else [provider, _PROVIDERS["cpu"]]
+    try:
+        return onnxruntime.InferenceSession(model, sess_options=_session_options(threads), providers=providers)
+    except Exception as error:  # ONNX Runtime's own exceptions have no common base but Exception
+        raise ModelError(
+            f"{path}: not a model that ONNX Runtime can load: {_first_line(error)}",
+            hint="convert the checkpoint again with `python -m livestyle.models.export`",
+        ) from error
+
+
+def _session_options(threads: int | None) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what fails is raised or compared here; its log would only repeat it
+    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")  # denormals are 10-30 times slower
+    # Threads that spin between two inferences take the cores from decoding and the colour pass.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _check_shape(segmenter: OnnxSegmenter, path: Path) -> None:
+    """Run once on the smallest picture: what the graph declares may be dynamic or untrue, what it returns is not."""
+    card = segmenter.card
+    side = 2 * MULTIPLE
+    hint = "the card and the model file do not belong together; export both again"
+    try:
+        result = np.asarray(segmenter._run(np.full((side, side, 3), 128, np.uint8)))
+    except Exception as error:
+        raise ModelError(
+            f"{path}: does not take uint8 pictures (1, H, W, 3): {_first_line(error)}", hint=hint
+        ) from error
+    expected = (len(card.classes), side // card.output_stride, side // card.output_stride)
+    if result.shape != expected:
+        raise ModelError(f"{path}: gives planes of shape {result.shape}, the card says {expected}", hint=hint)
+    if result.dtype != np.float32 or not np.allclose(result.sum(axis=0), 1, atol=1e-3):
+        raise ModelError(f"{path}: does not give float32 probabilities that sum to 1", hint=hint)
+
+
+def _fit(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """`pixels` stretched to `size` (width, height); when shrunk, each output pixel is the mean of what it covers."""
+    height, width = pixels.shape[:2]
+    if (width, height) == size:
+        return pixels
+    # INTER_AREA enlarges in blocks, whose edges a network takes for edges of the picture.
+    shrinks = size[0] * size[1] < width * height
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), np.uint8)

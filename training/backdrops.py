@@ -1,0 +1,88 @@
+"""Pictures without people: to put people before, and to learn that nobody is there."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.training.classes import BACKGROUND, Members
+from livestyle.training.reader import LabelledSet
+
+Image = npt.NDArray[np.uint8]
+
+_SKIN_TONES = np.array([[236, 200, 178], [214, 168, 136], [178, 124, 92], [124, 82, 58], [70, 46, 36]], np.float32)
+
+
+def largest_empty_rectangle(members: Members, step: int = 8) -> tuple[int, int, int, int]:
+    """(x, y, width, height) of the largest rectangle, on a grid of `step` pixels, that is surely background."""
+    empty = members[::step, ::step] == BACKGROUND
+    heights = np.zeros(empty.shape[1], int)
+    best = (0, 0, 0, 0)
+    for row in range(empty.shape[0]):
+        heights = np.where(empty[row], heights + 1, 0)
+        for left in range(len(heights)):
+            lowest = np.minimum.accumulate(heights[left:])
+            areas = lowest * np.arange(1, len(lowest) + 1)
+            k = int(areas.argmax())
+            if areas[k] > best[2] * best[3]:
+                best = (left, row - int(lowest[k]) + 1, k + 1, int(lowest[k]))
+    x, y, width, height = best
+    return x * step, y * step, max(width * step - step, 0), max(height * step - step, 0)
+
+
+def empty_parts(labelled: LabelledSet, limit: int, smallest: int = 72) -> list[Image]:
+    """Up to `limit` parts without people, each at least `smallest` pixels wide and high."""
+    parts = []
+    for index in range(len(labelled)):
+        if len(parts) >= limit:
+            break
+        picture = labelled.picture(index)
+        if picture is None:
+            continue
+        x, y, width, height = largest_empty_rectangle(picture.members)
+        if min(width, height) >= smallest:
+            parts.append(picture.pixels[y : y + height, x : x + width].copy())
+    return parts
+
+
+def texture(rng: np.random.Generator, size: int) -> Image:
+    """A (size, size, 3) random surface, often in the colours of skin: plaster, wood, cloth, sand, gradients."""
+    field = np.zeros((size, size), np.float32)
+    stretch = int(rng.integers(1, 7))
+    for octave in range(1, 6):
+        cells = 2**octave
+        noise = rng.standard_normal((cells, max(1, cells // stretch) + 1)).astype(np.float32)
+        if rng.random() < 0.5:
+            noise = noise.T
+        field += cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC) * float(rng.uniform(0.3, 0.9)) ** octave
+    field = 1 / (1 + np.exp(-float(rng.uniform(1, 4)) * field))
+    return _coloured(rng, field)
+
+
+def _coloured(rng: np.random.Generator, field: npt.NDArray[np.float32]) -> Image:
+    if rng.random() < 0.5:
+        ends = _SKIN_TONES[rng.integers(len(_SKIN_TONES), size=2)] + rng.normal(0, 15, (2, 3))
+    else:
+        ends = rng.uniform(0, 255, (2, 3))
+    image = ends[0] + field[..., None] * (ends[1] - ends[0])
+    return np.asarray(np.clip(image, 0, 255), np.uint8)
+
+
+class Backdrops:
+    """Draws backgrounds: parts of training pictures in which nobody is, and textures."""
+
+    def __init__(self, parts: list[Image], textures: float = 0.25) -> None:
+        self._parts = parts
+        self._textures = textures if parts else 1.0
+
+    def draw(self, rng: np.random.Generator, size: int) -> Image:
+        """A (size, size, 3) uint8 RGB picture without people."""
+        if rng.random() < self._textures:
+            return texture(rng, size)
+        part = self._parts[rng.integers(len(self._parts))]
+        height, width = part.shape[:2]
+        side = int(rng.uniform(0.6, 1.0) * min(height, width))
+        y, x = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+        crop = cv2.resize(part[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(crop[:, ::-1] if rng.random() < 0.5 else crop, np.uint8)

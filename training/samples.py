@@ -1,0 +1,62 @@
+"""The endless sequence of training samples: sample i is a function of the seed and i alone.
+
+That makes a resumed run read exactly what an uninterrupted one would have read, and lets every process of a
+distributed run take its share without talking to the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.training.augment import Augmentation, framed, lit
+from livestyle.training.backdrops import Backdrops, empty_parts
+from livestyle.training.classes import BACKGROUND, Members
+from livestyle.training.reader import LabelledSet, Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One training sample."""
+
+    pixels: npt.NDArray[np.uint8]  # (size, size, 3) RGB
+    members: Members  # (size, size)
+    origin: str  # name of the set, "empty" for a picture without people
+
+
+class Samples:
+    """Samples by number. `empty` is the share of pictures without people, 0..1."""
+
+    def __init__(
+        self, sets: list[LabelledSet], how: Augmentation, seed: int, *, empty: float = 0.04, backdrops: int = 800
+    ) -> None:
+        self._sets = sets
+        self._how = how
+        self._seed = seed
+        weights = np.array([s.described.weight for s in sets])
+        self._bounds = np.append(np.cumsum(weights / weights.sum() * (1 - empty)), 1.0)
+        sources = [s for s in sets if s.described.backdrops]
+        parts = [p for s in sources for p in empty_parts(s, backdrops // len(sources))]
+        self._backdrops = Backdrops(parts)
+
+    def _picture(self, rng: np.random.Generator, labelled: LabelledSet) -> Picture:
+        for _ in range(100):
+            picture = labelled.picture(int(rng.integers(len(labelled))))
+            if picture is not None:
+                return picture
+        raise RuntimeError(f"{labelled.described.name}: a hundred rows in a row cannot be used")
+
+    def sample(self, number: int, size: int) -> Sample:
+        """Sample `number` >= 0 at (size, size) pixels."""
+        rng = np.random.default_rng((self._seed, number))
+        chosen = int(np.searchsorted(self._bounds, rng.random(), side="right"))
+        if chosen >= len(self._sets):
+            pixels = self._backdrops.draw(rng, size)
+            return Sample(lit(rng, pixels, self._how), np.full((size, size), BACKGROUND, np.uint8), "empty")
+        labelled = self._sets[chosen]
+        pixels, members = framed(
+            rng, self._picture(rng, labelled), labelled.described.zoom, size, self._backdrops, self._how
+        )
+        return Sample(lit(rng, pixels, self._how), members, labelled.described.name)

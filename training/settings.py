@@ -1,0 +1,189 @@
+"""The settings of a training run: typed, read from TOML, checked before anything is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from livestyle.errors import UsageError
+from livestyle.training.augment import Augmentation
+from livestyle.training.network import SIZES
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """Where a run lives and how it uses the machine."""
+
+    folder: str = "runs/small"  # checkpoints, log and the settings used
+    seed: int = 1
+    device: str = "auto"  # "auto", "cpu", "cuda" or "mps"
+    precision: str = "bf16"  # "bf16", "fp16" (CUDA only) or "fp32"
+    threads: int = 0  # CPU threads of the network, 0: as many as there are cores
+    workers: int = 0  # processes that prepare samples; 0: the training process itself, best on two cores
+    checkpoint_minutes: float = 5.0
+    log_every: int = 20  # steps
+
+
+@dataclass(frozen=True, slots=True)
+class DataSettings:
+    """What is learnt from."""
+
+    folder: str = "data"
+    sets: tuple[str, ...] = (
+        "ccp",
+        "celebamask",
+        "fasseg",
+        "eg1800",
+        "figaro1k",
+        "lfw_hair",
+        "celeb1k_hair",
+        "sfa",
+        "iskin",
+        "viton",
+    )
+    empty: float = 0.04  # share of samples without people, 0..1
+    keep: bool = True  # keep decoded pictures in memory
+    limit: int = 0  # read only so many pictures of each set, 0: all
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """What learns."""
+
+    size: str = "small"  # "small", "xsmall" or "xxsmall"; a start that is given decides the size itself
+    start: str = ""  # hub name or folder to start from, "": from nothing
+    teacher: str = ""  # MobileNetV2 weights under timm's names, "": no feature distillation
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeSettings:
+    """How it learns."""
+
+    steps: int = 0  # optimiser steps; give either steps or minutes
+    minutes: float = 0.0  # time of training after which the rate has annealed to zero
+    batch: int = 16  # samples a step, over all processes
+    sizes: tuple[int, ...] = (192, 224, 256)  # sample sizes in pixels, multiples of 32, in order
+    until: tuple[float, ...] = (0.4, 0.75, 1.0)  # progress 0..1 up to which each size is used
+    rate: float = 1e-3
+    warmup: float = 0.03  # share of the run in which the rate rises, 0..1
+    decay: float = 0.02  # AdamW's weight decay, not applied to norms and biases
+    clip: float = 1.0  # largest norm of the gradient
+    ema: float = 0.998  # share of the averaged weights kept at each step
+    dice: float = 0.3  # weight of the Dice loss
+    teach: float = 0.3  # weight of feature distillation at the start
+    teach_until: float = 0.6  # progress at which distillation has faded out
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a run."""
+
+    run: RunSettings = field(default_factory=RunSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    recipe: RecipeSettings = field(default_factory=RecipeSettings)
+    augment: Augmentation = field(default_factory=Augmentation)
+
+
+def _value(given: Any, wanted: Any, where: str) -> Any:
+    """`given` as the annotated type `wanted`, or UsageError."""
+    if typing.get_origin(wanted) is tuple:
+        inner = typing.get_args(wanted)[0]
+        if isinstance(given, list):
+            return tuple(_value(item, inner, where) for item in given)
+    elif wanted is float and isinstance(given, int | float) and not isinstance(given, bool):
+        return float(given)
+    elif type(given) is wanted:
+        return given
+    name = getattr(wanted, "__name__", str(wanted)) if typing.get_origin(wanted) is None else "list"
+    raise UsageError(f"{where} = {given!r} is not a {name}.")
+
+
+def _section(kind: Any, given: Any, where: str) -> Any:
+    if not isinstance(given, dict):
+        raise UsageError(f"{where} is a table: write [{where}].")
+    types = typing.get_type_hints(kind)
+    for name in given:
+        if name not in types:
+            raise UsageError(f"There is no setting {where}.{name}.", hint=f"[{where}] has {', '.join(types)}.")
+    return kind(**{name: _value(value, types[name], f"{where}.{name}") for name, value in given.items()})
+
+
+def parse_settings(text: str, origin: str) -> Settings:
+    """Settings from a TOML text. Raises UsageError, naming what is wrong; nothing is loaded or started."""
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{origin}: {error}.") from error
+    kinds = typing.get_type_hints(Settings)
+    for name in given:
+        if name not in kinds:
+            raise UsageError(f"{origin}: there is no section [{name}].", hint=f"Sections are {', '.join(kinds)}.")
+    settings = Settings(**{name: _section(kinds[name], table, name) for name, table in given.items()})
+    check(settings)
+    return settings
+
+
+def read_settings(path: Path) -> Settings:
+    """Settings from a TOML file. Raises UsageError."""
+    try:
+        return parse_settings(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise UsageError(f"The settings {path} cannot be read: {error.strerror}.") from error
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UsageError(message)
+
+
+def check(settings: Settings) -> None:
+    """Raise UsageError for the first setting that makes no sense."""
+    recipe, model, run = settings.recipe, settings.model, settings.run
+    _require((recipe.steps > 0) != (recipe.minutes > 0), "Give either recipe.steps or recipe.minutes, greater than 0.")
+    _require(recipe.batch >= 2, "recipe.batch must be at least 2: batch norm needs more than one sample.")
+    _require(len(recipe.sizes) == len(recipe.until) > 0, "recipe.sizes and recipe.until must have as many entries.")
+    _require(all(s > 0 and s % 32 == 0 for s in recipe.sizes), "recipe.sizes must be multiples of 32.")
+    rising = all(a < b for a, b in zip(recipe.until, recipe.until[1:], strict=False))
+    _require(rising and recipe.until[-1] == 1.0, "recipe.until must rise and end with 1.0.")
+    _require(recipe.rate > 0 and recipe.clip > 0, "recipe.rate and recipe.clip must be greater than 0.")
+    _require(
+        0 <= recipe.warmup < 1 and 0 <= recipe.ema < 1, "recipe.warmup and recipe.ema must be at least 0 and below 1."
+    )
+    _require(0 <= settings.data.empty < 1, "data.empty must be at least 0 and below 1.")
+    _require(bool(settings.data.sets), "data.sets must name at least one data set.")
+    _require(model.size in SIZES, f"model.size must be one of {', '.join(SIZES)}.")
+    _require(run.precision in ("bf16", "fp16", "fp32"), "run.precision must be bf16, fp16 or fp32.")
+    _require(not model.teacher or Path(model.teacher).is_file(), f"model.teacher: there is no file {model.teacher}.")
+    chances = {
+        name: getattr(settings.augment, name)
+        for name in ("flip", "aim", "paste", "surround", "light", "dark", "grey", "blur", "noise", "jpeg")
+    }
+    for name, chance in chances.items():
+        _require(0 <= chance <= 1, f"augment.{name} is a probability, 0 to 1.")
+    _require(settings.augment.aspect >= 1, "augment.aspect must be at least 1.")
+
+
+def to_toml(settings: Settings) -> str:
+    """The settings as a TOML text that parse_settings reads back."""
+
+    def literal(value: Any) -> str:
+        if isinstance(value, tuple):
+            return f"[{', '.join(literal(item) for item in value)}]"
+        return (
+            f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)
+        )
+
+    lines = []
+    for section in dataclasses.fields(settings):
+        table = getattr(settings, section.name)
+        lines += [
+            f"[{section.name}]",
+            *(f"{f.name} = {literal(getattr(table, f.name))}" for f in dataclasses.fields(table)),
+            "",
+        ]
+    return "\n".join(lines)

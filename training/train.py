@@ -1,0 +1,327 @@
+"""The training loop, from settings to checkpoints."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+import signal
+import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from livestyle.errors import DeviceError
+from livestyle.training.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
+from livestyle.training.losses import feature_loss, label_loss
+from livestyle.training.network import Student, start_network
+from livestyle.training.reader import open_sets
+from livestyle.training.samples import Samples
+from livestyle.training.schedule import Average, progress_of, rate_at, size_at, teach_at
+from livestyle.training.sets import find_set
+from livestyle.training.settings import Settings, to_toml
+from livestyle.training.teacher import CHANNELS, load_teacher
+
+log = logging.getLogger("livestyle")
+
+Batch = tuple[Tensor, Tensor]  # (B, 3, H, W) float32 RGB in [0, 1] and (B, H, W) uint8 class bytes
+
+
+def choose_device(name: str) -> torch.device:
+    """The device named, or the best there is for "auto". Raises DeviceError for one that is not here."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        log.info("Training on %s.", name)
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not here.get(name.split(":")[0], False):
+        raise DeviceError(f"The device {name} is not available here.", hint="Set run.device to auto or cpu.")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if name == "cuda" else torch.device(name)
+
+
+class BatchShare(Dataset[Batch]):
+    """The samples numbered `first` onwards that fall to one process: its contiguous share of each batch."""
+
+    def __init__(self, samples: Samples, size: int, first: int, batch: int, rank: int, world: int, length: int) -> None:
+        self.samples, self.size, self.first, self.length = samples, size, first, length
+        self.batch, self.share, self.rank = batch, batch // world, rank
+
+    def __len__(self) -> int:
+        return self.length * self.share
+
+    def __getitem__(self, index: int) -> Batch:
+        step, place = divmod(index, self.share)
+        sample = self.samples.sample(self.first + step * self.batch + self.rank * self.share + place, self.size)
+        return torch.from_numpy(np.ascontiguousarray(sample.pixels)), torch.from_numpy(sample.members)
+
+
+class Trainer:
+    """One run: everything that changes while it trains, and the loop that changes it."""
+
+    def __init__(self, settings: Settings, *, strict: bool = False) -> None:
+        self.settings = settings
+        self.world, self.rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+        self.device = choose_device(settings.run.device)
+        self.folder = Path(settings.run.folder)
+        self.progress = Progress()
+        self.stopping = False
+        self._prepare_machine()
+        self._open_data(strict)
+        self._build()
+
+    def _prepare_machine(self) -> None:
+        torch.set_flush_denormal(True)  # tiny activations run ten times slower otherwise
+        if self.settings.run.threads:
+            torch.set_num_threads(self.settings.run.threads)
+        torch.manual_seed(self.settings.run.seed)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.world > 1 and not dist.is_initialized():
+            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+
+    def _open_data(self, strict: bool) -> None:
+        data = self.settings.data
+        described = [find_set(name) for name in data.sets]
+        self.sets = open_sets(
+            described, Path(data.folder), validation=False, strict=strict, keep=data.keep, limit=data.limit or None
+        )
+        self.samples = Samples(self.sets, self.settings.augment, self.settings.run.seed, empty=data.empty)
+        log.info("%d pictures from %d sets.", sum(map(len, self.sets)), len(self.sets))
+
+    def _build(self) -> None:
+        model, recipe = self.settings.model, self.settings.recipe
+        self.teacher = load_teacher(Path(model.teacher), self.device) if model.teacher and recipe.teach else None
+        student = Student(start_network(model.start, model.size), CHANNELS if self.teacher else 0)
+        self.student = student.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = Average(self.student.network, recipe.ema)
+        trained = [p for p in self.student.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.rate)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.settings.run.precision == "fp16")
+        self.parallel: nn.Module = self.student
+        if self.world > 1:
+            # The linear view is unused once the teacher has faded out.
+            self.parallel = nn.parallel.DistributedDataParallel(
+                self.student, find_unused_parameters=self.teacher is not None
+            )
+
+    # -- state ---------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Everything a resumed run needs."""
+        return {
+            "student": self.student.state_dict(),
+            "average": self.average.state,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "random": torch.get_rng_state(),
+            "progress": {
+                "step": self.progress.step,
+                "samples": self.progress.samples,
+                "seconds": self.progress.seconds,
+            },
+            "size": self.settings.model.size,
+            "config": self.student.network.config.to_dict(),  # type: ignore[operator,union-attr]
+        }
+
+    def resume(self) -> bool:
+        """Go on from the folder's checkpoint if there is one."""
+        if not (self.folder / FILE).is_file():
+            return False
+        state = load_checkpoint(self.folder, self.device)
+        self.student.load_state_dict(state["student"])
+        self.average.state = state["average"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        torch.set_rng_state(state["random"].cpu())
+        self.progress = Progress(**state["progress"])
+        log.info("Resumed at step %d after %.0f minutes of training.", self.progress.step, self.progress.seconds / 60)
+        return True
+
+    def save(self) -> None:
+        """Write a checkpoint (the first process only)."""
+        if self.rank == 0:
+            save_checkpoint(self.folder, self.state())
+
+    # -- the loop --------------------------------------------------------------------------------------------------
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        precision = self.settings.run.precision
+        if precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
+
+    def learn(self, batch: Batch, rate: float, teach: float) -> dict[str, Tensor]:
+        """One optimiser step. Returns the losses."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        raw, members = batch[0].to(self.device), batch[1].to(self.device)
+        pixels = raw.permute(0, 3, 1, 2).float().div(255)  # NHWC storage seen as NCHW is channels_last already
+        with self._autocast():
+            logits, view = self.parallel(pixels, teach > 0)
+            features = self.teacher(pixels) if self.teacher is not None and teach > 0 else None
+        losses = {"labels": label_loss(logits, members, self.settings.recipe.dice)}
+        total = losses["labels"]
+        if view is not None and features is not None:
+            losses["features"] = feature_loss(view, features)
+            total = total + teach * losses["features"]
+        self._step(total)
+        return losses
+
+    def _step(self, total: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.student.parameters(), self.settings.recipe.clip)
+        if bool(torch.isfinite(norm)) or self.scaler.is_enabled():
+            self.scaler.step(self.optimizer)
+        else:
+            log.warning("Step %d: the gradient is not finite; the step is left out.", self.progress.step)
+        self.scaler.update()
+
+    def _loader(self, size: int, steps: int) -> DataLoader[Batch]:
+        """The next `steps` batches at one size."""
+        recipe, workers = self.settings.recipe, self.settings.run.workers
+        share = BatchShare(self.samples, size, self.progress.samples, recipe.batch, self.rank, self.world, steps)
+        return DataLoader(share, recipe.batch // self.world, num_workers=workers, pin_memory=self.device.type == "cuda")
+
+    def _agreed(self, value: float) -> float:
+        """The first process's value in every process: clocks and signals differ between them."""
+        if self.world == 1:
+            return value
+        shared = torch.tensor([value], dtype=torch.float64)
+        if self.device.type == "cuda":
+            shared = shared.to(self.device)
+        dist.broadcast(shared, 0)
+        return float(shared.item())
+
+    def _stop_asked(self) -> bool:
+        if self.world == 1:
+            return self.stopping
+        asked = torch.tensor([float(self.stopping)], device=self.device if self.device.type == "cuda" else None)
+        dist.all_reduce(asked, op=dist.ReduceOp.MAX)
+        return bool(asked.item() > 0)
+
+    def train(self) -> bool:
+        """Train to the end. True when the run is finished, False when a signal stopped it after a checkpoint."""
+        self._listen()
+        (self.folder / "settings.toml").write_text(to_toml(self.settings), encoding="utf-8")
+        recipe = self.settings.recipe
+        saved = time.monotonic()
+        with Log(self.folder / "log.csv", self.progress.step, self.rank == 0) as table:
+            while (done := self._done()) < 1.0:
+                for batch in self._loader(size_at(recipe, done), self._steps_ahead(done)):
+                    self._train_step(batch, done, table)
+                    if time.monotonic() - saved > 60 * self.settings.run.checkpoint_minutes:
+                        self.save()
+                        saved = time.monotonic()
+                    if self._stop_asked():
+                        self.save()
+                        return False
+                    done = self._done()
+                    if done >= 1.0:
+                        break
+        self.save()
+        for labelled in self.sets:
+            labelled.bad.report(labelled.described.name)
+        return True
+
+    def _done(self) -> float:
+        return progress_of(self.settings.recipe, self.progress.step, self._agreed(self.progress.seconds))
+
+    def _steps_ahead(self, done: float) -> int:
+        """How many steps surely share one size: a loader and its workers are opened for so many."""
+        recipe = self.settings.recipe
+        if not recipe.steps:
+            return self.settings.run.log_every
+        until = next(u for u in recipe.until if done < u)
+        return max(1, min(int(np.ceil(until * recipe.steps - 1e-9)) - self.progress.step, 1000))
+
+    def _train_step(self, batch: Batch, done: float, table: Log) -> None:
+        recipe = self.settings.recipe
+        start = time.monotonic()
+        rate, teach = rate_at(recipe, done), teach_at(recipe, done)
+        losses = self.learn(batch, rate, teach)
+        self.average.update(self.student.network, self.progress.step)
+        self.progress.step += 1
+        self.progress.samples += recipe.batch
+        table.add(losses, self.progress.samples)
+        self.progress.seconds = table.clock(self.progress.seconds, start)
+        if self.progress.step % self.settings.run.log_every == 0:
+            table.write(self.progress, done, rate, batch[0].shape[1])
+
+    def _listen(self) -> None:
+        """Ask the loop to stop after a checkpoint on the signals that Slurm and people send."""
+
+        def ask(number: int, frame: object) -> None:
+            self.stopping = True
+
+        for name in ("SIGTERM", "SIGUSR1", "SIGINT"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), ask)
+
+
+class Log:
+    """A CSV table of the run: means over the steps since the last line."""
+
+    COLUMNS = ("step", "samples", "seconds", "progress", "rate", "size", "labels", "features", "per_second")
+
+    def __init__(self, path: Path, step: int, active: bool) -> None:
+        self._active = active
+        self._losses: dict[str, list[float]] = {}
+        self._last: float | None = None
+        self._since: tuple[float, int] | None = None
+        if active:
+            fresh = step == 0 or not path.is_file()
+            self._file = path.open("w" if fresh else "a", newline="", encoding="utf-8")
+            self._rows = csv.writer(self._file)
+            if fresh:
+                self._rows.writerow(self.COLUMNS)
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._active:
+            self._file.close()
+
+    def clock(self, seconds: float, start: float) -> float:
+        """`seconds` plus the time since the last step ended, so that reading samples counts as well."""
+        now = time.monotonic()
+        passed = now - (self._last if self._last is not None else start)
+        self._last = now
+        return seconds + passed
+
+    def add(self, losses: dict[str, Tensor], samples: int) -> None:
+        """Remember the losses of a step."""
+        for name, value in losses.items():
+            self._losses.setdefault(name, []).append(float(value.detach()))
+        self._since = self._since or (time.monotonic(), samples)
+
+    def write(self, progress: Progress, done: float, rate: float, size: int) -> None:
+        """One line, and one sentence for people."""
+        means = {name: float(np.mean(values)) for name, values in self._losses.items()}
+        began, samples = self._since or (time.monotonic(), progress.samples)
+        speed = (progress.samples - samples) / max(time.monotonic() - began, 1e-9)
+        if self._active:
+            values = (progress.step, progress.samples, round(progress.seconds, 1), round(done, 5), f"{rate:.3g}", size)
+            self._rows.writerow(
+                (*values, f"{means['labels']:.4f}", f"{means.get('features', 0.0):.4f}", f"{speed:.2f}")
+            )
+            self._file.flush()
+            log.info(
+                "step %d · %.1f %% · loss %.3f · %d px · %.1f pictures/s",
+                progress.step,
+                100 * done,
+                means["labels"],
+                size,
+                speed,
+            )
+        self._losses, self._since = {}, (time.monotonic(), progress.samples)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -37,7 +39,7 @@ NOT_FOR_CONFIG = {
 log = logging.getLogger("livestyle")
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType[float]):
     """Seconds, or H:MM:SS with decimals."""
 
     name = "time"
@@ -55,7 +57,7 @@ class Seconds(click.ParamType):
         return total
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[tuple[int, int]]):
     """WIDTHxHEIGHT, or a name such as 720p."""
 
     name = "size"
@@ -73,7 +75,7 @@ class Size(click.ParamType):
         return int(width), int(height)
 
 
-class Number(click.ParamType):
+class Number(click.ParamType[float]):
     """A finite number in a closed range. Unlike click's FloatRange it refuses NaN."""
 
     def __init__(self, low: float, high: float) -> None:
@@ -95,7 +97,7 @@ class Number(click.ParamType):
         return self.name
 
 
-class OutputPath(click.ParamType):
+class OutputPath(click.ParamType[Path]):
     """A path; one that ends in a separator is made a folder at once, as `Path` forgets the separator."""
 
     name = "path"
@@ -110,7 +112,7 @@ class OutputPath(click.ParamType):
         return path
 
 
-class StyleName(click.ParamType):
+class StyleName(click.ParamType[str]):
     """A style's name or a file; completes the names."""
 
     name = "style"
@@ -144,7 +146,7 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
                  help="Send to a virtual camera, for video calls."),
     click.option("--window/--no-window", default=True, help="Show the preview window."),
     click.option("--mirror/--no-mirror", default=True, help="Mirror a camera's preview (never the output)."),
-    click.option("-s", "--style", type=StyleName(), default="vibrant", show_default=True,
+    click.option("-s", "--style", type=StyleName(), default="vivid", show_default=True,
                  help="A style's name, a recipe file (.toml) or a LUT file."),
     click.option("--intensity", **_unit("How much of the style; 0 changes nothing.")),
     click.option("--tone", **_signed("Darker and richer (-) to brighter (+).")),
@@ -224,9 +226,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         result = command.main(list(arguments), prog_name="livestyle", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except LivestyleError as error:
-        code = _told(error)
         if "--debug" in arguments:
-            raise
+            traceback.print_exc()
+        code = _told(error, as_json="--json" in arguments)
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -238,7 +240,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _told(error: LivestyleError) -> int:
+def _told(error: LivestyleError, *, as_json: bool) -> int:
+    if as_json:
+        click.echo(json.dumps({"error": error.message, "hint": error.hint, "exit_code": error.exit_code}))
     _say(f"livestyle: {error.message}", error.hint)
     return error.exit_code
 
@@ -297,13 +301,13 @@ def _styles() -> list[dict[str, Any]]:
 def _cameras() -> list[dict[str, Any]]:
     from livestyle.sources.camera import list_cameras
 
-    return [{"index": camera.index, "name": camera.name, "path": camera.path} for camera in list_cameras()]
+    return [asdict(camera) for camera in list_cameras()]
 
 
 def _devices() -> list[dict[str, Any]]:
     from livestyle.models.segmenter import list_devices
 
-    return [dict(device) for device in list_devices()]
+    return [asdict(device) for device in list_devices()]
 
 
 def _settings(options: dict[str, Any]) -> Settings:
@@ -360,7 +364,7 @@ def _files(options: dict[str, Any]) -> None:
             except LivestyleError as error:
                 if len(jobs) == 1:
                     raise
-                codes.append(_told(error))  # one bad file must not cost the others of a folder
+                codes.append(_told(error, as_json=options["as_json"]))  # one bad file must not cost the others of a folder
             if stop.asked:
                 break
     _finish(codes, stop.asked)

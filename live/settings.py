@@ -14,7 +14,7 @@ Sync = Literal["auto", "exact", "live"]
 class Settings:
     """One run. None means: what the style, the source or the container suggests."""
 
-    style: str = "vibrant"  # a built-in or user style's name, a recipe file or a LUT file
+    style: str = "vivid"  # a built-in or user style's name, a recipe file or a LUT file
     intensity: float | None = None  # 0..1, scales the whole difference from the input
     tone: float = 0.0  # -1..1, darker and richer … brighter and lifted
     color: float = 0.0  # -1..1, muted … vivid

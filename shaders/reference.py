@@ -1,6 +1,6 @@
 """The colour pass in float64, written for reading: what every grade is measured against.
 
-    out = in + sum over regions r of w_r * (look_r(in) - in)
+out = in + sum over regions r of w_r * (look_r(in) - in)
 """
 
 from __future__ import annotations

@@ -1,0 +1,154 @@
+"""Segmentation beside the frame loop, and the figures about it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.frame import Weights
+from livestyle.protocols import Segmenter
+
+Picture = npt.NDArray[np.uint8]
+
+_WAIT = 0.05  # seconds between two looks at whether the thread still lives; every wait has an end
+_NICENESS = 5  # the frame loop goes first where both want the same core (Linux: niceness is per thread)
+
+
+class Result(NamedTuple):
+    """The mask of one offered picture."""
+
+    weights: Weights
+    seconds: float  # of the picture, as it was offered
+
+
+class Inference:
+    """Runs `segment` on a thread of its own, always on the newest picture offered. The newest result wins too."""
+
+    def __init__(self, segment: Callable[[Picture], Weights]) -> None:
+        self._segment = segment
+        self._changed = threading.Condition()
+        self._offered: tuple[Picture, float] | None = None
+        self._result: Result | None = None
+        self._failure: BaseException | None = None
+        self._era = 0  # counts `forget`: a picture from before it gives no result
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="livestyle-masks", daemon=True)
+        self._thread.start()
+
+    def offer(self, picture: Picture, seconds: float) -> None:
+        """Put `picture` up as the next to segment, in place of one that waits. Never blocks. It must not change."""
+        with self._changed:
+            self._offered = picture, seconds
+            self._changed.notify_all()
+
+    def result(self) -> Result | None:
+        """The newest mask that has not been given out yet. Raises what `segment` raised."""
+        with self._changed:
+            return self._take()
+
+    def wait(self) -> Result:
+        """The next mask, however long it takes. Raises what `segment` raised; needs an offered picture."""
+        with self._changed:
+            while (result := self._take()) is None:
+                if not self._thread.is_alive():
+                    raise RuntimeError("the mask thread has ended")
+                self._changed.wait(_WAIT)
+            return result
+
+    def forget(self) -> None:
+        """Drop what is offered, running and done."""
+        with self._changed:
+            self._era += 1
+            self._offered = self._result = None
+
+    def close(self) -> None:
+        """End the thread after the picture it is at, and join it. Twice is fine."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _take(self) -> Result | None:
+        if self._failure is not None:
+            raise self._failure
+        result, self._result = self._result, None
+        return result
+
+    def _work(self) -> None:
+        _step_back()
+        try:
+            while (job := self._next()) is not None:
+                picture, seconds, era = job
+                self._put(Result(self._segment(picture), seconds), era)
+        except BaseException as error:
+            with self._changed:
+                self._failure = error
+                self._changed.notify_all()
+
+    def _next(self) -> tuple[Picture, float, int] | None:
+        with self._changed:
+            while self._offered is None and not self._closing:
+                self._changed.wait(_WAIT)
+            if self._closing or self._offered is None:
+                return None
+            (picture, seconds), self._offered = self._offered, None
+            return picture, seconds, self._era
+
+    def _put(self, result: Result, era: int) -> None:
+        with self._changed:
+            if era == self._era:
+                self._result = result
+                self._changed.notify_all()
+
+
+class MaskStats:
+    """Counts masks and measures how old they are when they are used."""
+
+    _KEPT = 3000  # ages kept for the percentiles: the last minute or so
+
+    def __init__(self, segmenter: Segmenter, sync: str) -> None:
+        self._device = str(getattr(segmenter, "device", "cpu"))
+        self._sync = sync
+        self._count = 0
+        self._first = self._last = 0.0  # time.monotonic() of the first and the last mask
+        self._newest = 0.0  # seconds of the frame that the newest mask belongs to
+        self._ages: deque[float] = deque(maxlen=self._KEPT)
+
+    def taken(self, seconds: float) -> None:
+        """A mask of the frame at `seconds` was taken in."""
+        self._last = time.monotonic()
+        if self._count == 0:
+            self._first = self._last
+        self._count += 1
+        self._newest = seconds
+
+    def used(self, seconds: float) -> None:
+        """The frame at `seconds` was styled by the newest mask."""
+        self._ages.append(seconds - self._newest)
+
+    def report(self) -> dict[str, object]:
+        """sync, device, masks, masks_per_s, age_p50_s, age_p95_s (the last three None before they can be known)."""
+        span = self._last - self._first
+        p50, p95 = (float(age) for age in np.percentile(self._ages, (50, 95))) if self._ages else (None, None)
+        return {
+            "sync": self._sync,
+            "device": self._device,
+            "masks": self._count,
+            "masks_per_s": round((self._count - 1) / span, 2) if span > 0 else None,
+            "age_p50_s": None if p50 is None else round(p50, 4),
+            "age_p95_s": None if p95 is None else round(p95, 4),
+        }
+
+
+def _step_back() -> None:
+    """Lower this thread's priority where a thread has one of its own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -1,0 +1,157 @@
+"""Region weights over time: steady where nothing changes, carried along where the picture moves, new where it is new.
+
+The only state about masks lives in `MaskTracker`. Time constants are in seconds, so that 15, 30 and 60 frames/s look
+the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.frame import REGIONS, Weights
+from livestyle.motion import Field, FlowEstimator, Luma, Plane, carry, compose, is_cut
+
+Planes = npt.NDArray[np.float32]
+"""(h, w, R) float32: weights with the regions last, as cv2 moves and enlarges them."""
+
+TAU = 0.2
+"""Seconds in which a steady new mask replaces 63 % of the old. Longer flickers less, shorter settles sooner."""
+
+MEMORY = 2.0
+"""Seconds for which a mask may be late; a later one is thrown away."""
+
+GAP = 0.5
+"""Seconds without a frame after which what was believed is forgotten instead of carried."""
+
+_DISAGREES = (
+    0.25,
+    0.6,
+)  # total variation between belief and new mask: below the first it is noise, above the second news
+
+
+def region_weights(probabilities: Weights, classes: Sequence[str], regions: Mapping[str, str]) -> Weights:
+    """(C, h, w) class probabilities summed to (R, h, w) weights in the order of livestyle.frame.REGIONS."""
+    belongs = np.array([[regions[name] == region for name in classes] for region in REGIONS], np.float32)
+    return np.asarray(np.tensordot(belongs, probabilities, axes=1), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    seconds: float
+    backward: Field  # to the step before
+
+
+class MaskTracker:
+    """What is believed about one stream's regions. Not thread-safe.
+
+    For every frame call `advance`; whenever a mask is there, of this frame or of an earlier one, `correct`. `planes`
+    then holds for the frame last advanced to.
+    """
+
+    def __init__(self, *, tau: float = TAU) -> None:
+        self._tau = tau
+        self._flow = FlowEstimator()
+        self._steps: deque[_Step] = deque()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: a new stream, or a new scene."""
+        self._planes: Planes | None = None
+        self._doubt: Plane | None = None
+        self._luma: Luma | None = None
+        self._corrected = 0.0
+        self._steps.clear()
+
+    @property
+    def planes(self) -> Planes | None:
+        """(h, w, R) float32 weights that sum to 1; None until the first mask of a scene."""
+        return self._planes
+
+    @property
+    def latest(self) -> float:
+        """Seconds of the frame last advanced to."""
+        return self._steps[-1].seconds
+
+    def advance(self, luma: Luma, seconds: float) -> None:
+        """Go on to the frame at `seconds`, of which `luma` is the working copy; carries the weights by its motion.
+
+        On a cut, on another size, after a GAP and where time runs backwards everything is forgotten.
+        """
+        before = self._luma
+        if before is not None and (before.shape != luma.shape or not 0 < seconds - self.latest <= GAP):
+            before = None
+        motion = None if before is None else self._flow.between(luma, before)
+        if motion is None or before is None or is_cut(luma, before, motion):
+            self.reset()
+            self._steps.append(_Step(seconds, np.zeros((*luma.shape, 2), np.float32)))
+        else:
+            self._move(motion.backward, motion.trust, seconds)
+        self._luma = luma
+
+    def correct(self, weights: Weights, seconds: float) -> bool:
+        """Take in the (R, h, w) mask of the frame at `seconds`: the one last advanced to, or an earlier one.
+
+        A mask of a frame that is not remembered (from before a cut, or too old) changes nothing and gives False.
+        """
+        if self._luma is None or not any(step.seconds == seconds for step in self._steps):
+            return False
+        height, width = self._luma.shape
+        new = _enlarged(weights, width, height)
+        if seconds < self.latest:
+            new = carry(new, self._way_back(seconds))
+        self._planes = new if self._planes is None else self._blended(self._planes, new)
+        self._doubt = None
+        self._corrected = self.latest
+        return True
+
+    def _move(self, backward: Field, trust: Plane, seconds: float) -> None:
+        self._steps.append(_Step(seconds, backward))
+        while self._steps[0].seconds < seconds - MEMORY:
+            self._steps.popleft()
+        if self._planes is None:
+            return
+        doubt = 1 - trust
+        self._doubt = doubt if self._doubt is None else np.maximum(doubt, carry(self._doubt, backward))
+        self._planes = carry(self._planes, backward)
+
+    def _way_back(self, seconds: float) -> Field:
+        """Backward flow from the newest frame to the one at `seconds`."""
+        steps = [step.backward for step in self._steps if step.seconds > seconds]
+        way = steps[-1]
+        for earlier in reversed(steps[:-1]):
+            way = compose(way, earlier)
+        return way
+
+    def _blended(self, old: Planes, new: Planes) -> Planes:
+        # max(..., 0) keeps a mask that came out of order from weighing negative.
+        share = 1 - math.exp(-max(self.latest - self._corrected, 0) / self._tau)
+        news = _news(old, new)
+        if self._doubt is not None:
+            news = np.maximum(news, self._doubt)
+        weight = share + (1 - share) * news
+        return old + weight[..., np.newaxis] * (new - old)
+
+
+def _news(old: Planes, new: Planes) -> Plane:
+    """(h, w) in [0, 1]: how surely the new mask says something else than the old.
+
+    Half the L1 distance of two distributions is the largest difference they give to any event; the new mask's own
+    certainty weighs it, so that a mask that wavers between two regions is smoothed and one that has decided is not.
+    """
+    distance = np.abs(new - old).sum(axis=2) / 2
+    sure = np.clip(new.max(axis=2) * 2 - 1, 0, 1)
+    low, high = _DISAGREES
+    x = np.clip((cv2.blur(distance * np.sqrt(sure), (5, 5)) - low) / (high - low), 0, 1)
+    return np.asarray(x * x * (3 - 2 * x), np.float32)
+
+
+def _enlarged(weights: Weights, width: int, height: int) -> Planes:
+    planes = np.ascontiguousarray(weights.transpose(1, 2, 0))
+    return np.asarray(cv2.resize(planes, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)

@@ -1,0 +1,146 @@
+"""How the picture moved between two frames, and whether it is still the same scene.
+
+Everything here works on small luma copies; 1 pixel of flow is 1 pixel of the copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.frame import Pixels
+
+Luma = npt.NDArray[np.uint8]
+Plane = npt.NDArray[np.float32]
+Field = npt.NDArray[np.float32]
+
+WORKING_SIDE = 512
+"""A working copy's longer side is below this: 320 for 720p, 480 for 1080p and 4K."""
+
+_STILL = 0.15  # pixels: shorter flow is the estimator's answer to sensor noise; following it would blur what is carried
+_NOISE_FLOOR = 2.0  # luma levels of 255 that two pictures of the same thing may differ by after local averaging
+_NOISE_CEILING = 6.0  # however noisy the sensor: above it, another thing is seen (otherwise a cut would count as noise)
+_SAME_SCENE = (
+    0.85  # correlation of thumbnails above which no cut is looked for: consecutive frames measure 0.88 or more
+)
+_OTHER_SCENE = 0.35  # and below which it is one, whatever the flow finds
+_FOLLOWED = 0.62  # between the two, a cut is where the flow explains less than this share of the picture
+_THUMBNAIL = (32, 18)
+_FLAT = 4.0  # luma levels of standard deviation below which a thumbnail has no content to compare (black, a flash)
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """Where each pixel of this frame was in the one before."""
+
+    backward: Field  # (h, w, 2) float32: pixel (x, y) was at (x + backward[..., 0], y + backward[..., 1])
+    trust: Plane  # (h, w) float32 in [0, 1]: 0 where the earlier frame does not show the same thing there
+
+
+def shrink(pixels: Pixels, longest: int) -> npt.NDArray[np.uint8]:
+    """8-bit copy of `pixels`, halved until its longer side is below `longest`. Covers the whole picture exactly.
+
+    Halving is what cv2.INTER_AREA does fastest, and each output pixel is a plain mean, so nothing aliases.
+    """
+    while max(pixels.shape[:2]) >= longest:
+        height, width = pixels.shape[:2]
+        size = max(1, (width + 1) // 2), max(1, (height + 1) // 2)
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+    return pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+
+
+class FlowEstimator:
+    """Dense inverse search flow (Kroeger et al. 2016) between luma pictures of the same size, any size from 1 x 1."""
+
+    _SMALLEST = 32  # pixels: DIS needs room for its patches
+
+    def __init__(self) -> None:
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+    def between(self, now: Luma, before: Luma) -> Motion:
+        """The motion that takes what `now` shows back to `before`."""
+        if min(now.shape) < self._SMALLEST:
+            backward: Field = np.zeros((*now.shape, 2), np.float32)
+        else:
+            backward = _without_jitter(np.asarray(self._flow.calc(now, before, None), np.float32))
+        return Motion(backward, _trust(now, before, backward))
+
+
+def carry(values: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
+    """(h, w, n) or (h, w) `values` of the earlier frame moved to the later one; edges are clamped."""
+    height, width = backward.shape[:2]
+    at = backward + _grid(width, height)
+    return np.asarray(cv2.remap(values, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def compose(later: Field, earlier: Field) -> Field:
+    """Backward flow over two steps: `later` goes from now to a moment before, `earlier` from there further back."""
+    return later + carry(earlier, later)
+
+
+def is_cut(now: Luma, before: Luma, motion: Motion) -> bool:
+    """True when `now` shows another scene than `before`.
+
+    Thumbnails are compared by correlation, which gain and exposure do not change. A thumbnail without content (black,
+    a white flash) is never a cut: there is nothing to tell by.
+    """
+    first, second = _thumbnail(now), _thumbnail(before)
+    if min(first.std(), second.std()) < _FLAT:
+        return False
+    correlation = float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
+    if correlation >= _SAME_SCENE:
+        return False
+    return correlation < _OTHER_SCENE or float(motion.trust.mean()) < _FOLLOWED
+
+
+def _thumbnail(luma: Luma) -> Plane:
+    return np.asarray(cv2.resize(luma, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
+
+
+@lru_cache(maxsize=8)
+def _grid(width: int, height: int) -> Field:
+    grid = np.empty((height, width, 2), np.float32)
+    grid[..., 0] = np.arange(width, dtype=np.float32)
+    grid[..., 1] = np.arange(height, dtype=np.float32)[:, np.newaxis]
+    grid.flags.writeable = False
+    return grid
+
+
+def _without_jitter(flow: Field) -> Field:
+    """Flow with lengths below _STILL set to zero, and up to twice that pulled towards it, without a step."""
+    kept = np.clip(cv2.magnitude(flow[..., 0], flow[..., 1]) / _STILL - 1, 0, 1)
+    return flow * kept[..., np.newaxis]
+
+
+def _trust(now: Luma, before: Luma, backward: Field) -> Plane:
+    """1 where the warped earlier picture equals this one but for noise and slow changes of light, 0 where it does not.
+
+    Found at half size: a patch that moved wrongly has an extent, and this runs on every frame.
+    """
+    height, width = now.shape
+    half = max(1, width // 2), max(1, height // 2)
+    flow = _resized(backward, half) * np.float32(half[0] / width)
+    difference = carry(_resized(before, half).astype(np.float32), flow) - _resized(now, half)
+    difference = cv2.blur(difference, (3, 3))  # averages noise away, keeps what has an extent
+    difference = np.abs(difference - cv2.blur(difference, (21, 21)))  # a change of light is wide
+    noise = min(_NOISE_FLOOR + 3 * float(np.median(difference[::2, ::2])), _NOISE_CEILING)
+    trust = np.clip(2 - difference / noise, 0, 1) * _inside(flow)
+    return _resized(trust.astype(np.float32), (width, height))
+
+
+def _resized(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
+    shrinks = size[0] <= values.shape[1]
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
+
+
+def _inside(backward: Field) -> npt.NDArray[np.bool_]:
+    height, width = backward.shape[:2]
+    at = backward + _grid(width, height)
+    x, y = at[..., 0], at[..., 1]
+    result: npt.NDArray[np.bool_] = (x > -1) & (y > -1) & (x < width) & (y < height)
+    return result

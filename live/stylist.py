@@ -1,0 +1,100 @@
+"""Frame in, styled frame out: segment, track, refine, grade. The only caller of all four."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.frame import Frame, Masks, Weights, read_only
+from livestyle.inference import Inference, MaskStats
+from livestyle.masks import MaskTracker, region_weights
+from livestyle.motion import WORKING_SIDE, shrink
+from livestyle.protocols import Grade, Segmenter
+from livestyle.refine import refine
+
+_SEGMENTED_SIDE = 2 * WORKING_SIDE  # longer side of the copy that the segmenter gets; it shrinks that to its own size
+
+
+class Stylist:
+    """Styles the frames of one stream after another. Use from one thread; close it once.
+
+    `sync` "exact": each frame waits for its own mask. "live": masks are computed beside the frames as fast as it goes
+    and carried to the frame at hand by motion; only the first frame of a scene waits. `time_base` is the stream's.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        grade: Grade,
+        *,
+        sync: Literal["exact", "live"] = "exact",
+        time_base: Fraction | float = Fraction(1, 1000),
+    ) -> None:
+        self.grade = grade  # may be replaced between two frames
+        self._segmenter = segmenter
+        self._sync = sync
+        self._time_base = float(time_base)
+        self._tracker = MaskTracker()
+        self._stats = MaskStats(segmenter, sync)
+        self._inference = Inference(self._regions_of) if sync == "live" else None
+
+    def render(self, frame: Frame) -> Frame:
+        """`frame` styled, with `before` and `masks` set; size, dtype, pts and captured stay.
+
+        Where the grade changes nothing, the pixels are the frame's own and nothing is segmented. Raises what the
+        segmenter raised, also where it ran on another thread.
+        """
+        if self.grade.is_identity:
+            return replace(frame, before=frame.pixels, masks=None)
+        weights = self._weights(frame)
+        pixels = read_only(self.grade(frame.pixels, weights))
+        return replace(frame, pixels=pixels, before=frame.pixels, masks=Masks(weights))
+
+    def reset(self) -> None:
+        """Forget the stream: the next frame belongs to another one, or is a photo."""
+        if self._inference is not None:
+            self._inference.forget()
+        self._tracker.reset()
+
+    def stats(self) -> Mapping[str, object]:
+        """For the report: sync, device, masks, masks_per_s, and the age of masks in seconds as age_p50_s, age_p95_s."""
+        return self._stats.report()
+
+    def close(self) -> None:
+        """End and join the inference thread. Twice is fine."""
+        if self._inference is not None:
+            self._inference.close()
+
+    def _weights(self, frame: Frame) -> Weights:
+        seconds = frame.pts * self._time_base
+        picture = shrink(frame.pixels, _SEGMENTED_SIDE)
+        guide = shrink(picture, WORKING_SIDE)
+        self._tracker.advance(np.asarray(cv2.cvtColor(guide, cv2.COLOR_RGB2GRAY), np.uint8), seconds)
+        if self._inference is None:
+            self._correct(self._regions_of(picture), seconds)
+        else:
+            self._take_turns(self._inference, picture, seconds)
+        planes = self._tracker.planes
+        assert planes is not None  # the first frame of a scene waited for its mask
+        self._stats.used(seconds)
+        return refine(planes, guide)
+
+    def _take_turns(self, inference: Inference, picture: npt.NDArray[np.uint8], seconds: float) -> None:
+        inference.offer(picture, seconds)
+        if (done := inference.result()) is not None:
+            self._correct(*done)
+        while self._tracker.planes is None:  # a new scene: masks of the one before are refused by the tracker
+            self._correct(*inference.wait())
+
+    def _correct(self, weights: Weights, seconds: float) -> None:
+        if self._tracker.correct(weights, seconds):
+            self._stats.taken(seconds)
+
+    def _regions_of(self, picture: npt.NDArray[np.uint8]) -> Weights:
+        return region_weights(self._segmenter(picture), self._segmenter.classes, self._segmenter.regions)

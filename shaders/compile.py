@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import REGIONS
-from livestyle.shaders.grading import grade
+from livestyle.shaders.grading import Picture, grade
 from livestyle.shaders.look import Look
 from livestyle.shaders.lut import Lut3D, lattice
 from livestyle.shaders.recipe import Adjust, Recipe, Treatment
@@ -78,14 +78,13 @@ def _region_lut(treatment: Treatment, lut: _Stamped | None, amount: float) -> Lu
 def _styled(treatment: Treatment, lut: _Stamped | None) -> Lut3D:
     """The whole look, without the user's intensity."""
     if lut is None:
-        return Lut3D(_graded(lattice(SIZE), treatment))
+        return _graded(_lattice_picture(), treatment)
     file = _read(lut)
     if treatment == Treatment():
         return file
     if SIZE <= file.size <= LARGEST:
-        return Lut3D(_graded(np.clip(file.table, 0, 1), treatment))
-    inputs = lattice(SIZE if file.size < SIZE else LARGEST)
-    return Lut3D(_graded(np.clip(file.apply(inputs), 0, 1), treatment))
+        return _graded(_picture(file.table), treatment)
+    return _graded(_picture(file.apply(lattice(SIZE if file.size < SIZE else LARGEST))), treatment)
 
 
 @lru_cache(maxsize=8)
@@ -95,5 +94,15 @@ def _read(lut: _Stamped) -> Lut3D:
     return read_lut(lut.path)
 
 
-def _graded(table: npt.NDArray[np.float32], treatment: Treatment) -> npt.NDArray[np.float32]:
-    return grade(table.reshape(-1, 3), treatment).reshape(table.shape)
+@lru_cache(maxsize=1)
+def _lattice_picture() -> Picture:
+    return _picture(lattice(SIZE))
+
+
+def _picture(table: npt.NDArray[np.float32]) -> Picture:
+    return Picture.of(np.clip(table.reshape(-1, 3), 0, 1))
+
+
+def _graded(picture: Picture, treatment: Treatment) -> Lut3D:
+    size = round(len(picture.extent) ** (1 / 3))
+    return Lut3D(grade(picture, treatment).reshape(size, size, size, 3))

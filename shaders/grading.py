@@ -36,6 +36,10 @@ class Colors:
     def chroma(self) -> Plane:
         return np.hypot(self.a, self.b)
 
+    def lch(self) -> tuple[Plane, Plane, Plane]:
+        """Oklab L, chroma, hue in radians."""
+        return oklab.toe_inverse(np.clip(self.x, 0, 1)), self.chroma, np.arctan2(self.b, self.a)
+
     def scaled(self, factor: Plane | float) -> Colors:
         """The same with chroma multiplied."""
         return Colors(self.x, self.a * factor, self.b * factor)
@@ -44,11 +48,24 @@ class Colors:
         return Colors(self.x, self.a + a, self.b + b)
 
 
-def grade(rgb: Plane, treatment: Treatment) -> Plane:
-    """(n, 3) sRGB samples in [0, 1] -> the same after `treatment`, in [0, 1]."""
-    lab = oklab.srgb_to_oklab(rgb)
-    before = Colors(oklab.toe(lab[:, 0]), lab[:, 1], lab[:, 2])
-    colors = balance(before, treatment.palette)
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Colours to be graded, with what every grading of them needs to know."""
+
+    colors: Colors
+    extent: Plane  # see reach
+
+    @classmethod
+    def of(cls, rgb: Plane) -> Picture:
+        """(n, 3) sRGB samples in [0, 1]."""
+        lab = oklab.srgb_to_oklab(rgb)
+        colors = Colors(oklab.toe(lab[:, 0]), lab[:, 1], lab[:, 2])
+        return cls(colors, reach(*colors.lch())[0])
+
+
+def grade(picture: Picture, treatment: Treatment) -> Plane:
+    """(n, 3) sRGB samples in [0, 1]: the picture after `treatment`."""
+    colors = balance(picture.colors, treatment.palette)
     for band in treatment.hues:
         colors = shift_hues(colors, band)
     colors = apply_curve(colors, treatment.curve, treatment.tone)
@@ -56,7 +73,7 @@ def grade(rgb: Plane, treatment: Treatment) -> Plane:
     colors = move_color(colors, treatment.color)
     colors = split_tone(colors, treatment.split)
     colors = fade(colors, treatment.curve)
-    return to_srgb(before, colors)
+    return to_srgb(picture, colors)
 
 
 def balance(colors: Colors, palette: Palette) -> Colors:
@@ -64,18 +81,28 @@ def balance(colors: Colors, palette: Palette) -> Colors:
     shift is held back towards white, so that highlights stay clean instead of turning to paper."""
     a = palette.warmth * WARMTH[0] + palette.tint * TINT[0]
     b = palette.warmth * WARMTH[1] + palette.tint * TINT[1]
-    weight = oklab.toe_inverse(colors.x) * (1 - 0.6 * smoothstep(colors.x, 0.7, 1.0))
+    weight = oklab.toe_inverse(colors.x) * (1 - 0.6 * smoothstep(colors.x, 0.7, 1.0)) * not_colorful(colors)
     return colors.shifted(a * weight, b * weight)
 
 
+def not_colorful(colors: Colors) -> Plane:
+    """1 for greys, 0.4 for a strong red, 0.2 for the border of the gamut: tints that would push pure colours beyond
+    what sRGB has only bend them."""
+    return np.exp(-((colors.chroma / 0.25) ** 2))
+
+
 def shift_hues(colors: Colors, band: HueBand) -> Colors:
-    """Turn, gather, saturate or lighten the colours around one hue; weight is a raised cosine over the hue circle."""
+    """Turn, gather, saturate or lighten the colours around one hue; weight is a raised cosine over the hue circle.
+
+    More saturation goes to what has little, so that skin which is red already does not burn.
+    """
     hue, chroma = np.arctan2(colors.b, colors.a), colors.chroma
     offset = (hue - math.radians(band.hue) + np.pi) % (2 * np.pi) - np.pi
     half = math.radians(band.width) / 2
-    weight = np.where(np.abs(offset) < half, 0.5 + 0.5 * np.cos(np.pi * offset / half), 0.0)
+    weight = np.where(np.abs(offset) < half, 0.5 + 0.5 * np.cos(np.pi * offset / half), 0.0) * not_colorful(colors)
     hue = hue + weight * (math.radians(band.shift) - band.gather * offset)
-    chroma_after = chroma * (1 + band.saturation * weight)
+    spare = np.exp(-((chroma / 0.14) ** 2)) if band.saturation > 0 else 1.0
+    chroma_after = chroma * (1 + band.saturation * weight * spare)
     colourful = chroma / (chroma + 0.04)  # greys have no hue: their lightness must not depend on it
     x = colors.x + 0.5 * band.lightness * weight * colourful * colors.x * (1 - colors.x)
     return Colors(x, chroma_after * np.cos(hue), chroma_after * np.sin(hue))
@@ -115,24 +142,29 @@ def bend_shadows(x: Plane, tone: float) -> Plane:
 
 def saturate(colors: Colors, palette: Palette) -> Colors:
     """Saturation, vibrance and monochrome."""
-    low = np.exp(-((colors.chroma / 0.10) ** 2))
-    return colors.scaled((1 + palette.saturation) * (1 + palette.vibrance * low) * (1 - palette.monochrome))
+    vibrance = 1 + palette.vibrance * little_color(colors.chroma)
+    return colors.scaled((1 + palette.saturation) * vibrance * (1 - palette.monochrome))
+
+
+def little_color(chroma: Plane) -> Plane:
+    """1 for chroma that is low but meant, less for a cast on something white, and 0 for what is colourful already."""
+    return np.exp(-((chroma / 0.12) ** 2)) * (1 - 0.7 * np.exp(-((chroma / 0.035) ** 2)))
 
 
 def move_color(colors: Colors, color: float) -> Colors:
     """The colour axis: muted below 0, vivid above; vivid favours what has little chroma, so skin tones do not burn."""
     if color <= 0:
-        return colors.scaled(1 + 0.8 * color)
-    return colors.scaled(1 + color * (0.25 + 0.5 * np.exp(-((colors.chroma / 0.12) ** 2))))
+        return colors.scaled(1 + 0.7 * color)
+    return colors.scaled(1 + color * (0.25 + 0.6 * little_color(colors.chroma)))
 
 
 def split_tone(colors: Colors, split: Split) -> Colors:
     """Lay one hue over the shadows and one over the highlights; both leave black and white alone."""
-    x, border = colors.x, 0.5 - 0.2 * split.balance
+    x, border, plain = colors.x, 0.5 - 0.2 * split.balance, not_colorful(colors)
     dark = smoothstep(x, 0.0, 0.3) * (1 - smoothstep(x, border - 0.35, border + 0.35))
     light = smoothstep(x, border - 0.35, border + 0.35) * (1 - 0.8 * smoothstep(x, 0.8, 1.0))
     for tint, weight in ((split.shadows, dark), (split.highlights, light)):
-        angle, chroma = math.radians(tint.hue), SPLIT_CHROMA * tint.amount
+        angle, chroma = math.radians(tint.hue), SPLIT_CHROMA * tint.amount * plain
         colors = colors.shifted(chroma * math.cos(angle) * weight, chroma * math.sin(angle) * weight)
     return colors
 
@@ -143,26 +175,48 @@ def fade(colors: Colors, curve: Curve) -> Colors:
     return Colors(curve.black + span * colors.x, colors.a * span, colors.b * span)
 
 
-def to_srgb(before: Colors, after: Colors) -> Plane:
-    """sRGB samples, chroma brought into gamut at the same lightness and hue.
+def to_srgb(before: Picture, after: Colors) -> Plane:
+    """sRGB samples, brought into gamut along straight lines of one hue.
 
-    How much is compressed depends on how much chroma the treatment added: what it did not make more colourful stays
-    exactly where it was, even on the border of the gamut.
+    How much is compressed depends on how much further out the treatment moved a colour: what it did not make more
+    colourful stays exactly where it was, even on the border of the gamut.
     """
-    x = np.clip(after.x, 0, 1)
-    lightness, chroma = oklab.toe_inverse(x), after.chroma
-    room = _room(lightness, after.a, after.b)
-    growth = (chroma / room) * _room(oklab.toe_inverse(before.x), before.a, before.b) / np.maximum(before.chroma, 1e-4)
-    scale = compress(chroma / room, growth) * room / np.maximum(chroma, 1e-6)
-    return oklab.oklab_to_srgb(np.stack([lightness, after.a * scale, after.b * scale], axis=-1))
+    lightness, chroma, hue = after.lch()
+    lab = np.stack([lightness, after.a, after.b], axis=-1)
+    near = np.flatnonzero(chroma > 0.5 * oklab.max_chroma(lightness, hue))  # no other can be beyond KNEE
+    extent, anchor = reach(lightness[near], chroma[near], hue[near])
+    scale = compress(extent, extent / before.extent[near]) / extent
+    lab[near, 0] = anchor + (lightness[near] - anchor) * scale
+    lab[near, 1:] *= scale[:, None]
+    return oklab.oklab_to_srgb(lab)
 
 
-def _room(lightness: Plane, a: Plane, b: Plane) -> Plane:
-    return np.maximum(oklab.max_chroma(lightness, np.arctan2(b, a)), 1e-4)
+def reach(lightness: Plane, chroma: Plane, hue: Plane) -> tuple[Plane, Plane]:
+    """How far out colours are, 1 being the border of the gamut, on lines from anchors on the grey axis; the anchors.
+
+    Anchors are Ottosson's adaptive L_0 with alpha 0.5 (https://bottosson.github.io/posts/gamutclipping/): a colour
+    that is too bright to be so colourful gives up some of both, where keeping its lightness would turn it to pastel.
+    Extents below 0.25 are given as 0.25.
+    """
+    off = lightness - 0.5
+    e = 0.5 + np.abs(off) + 0.5 * chroma
+    anchor = 0.5 * (1 + np.sign(off) * (e - np.sqrt(np.maximum(e * e - 2 * np.abs(off), 0))))
+
+    def room(t: Plane) -> Plane:
+        return oklab.max_chroma(np.clip(anchor + t * (lightness - anchor), 0, 1), hue) - t * chroma
+
+    inside, outside = np.zeros_like(chroma), np.full_like(chroma, 4.0)
+    for _ in range(7):
+        middle = (inside + outside) / 2
+        fits = room(middle) >= 0
+        inside, outside = np.where(fits, middle, inside), np.where(fits, outside, middle)
+    left, over = room(inside), room(outside)  # one secant step makes the bisection exact where the border is smooth
+    border = inside + (outside - inside) * left / np.maximum(left - over, 1e-7)
+    return 1 / np.clip(border, 1e-2, 4), anchor
 
 
 def compress(relative: Plane, growth: Plane) -> Plane:
-    """Chroma relative to the gamut's, growth being how often its old value it is -> compressed to at most 1.
+    """Distance relative to the gamut's border, and how often its old value that is -> compressed to at most 1.
 
     Below KNEE nothing changes, slope 1; a rational arc from there carries what was on the border (relative == growth)
     onto the border again. Where growth <= 1 all stays.

@@ -91,11 +91,14 @@ def max_chroma(lightness: Floats, hue: Floats) -> Floats:
     rows, columns = table.shape[0] - 1, table.shape[1] - 1
     y = np.clip(lightness, 0, 1) * rows
     x = (hue / (2 * np.pi) % 1.0) * columns
-    y0 = np.minimum(y.astype(np.intp), rows - 1)
-    x0 = np.minimum(x.astype(np.intp), columns - 1)
+    y0 = np.minimum(np.floor(y), rows - 1)
+    x0 = np.minimum(np.floor(x), columns - 1)
     fy, fx = y - y0, x - x0
-    upper = table[y0, x0] * (1 - fx) + table[y0, x0 + 1] * fx
-    lower = table[y0 + 1, x0] * (1 - fx) + table[y0 + 1, x0 + 1] * fx
+    corner = (y0 * (columns + 1) + x0).astype(np.intp)
+    flat = table.reshape(-1)
+    upper = flat[corner] * (1 - fx) + flat[corner + 1] * fx
+    corner += columns + 1
+    lower = flat[corner] * (1 - fx) + flat[corner + 1] * fx
     return np.asarray(upper * (1 - fy) + lower * fy)
 
 

@@ -66,7 +66,7 @@ OpenCapture = Callable[[int | str, int, Sequence[int]], Capture]
 
 
 class CameraSource:
-    """A source that never ends by itself: a camera that goes away is waited for, and iteration yields nothing meanwhile.
+    """Never ends by itself: a camera that goes away is waited for, and iteration yields nothing meanwhile.
 
     One thread of its own opens and reads the device all the time, because drivers hand out old frames to a slow reader
     and because their calls can hang; iterating takes the newest frame. `Frame.captured` is the moment the driver handed

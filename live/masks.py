@@ -10,6 +10,7 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -135,8 +136,8 @@ class MaskTracker:
         news = _news(old, new)
         if self._doubt is not None:
             news = np.maximum(news, self._doubt)
-        weight = share + (1 - share) * news
-        return old + weight[..., np.newaxis] * (new - old)
+        weight = np.asarray(share + (1 - share) * news, np.float32)
+        return cv2.blendLinear(new, old, weight, 1 - weight)
 
 
 def _news(old: Planes, new: Planes) -> Plane:
@@ -145,11 +146,15 @@ def _news(old: Planes, new: Planes) -> Plane:
     Half the L1 distance of two distributions is the largest difference they give to any event; the new mask's own
     certainty weighs it, so that a mask that wavers between two regions is smoothed and one that has decided is not.
     """
-    distance = np.abs(new - old).sum(axis=2) / 2
-    sure = np.clip(new.max(axis=2) * 2 - 1, 0, 1)
+    distance = _total(cv2.absdiff(new, old)) / 2
+    sure = np.clip(reduce(cv2.max, cv2.split(new)) * 2 - 1, 0, 1)
     low, high = _DISAGREES
     x = np.clip((cv2.blur(distance * np.sqrt(sure), (5, 5)) - low) / (high - low), 0, 1)
     return np.asarray(x * x * (3 - 2 * x), np.float32)
+
+
+def _total(planes: Planes) -> Plane:
+    return np.asarray(cv2.transform(planes, np.ones((1, planes.shape[2]), np.float32)))
 
 
 def _enlarged(weights: Weights, width: int, height: int) -> Planes:

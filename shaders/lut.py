@@ -54,7 +54,7 @@ class Lut3D:
     def apply(self, rgb: FloatArray) -> FloatArray:
         """(..., 3) floats -> the same shape and dtype, interpolated tetrahedrally; input is clipped to 0..1."""
         flat = np.clip(rgb.reshape(-1, 3), 0, 1)
-        return _interpolate(self.table, flat).astype(rgb.dtype).reshape(rgb.shape)
+        return interpolate(self.table, flat).astype(rgb.dtype).reshape(rgb.shape)
 
 
 def lattice(size: int) -> npt.NDArray[np.float32]:
@@ -70,8 +70,8 @@ def _check_shape(shape: tuple[int, ...]) -> None:
         raise ValueError(f"a LUT must have {MIN_SIZE} to {MAX_SIZE} points along an axis, not {shape[0]}")
 
 
-def _interpolate(table: npt.NDArray[np.float32], rgb: FloatArray) -> FloatArray:
-    """(n, 3) in 0..1 -> (n, 3).
+def interpolate(table: npt.NDArray[np.float32], rgb: FloatArray) -> FloatArray:
+    """Look (n, 3) colours in 0..1 up in an (N, N, N, 3) table of any N >= 2.
 
     The cube cell is cut into six tetrahedra along its grey diagonal (Sakamoto and Itooka, US patent 4275413, 1981):
     walk from the cell's lowest corner along the axis with the largest fraction, then the middle, then the smallest,

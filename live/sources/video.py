@@ -278,7 +278,9 @@ def open_media(path: Path) -> Any:
     if not path.exists():
         raise SourceNotFoundError(f"There is no file {path}", hint="check the name and the folder")
     if path.is_dir():
-        raise SourceError(f"{path} is a folder, not a video", hint="a folder as input needs a folder as output: -o FOLDER/")
+        raise SourceError(
+            f"{path} is a folder, not a video", hint="a folder as input needs a folder as output: -o FOLDER/"
+        )
     if path.is_file() and path.stat().st_size == 0:
         raise SourceError(f"{path} is empty (0 bytes)", hint="copy or record it again")
     try:

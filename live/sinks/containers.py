@@ -1,0 +1,163 @@
+"""What each file name ending means: container, usual codec, and what an encoder is asked for."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from livestyle.errors import UsageError
+from livestyle.media import av
+
+log = logging.getLogger("livestyle")
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A file format that can be written."""
+
+    format: str  # FFmpeg's name of the muxer
+    codec: str  # encoder for 8-bit sources
+    deep_codec: str  # encoder for sources with more than 8 bits
+    text: str | None = None  # codec that text subtitles are converted to, None: none can be carried
+    tick: Fraction | None = None  # seconds; the container's only time base, None: the source's is kept
+    constant: bool = False  # True: it counts frames and has no times, so the rate must be constant
+    attachments: bool = False  # whether fonts and the like can be carried
+
+
+_MP4 = Container("mp4", "libx264", "libx265", text="mov_text")
+CONTAINERS = {
+    ".mp4": _MP4,
+    ".m4v": _MP4,
+    ".mov": Container("mov", "libx264", "libx265", text="mov_text"),
+    ".mkv": Container("matroska", "libx264", "libx265", text="subrip", attachments=True),
+    ".webm": Container("webm", "libvpx-vp9", "libsvtav1", text="webvtt"),
+    ".ts": Container("mpegts", "libx264", "libx265"),
+    ".avi": Container("avi", "libx264", "libx264", constant=True),
+    ".gif": Container("gif", "gif", "gif", tick=Fraction(1, 100)),
+}
+SHORT_NAMES = {
+    "h264": "libx264", "avc": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvpx-vp9",
+    "av1": "libsvtav1", "prores": "prores_ks",
+}  # fmt: skip
+
+# encoder -> (highest crf, our default). The defaults are where a styled picture shows no artefacts of its own.
+_CRF = {"libx264": (51, 18), "libx264rgb": (51, 18), "libx265": (51, 20), "libvpx-vp9": (63, 24), "libsvtav1": (63, 24)}
+_OPTIONS = {
+    "libx265": {"x265-params": "log-level=error"},
+    "libvpx-vp9": {"row-mt": "1", "deadline": "good", "cpu-used": "4"},
+    "libsvtav1": {"preset": "8"},
+    "ffv1": {"level": "3"},
+    "prores_ks": {"profile": "hq"},
+}
+_NEED_EVEN = {"libx264", "libx265", "libsvtav1"}  # with 4:2:0; VP9 and FFV1 take any size
+_RGB = {"ffv1": ("bgr0", "gbrp16le"), "libx264rgb": ("rgb24", "rgb24"), "gif": ("pal8", "pal8")}
+_SHALLOW = ("yuv420p", "yuvj420p", "yuv422p", "yuv444p")
+_DEEP = ("yuv420p10le", "p010le", "yuv422p10le", "yuv444p10le", "yuv420p12le")
+
+
+def container_of(path: Path) -> Container:
+    """The container that a file name asks for. Raises UsageError naming the choices."""
+    known = CONTAINERS.get(path.suffix.lower())
+    if known is None:
+        raise UsageError(
+            f"Videos cannot be written as {path.suffix or path.name!r}",
+            hint=f"use one of {', '.join(CONTAINERS)}",
+        )
+    return known
+
+
+def choose_codec(asked: str | None, container: Container, *, deep: bool) -> str:
+    """The encoder's name in FFmpeg. Raises UsageError for one that is unknown or does not fit the container."""
+    if asked is None:
+        return container.deep_codec if deep else container.codec
+    name = SHORT_NAMES.get(asked.lower(), asked)
+    fitting = _fitting(container)
+    if name not in fitting:
+        raise UsageError(
+            f"The codec {asked} cannot be written into {container.format}", hint=f"use one of {', '.join(fitting)}"
+        )
+    return name
+
+
+def choose_pixels(codec: str, size: tuple[int, int], *, deep: bool) -> str:
+    """The pixel format to encode in.
+
+    4:2:0, which plays everywhere, and 10 bits for deep sources. H.264, H.265 and AV1 cannot hold an odd size in 4:2:0:
+    the size is kept exactly and 4:4:4 is used instead, which fewer players show. FFV1 keeps RGB, so it is lossless.
+    """
+    if codec in _RGB:
+        return _RGB[codec][deep]
+    offered = {video_format.name for video_format in av.Codec(codec, "w").video_formats or ()}
+    if deep and not offered & set(_DEEP):
+        log.info("%s has no 10-bit format: the output has 8 bits", codec)
+        deep = False
+    wanted = _DEEP if deep else _SHALLOW
+    if codec in _NEED_EVEN and (size[0] % 2 or size[1] % 2):
+        wanted = _odd_formats(codec, size, offered, deep=deep)
+    chosen = next((name for name in wanted if name in offered), None)
+    if chosen is None:
+        raise UsageError(f"The codec {codec} takes none of {', '.join(wanted)}", hint="choose another --codec")
+    return chosen
+
+
+def encoder_options(codec: str, crf: int | None, container: Container) -> dict[str, str]:
+    """Private options for the encoder. Raises UsageError for a crf that it does not know."""
+    options = dict(_OPTIONS.get(codec, {}))
+    if codec in _CRF:
+        highest, usual = _CRF[codec]
+        crf = usual if crf is None else crf
+        if not 0 <= crf <= highest:
+            raise UsageError(f"{codec} takes --crf 0 to {highest}, not {crf}")
+        options["crf"] = str(crf)
+    elif crf is not None:
+        raise UsageError(f"{codec} has no --crf", hint=f"leave it out, or choose one of {', '.join(_CRF)}")
+    if container.format == "avi":
+        options["bf"] = "0"  # AVI counts frames and cannot say that they are shown in another order
+    return options
+
+
+def _fitting(container: Container) -> list[str]:
+    names = {*_CRF, *_OPTIONS, "mpeg4", "mjpeg", "gif", container.codec}
+    return sorted(name for name in names if _can_hold(container, name))
+
+
+def _can_hold(container: Container, codec: str) -> bool:
+    """Whether this FFmpeg has the encoder and lets the container carry it."""
+    try:
+        av.Codec(codec, "w")
+        with av.open(_Nowhere(), "w", format=container.format) as output:
+            output.add_stream(codec, rate=25)
+    except (av.codec.codec.UnknownCodecError, ValueError, av.error.FFmpegError):
+        return False
+    return True
+
+
+class _Nowhere:
+    """A file object that is never written, for asking a muxer what it can hold."""
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return offset
+
+    def tell(self) -> int:
+        return 0
+
+
+def _odd_formats(codec: str, size: tuple[int, int], offered: set[str], *, deep: bool) -> tuple[str, ...]:
+    wanted = ("yuv444p10le",) if deep else ("yuv444p",)
+    width, height = size
+    if not offered & set(wanted):
+        raise UsageError(
+            f"{codec} cannot hold the odd size {width}x{height}",
+            hint=f"give --size {width - width % 2}x{height - height % 2}, or --codec vp9 or ffv1",
+        )
+    log.info(
+        "The odd size %dx%d is kept by encoding 4:4:4, which some players do not show: --size %dx%d plays everywhere",
+        width, height, width - width % 2, height - height % 2,
+    )  # fmt: skip
+    return wanted

@@ -1,0 +1,108 @@
+"""RGB frames to packets of a video stream, with the colour tags that say how they were encoded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from livestyle.color import (
+    MATRICES,
+    PRIMARIES,
+    SWSCALE_MATRICES,
+    SWSCALE_RANGES,
+    TRANSFERS,
+    code_of,
+    complete_color,
+)
+from livestyle.frame import ColorInfo, Pixels
+from livestyle.media import av, cv2
+
+_INTERPOLATION = av.video.reformatter.Interpolation
+_FLAGS = (
+    _INTERPOLATION.BICUBIC | _INTERPOLATION.ACCURATE_RND | _INTERPOLATION.FULL_CHR_H_INT | _INTERPOLATION.FULL_CHR_H_INP
+)
+# libswscale takes 255 * 2^8 of a 16-bit RGB sample for white, so 65535 would come out a level too bright.
+_SWSCALE_WHITE = 65280
+_DIRECT = {"gbrp16le", "rgb24", "bgr0", "pal8"}  # RGB formats: no matrix is applied
+
+
+def output_color(color: ColorInfo, size: tuple[int, int], pixel_format: str) -> ColorInfo:
+    """Complete tags for the file: the source's own, and for RGB sources those that a player would guess anyway."""
+    if pixel_format in _DIRECT:
+        base = complete_color(color, size, is_rgb=True)
+        return replace(base, range="pc")
+    if color.matrix in (None, "gbr"):
+        guess = complete_color(ColorInfo(primaries=color.primaries), size, is_rgb=False)
+        transfer = color.transfer or guess.transfer
+        return replace(guess, transfer=transfer, range="tv")
+    return complete_color(color, size, is_rgb=False)
+
+
+def set_tags(context: Any, color: ColorInfo) -> None:
+    """All four tags on an encoder (av.VideoCodecContext)."""
+    context.color_primaries = code_of(PRIMARIES, color.primaries)
+    context.color_trc = code_of(TRANSFERS, color.transfer)
+    context.colorspace = code_of(MATRICES, color.matrix)
+    context.color_range = SWSCALE_RANGES[color.range or "tv"]
+
+
+class Converter:
+    """RGB pixels to frames in the encoder's pixel format and size. Keeps libswscale's tables between frames."""
+
+    def __init__(self, size: tuple[int, int], pixel_format: str, color: ColorInfo) -> None:
+        """`size`: (width, height) of the output, to which pictures are scaled; `color`: complete, of the output."""
+        self._size = size
+        self._format = pixel_format
+        self._color = color
+        self._scale = av.video.reformatter.VideoReformatter()
+
+    def convert(self, pixels: Pixels) -> Any:
+        """An av.VideoFrame of `pixels`, without times."""
+        pixels = _fit(pixels, self._size)
+        if self._format == "gbrp16le":
+            return self._tagged(av.VideoFrame.from_ndarray(pixels, format="gbrp16le"))
+        matrix = SWSCALE_MATRICES[self._color.matrix or "bt709"]
+        frame = self._scale.reformat(
+            _rgb_frame(pixels),
+            format=self._format,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
+            src_color_range=SWSCALE_RANGES["pc"],
+            dst_color_range=SWSCALE_RANGES[self._color.range or "tv"],
+            interpolation=_FLAGS,
+        )
+        return self._tagged(frame)
+
+    def _tagged(self, frame: Any) -> Any:
+        frame.color_primaries = code_of(PRIMARIES, self._color.primaries)
+        frame.color_trc = code_of(TRANSFERS, self._color.transfer)
+        frame.colorspace = code_of(MATRICES, self._color.matrix)
+        frame.color_range = SWSCALE_RANGES[self._color.range or "tv"]
+        return frame
+
+
+def _rgb_frame(pixels: Pixels) -> Any:
+    if pixels.dtype == np.uint8:
+        return av.VideoFrame.from_ndarray(pixels, format="rgb24")
+    scaled = cv2.addWeighted(pixels, _SWSCALE_WHITE / 65535, pixels, 0, 0)
+    return av.VideoFrame.from_ndarray(scaled, format="rgb48le")
+
+
+def _fit(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Scaled to (width, height), by areas when it shrinks so that nothing flickers."""
+    height, width = pixels.shape[:2]
+    if (width, height) == size:
+        return pixels
+    shrinks = size[0] <= width and size[1] <= height
+    scaled: Pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return scaled
+
+
+def aspect_after(aspect: Fraction, before: tuple[int, int], after: tuple[int, int]) -> Fraction:
+    """Pixel aspect that keeps the picture's shape when (width, height) `before` is scaled to `after`."""
+    changed = aspect * Fraction(before[0] * after[1], before[1] * after[0])
+    # A size rounded to whole pixels is not meant as a new pixel shape.
+    return aspect if abs(float(changed / aspect) - 1) < 0.02 else changed.limit_denominator(1000)

@@ -1,0 +1,63 @@
+"""When each picture is shown and for how long, in the output's ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One frame of the output."""
+
+    picture: Any  # av.VideoFrame in the encoder's format
+    pts: int  # ticks
+    duration: int  # ticks, at least 1
+
+
+class Pace:
+    """Holds one picture back until the next one says how long it is shown.
+
+    With `constant`, one tick is one frame: pictures are repeated to fill gaps, and of several in one tick the last wins.
+    Otherwise each keeps its own time, moved on by a tick where the output's ticks are too coarse to tell two apart.
+    """
+
+    def __init__(self, time_base: Fraction, *, constant: bool) -> None:
+        """`time_base`: seconds per tick."""
+        self._tick = time_base
+        self._constant = constant
+        self._held: tuple[Any, int] | None = None
+        self._moment: Fraction | None = None
+        self.last_gap: Fraction | None = None  # seconds between the last two pictures
+
+    def put(self, picture: Any, moment: Fraction) -> Iterator[Shown]:
+        """Take a picture shown from `moment` (seconds); gives what is certain now."""
+        if self._moment is not None:
+            self.last_gap = moment - self._moment
+        self._moment = moment
+        pts = round(moment / self._tick)
+        if self._held is None:
+            self._held = picture, pts
+            return iter(())
+        before, since = self._held
+        if pts <= since and self._constant:
+            self._held = picture, since
+            return iter(())
+        pts = max(pts, since + 1)
+        self._held = picture, pts
+        return self._show(before, since, pts)
+
+    def finish(self, end: Fraction) -> Iterator[Shown]:
+        """What is left, shown until `end` (seconds)."""
+        if self._held is None:
+            return iter(())
+        picture, since = self._held
+        self._held = None
+        return self._show(picture, since, max(round(end / self._tick), since + 1))
+
+    def _show(self, picture: Any, since: int, until: int) -> Iterator[Shown]:
+        if not self._constant:
+            return iter((Shown(picture, since, until - since),))
+        return (Shown(picture, pts, 1) for pts in range(since, until))

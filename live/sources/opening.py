@@ -1,0 +1,86 @@
+"""What kind of input a file is, told by its content, and the inputs inside a folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from livestyle.errors import SourceError, SourceNotFoundError
+
+Kind = Literal["photo", "video"]
+
+# Only used to pick files out of a folder; the content decides what each one is.
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+VIDEO_SUFFIXES = {
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv",
+    ".3gp", ".ogv", ".mxf", ".y4m",
+}  # fmt: skip
+
+_PHOTO_MAGIC = (
+    (0, b"\xff\xd8\xff"),  # JPEG
+    (0, b"\x89PNG\r\n\x1a\n"),
+    (8, b"WEBP"),
+    (0, b"II*\x00"),  # TIFF
+    (0, b"MM\x00*"),
+    (0, b"II+\x00"),  # BigTIFF
+    (0, b"MM\x00+"),
+    (0, b"BM"),
+    (4, b"ftypavif"),
+    (0, b"\x00\x00\x00\x0cjP  "),  # JPEG 2000
+)
+_HEAD = 64 * 1024
+
+
+def kind_of(path: str | Path) -> Kind:
+    """Whether `path` holds a still picture ("photo") or anything else ("video", for FFmpeg to judge).
+
+    Moving GIF and PNG files are videos. Raises SourceNotFoundError, and SourceError for folders, empty and unreadable files.
+    """
+    head = _head(Path(path))
+    if head.startswith(b"GIF8"):
+        return "photo" if _is_still_gif(Path(path)) else "video"
+    if b"acTL" in head[:4096] and head.startswith(b"\x89PNG"):
+        return "video"
+    return "photo" if any(head[at : at + len(magic)] == magic for at, magic in _PHOTO_MAGIC) else "video"
+
+
+def list_folder(folder: str | Path) -> list[Path]:
+    """Photos and videos directly inside `folder`, hidden ones left out, in natural order (clip2 before clip10)."""
+    known = PHOTO_SUFFIXES | VIDEO_SUFFIXES
+    files = (entry for entry in Path(folder).iterdir() if entry.is_file() and not entry.name.startswith("."))
+    return sorted((entry for entry in files if entry.suffix.lower() in known), key=_natural)
+
+
+def check_file(path: Path) -> None:
+    """Raise SourceNotFoundError or SourceError unless `path` is a file with something in it."""
+    if not path.exists():
+        raise SourceNotFoundError(f"There is no file {path}", hint="check the name and the folder")
+    if path.is_dir():
+        raise SourceError(f"{path} is a folder, not a photo or video", hint="name a file in it, or add -o FOLDER/")
+    if path.is_file() and path.stat().st_size == 0:
+        raise SourceError(f"{path} is empty (0 bytes)", hint="copy or record it again")
+
+
+def _head(path: Path) -> bytes:
+    check_file(path)
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
+
+
+def _is_still_gif(path: Path) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return not getattr(image, "is_animated", False)
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return False  # FFmpeg then says what is wrong with it
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", path.name.casefold())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]

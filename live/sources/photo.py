@@ -1,0 +1,167 @@
+"""A photo as a stream of one frame."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.color import SRGB
+from livestyle.errors import ColorError, SourceError
+from livestyle.frame import Frame, Pixels, StreamInfo, read_only
+from livestyle.media import cv2
+from livestyle.sources.opening import check_file
+from livestyle.sources.pictures import UPRIGHT, Flip, make_upright
+
+log = logging.getLogger("livestyle")
+
+ORIENTATION = 0x0112  # EXIF tag
+_BITS_PER_SAMPLE = 258  # TIFF tag
+
+# EXIF orientation -> (transpose, mirror left-right, mirror top-bottom)
+_FLIPS: dict[int, Flip] = {
+    2: (False, True, False),
+    3: (False, True, True),
+    4: (False, False, True),
+    5: (True, False, False),
+    6: (True, True, False),
+    7: (True, True, True),
+    8: (True, False, True),
+}
+
+
+class PhotoSource:
+    """One upright frame, pts 0. Raises SourceNotFoundError, SourceError and ColorError on opening, which decodes."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        picture = read_photo(self._path)
+        self._pixels: Pixels | None = read_only(picture.pixels)
+        height, width = picture.pixels.shape[:2]
+        self.info = StreamInfo(
+            name=str(self._path),
+            size=(width, height),
+            time_base=Fraction(1),
+            color=SRGB,
+            bit_depth=16 if picture.pixels.dtype == np.uint16 else 8,
+            frames=1,
+            path=self._path,
+        )
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[Frame]:
+        with self._lock:
+            pixels, self._pixels = self._pixels, None
+        if pixels is not None:
+            yield Frame(pixels, 0, time.monotonic())
+
+    def close(self) -> None:
+        with self._lock:
+            self._pixels = None
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A decoded photo, upright."""
+
+    pixels: Pixels  # (H, W, 3) RGB, uint8 or uint16 (full scale 65535); not multiplied by alpha
+    alpha: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | None  # (H, W) of the same dtype; None where opaque
+
+
+def read_photo(path: Path) -> Photo:
+    """Decode a photo. Raises SourceNotFoundError, SourceError, ColorError.
+
+    CMYK becomes sRGB, by the embedded profile where there is one. Other profiles are left to the sink to keep: the
+    values stay in the photo's own space.
+    """
+    with open_photo(path) as image:
+        if getattr(image, "n_frames", 1) > 1:
+            log.info("%s holds %d pictures: only the first is styled", path, image.n_frames)
+        pixels = _deep(path) if is_deep(image) else _shallow(image)
+        flip = _FLIPS.get(image.getexif().get(ORIENTATION, 1), UPRIGHT)
+    upright = make_upright(np.ascontiguousarray(pixels), flip)
+    alpha = np.ascontiguousarray(upright[..., 3]) if upright.shape[2] == 4 else None
+    return Photo(np.ascontiguousarray(upright[..., :3]), alpha)
+
+
+@contextmanager
+def open_photo(path: Path) -> Iterator[Any]:
+    """The PIL image, its errors as ours."""
+    from PIL import Image, UnidentifiedImageError
+
+    check_file(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # a 100-megapixel photo is no attack
+            with Image.open(path) as image:
+                yield image
+    except Image.DecompressionBombError as error:
+        raise SourceError(
+            f"{path} says it has far more pixels than a photo: {error}",
+            hint=f"photos up to {2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000} megapixels can be styled; scale it down",
+        ) from error
+    except UnidentifiedImageError as error:
+        raise SourceError(
+            f"{path} is not a photo that can be read", hint="PNG, JPEG, WebP, TIFF and BMP can"
+        ) from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if isinstance(error, SourceError | ColorError):
+            raise
+        raise SourceError(f"{path} is damaged or cut short: {error}", hint="copy or export it again") from error
+
+
+def is_deep(image: Any) -> bool:
+    """Whether a PIL image has more than 8 bits per sample; PIL itself cuts such colour pictures to 8."""
+    if image.mode.startswith("I"):
+        return True
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))) == 16
+    tile: Any = image.tile[0] if image.format == "PNG" and image.tile else None
+    return tile is not None and "16" in str(tile[3])  # the raw mode, as "RGB;16B"
+
+
+def _deep(path: Path) -> Pixels:
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)  # leaves orientation alone
+    if pixels is None or pixels.dtype != np.uint16:
+        raise SourceError(
+            f"{path} holds samples that are neither 8 nor 16 bits", hint="export it as 16-bit PNG or TIFF"
+        )
+    if pixels.ndim == 2 or pixels.shape[2] == 1:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
+    code = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    return np.asarray(cv2.cvtColor(pixels, code))
+
+
+def _shallow(image: Any) -> Pixels:
+    image.load()
+    if image.mode in ("F", "LAB", "HSV"):
+        raise ColorError(f"{image.filename} stores colour as {image.mode}, which cannot be styled here",
+                         hint="export it as RGB")  # fmt: skip
+    if image.mode == "CMYK":
+        return np.asarray(_from_cmyk(image))
+    return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+
+
+def _from_cmyk(image: Any) -> Any:
+    from PIL import ImageCms
+
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return image.convert("RGB")
+    try:
+        return ImageCms.profileToProfile(image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except ImageCms.PyCMSError:
+        log.info("%s has a damaged CMYK profile: its colours are approximate", image.filename)
+        return image.convert("RGB")

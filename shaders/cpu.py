@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import itertools
 import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
+from typing import cast
 
 import cv2
 import numpy as np
@@ -18,11 +20,15 @@ from livestyle.frame import REGIONS, Pixels, Weights
 from livestyle.shaders.look import Look
 from livestyle.shaders.lut import Lut3D, lattice
 
-try:
-    from livestyle.shaders import _grade as _compiled
-except ImportError:  # an optional extension: installing without a C compiler leaves it out
-    _compiled = None  # type: ignore[assignment, unused-ignore]
 
+def _import_compiled() -> ModuleType | None:
+    try:
+        return importlib.import_module("livestyle.shaders._grade")
+    except ImportError:  # an optional extension: installing without a C compiler leaves it out
+        return None
+
+
+_compiled = _import_compiled()
 log = logging.getLogger("livestyle")
 
 MASK_ONE = 32767  # what a weight of 1 is to the compiled code
@@ -65,7 +71,7 @@ class CpuGrade:
         if self.is_identity or pixels.size == 0:
             return pixels.copy()
         shares = np.stack([weights[list(regions)].sum(axis=0) for regions in self._shares.values()])
-        return self._run(np.ascontiguousarray(pixels), np.clip(shares, 0, 1, dtype=np.float32))
+        return self._run(cast(Pixels, np.ascontiguousarray(pixels)), np.clip(shares, 0, 1, dtype=np.float32))
 
 
 def _shares(look: Look) -> dict[Lut3D, list[int]]:
@@ -192,7 +198,7 @@ class _Numpy:
         for number, share in enumerate(shares):
             if share.any():
                 after += share[..., None] * (self._look(number, pixels) - before)
-        return np.rint(after).clip(0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
+        return cast(Pixels, np.rint(after).clip(0, np.iinfo(pixels.dtype).max).astype(pixels.dtype))
 
     def _look(self, number: int, pixels: Pixels) -> npt.NDArray[np.float32]:
         """LUT `number` over pixels, in the pixels' own units."""

@@ -15,13 +15,14 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from livestyle.errors import StyleError
+from livestyle.frame import Pixels
 from livestyle.shaders.lut import BOUND, MAX_SIZE, MIN_SIZE, Lut3D, interpolate, lattice
 
 log = logging.getLogger("livestyle")
@@ -379,18 +380,19 @@ def _read_hald(path: Path, data: bytes) -> Lut3D:
             hint="a HALD picture must be kept at its own size, without scaling or cropping",
         )
     size = level * level
-    table = (pixels / np.float32(np.iinfo(pixels.dtype).max)).reshape(size, size, size, 3).transpose(2, 1, 0, 3)
+    values = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    table: Float32 = np.ascontiguousarray(values.reshape(size, size, size, 3).transpose(2, 1, 0, 3))
     return Lut3D(table if size <= MAX_SIZE else _resampled(table))
 
 
 def _resampled(table: Float32) -> Float32:
     """A lattice of more than 129 points along an axis (HALD level 12 and up) on one of 65."""
     points = lattice(HALD_SIZE)
-    flat = interpolate(np.ascontiguousarray(table), points.reshape(-1, 3))
+    flat = interpolate(table, points.reshape(-1, 3))
     return np.asarray(flat.reshape(points.shape), np.float32)
 
 
-def _decode_png(path: Path, data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+def _decode_png(path: Path, data: bytes) -> Pixels:
     """(H, W, 3) RGB. Pillow checks the file, for it raises where OpenCV prints; OpenCV keeps 16 bits."""
     from PIL import Image, UnidentifiedImageError
 
@@ -402,4 +404,4 @@ def _decode_png(path: Path, data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim != 3:
         raise StyleError(f"{path}: expected a picture in colour, found grey")
-    return np.ascontiguousarray(pixels[..., 2::-1])
+    return cast(Pixels, pixels[..., 2::-1])

@@ -40,9 +40,16 @@ def letterbox(pixels: Pixels, size: Size) -> Pixels:
     width, height = size_of(pixels)
     spare = size[0] - width, size[1] - height
     inner = pixels if spare in ((0, 1), (1, 0), (1, 1)) else resize(pixels, fit_size((width, height), size))
+    return centred(inner, size)
+
+
+def centred(pixels: Pixels, size: Size) -> Pixels:
+    """`pixels` as they are in the middle of a black picture of `size`, which must be large enough."""
+    if size_of(pixels) == size:
+        return pixels
     canvas = np.zeros((size[1], size[0], *pixels.shape[2:]), pixels.dtype)
-    left, top = (size[0] - inner.shape[1]) // 2, (size[1] - inner.shape[0]) // 2
-    canvas[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
+    left, top = (size[0] - pixels.shape[1]) // 2, (size[1] - pixels.shape[0]) // 2
+    canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
     return canvas
 
 

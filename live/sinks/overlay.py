@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from livestyle.fit import Size, fit_size, letterbox, resize, size_of, to_8_bit
+from livestyle.fit import Size, letterbox, resize, size_of, to_8_bit
 from livestyle.frame import Masks, Pixels
 from livestyle.sinks.keys import help_rows
 from livestyle.text import Canvas, Color, draw_text, shade, text_size
@@ -39,11 +39,6 @@ class Scene:
     after: Pixels  # (h, w, 3) uint8 RGB at preview size
     before: Pixels | None  # the same before the style, where it was asked for
     masks: Masks | None
-
-
-def preview_size(frame: Size, window: Size) -> Size:
-    """The size to draw at: the frame's aspect within the window."""
-    return fit_size(frame, window)
 
 
 def scaled(pixels: Pixels, size: Size) -> Pixels:

@@ -13,10 +13,10 @@ from pathlib import Path
 import cv2
 
 from livestyle.errors import DisplayError
-from livestyle.fit import Size, size_of
+from livestyle.fit import Size, centred, fit_size, size_of
 from livestyle.frame import Frame
 from livestyle.sinks.keys import command_of
-from livestyle.sinks.overlay import Scene, View, compose, preview_size, scaled
+from livestyle.sinks.overlay import Scene, View, compose, scaled
 
 _FIRST_BOX = (1280, 800)  # the window opens no larger than this
 _LARGEST_BOX = (1920, 1200)  # drawing for a larger window is enlarged by the window system: 4K text costs too much
@@ -24,6 +24,10 @@ _TOAST_S = 1.6
 _STATUS_S = 0.25  # how often the status line is asked for: faster is unreadable
 _KEYS_AT_ONCE = 8
 _WIPE_STEP = 0.05
+
+# The picture is made as large as the window, bars included, so HighGUI has nothing to stretch: with WINDOW_KEEPRATIO Qt
+# paints its bars light grey, and other backends ignore it.
+_FLAGS = cv2.WINDOW_NORMAL | cv2.WINDOW_FREERATIO | cv2.WINDOW_GUI_NORMAL
 
 _INSTEAD = "use -o FILE, or --virtual-camera --no-window; over ssh, ssh -X shows windows"
 
@@ -59,6 +63,7 @@ class Window:
         self._view = View(mirror=mirror)
         self._last_wipe = 0.5
         self._scene: Scene | None = None
+        self._canvas = _FIRST_BOX  # (width, height) of what is shown, bars included
         self._is_open = self._full_screen = self._closed = False
         self._toast, self._toast_until = "", 0.0
         self._status_text, self._status_at = "", 0.0
@@ -116,7 +121,7 @@ class Window:
     def _open(self, frame: Size) -> None:
         width, height = _first_size(frame)
         try:
-            cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+            cv2.namedWindow(self._title, _FLAGS)
             cv2.resizeWindow(self._title, width, height)
             cv2.setMouseCallback(self._title, self._on_mouse)
         except cv2.error as error:  # a build of OpenCV without windows ("headless")
@@ -128,7 +133,8 @@ class Window:
         cv2.waitKey(1)
 
     def _reduce(self, frame: Frame) -> Scene:
-        size = preview_size(size_of(frame.pixels), self._box(size_of(frame.pixels)))
+        self._canvas = self._box(size_of(frame.pixels))
+        size = fit_size(size_of(frame.pixels), self._canvas)
         after = scaled(frame.pixels, size)
         if after is frame.pixels:
             after = after.copy()  # a sink must not keep a frame's pixels, and idle() may draw them again
@@ -140,14 +146,15 @@ class Window:
         width, height = cv2.getWindowImageRect(self._title)[2:4]
         if width < 16 or height < 16:  # not laid out yet, or minimised
             width, height = _first_size(frame)
-        return min(width, _LARGEST_BOX[0]), min(height, _LARGEST_BOX[1])
+        scale = min(1.0, _LARGEST_BOX[0] / width, _LARGEST_BOX[1] / height)
+        return round(width * scale), round(height * scale)
 
     def _show(self) -> None:
         if self._scene is None:
             return
         self._drawn = self._overlays()
         picture = compose(self._scene, self._view, self._status_text, self._toast)
-        cv2.imshow(self._title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        cv2.imshow(self._title, cv2.cvtColor(centred(picture, self._canvas), cv2.COLOR_RGB2BGR))
 
     def _overlays(self) -> tuple[object, ...]:
         """Everything that is drawn over the scene; brings the toast and the status line up to date."""
@@ -194,7 +201,9 @@ class Window:
     def _on_mouse(self, event: int, x: int, y: int, flags: int, _: object) -> None:
         dragging = event == cv2.EVENT_LBUTTONDOWN or (event == cv2.EVENT_MOUSEMOVE and flags & cv2.EVENT_FLAG_LBUTTON)
         if dragging and self._view.wipe is not None and self._scene is not None:
-            self._view.wipe = self._last_wipe = min(1.0, max(0.0, x / self._scene.after.shape[1]))
+            width = self._scene.after.shape[1]
+            along = x - (self._canvas[0] - width) // 2
+            self._view.wipe = self._last_wipe = min(1.0, max(0.0, along / width))
 
     def _toggle_full_screen(self) -> None:
         self._full_screen = not self._full_screen
@@ -217,7 +226,7 @@ class Window:
 def _first_size(frame: Size) -> Size:
     """The frame's own size, or what fits the first box when it is larger."""
     width, height = min(frame[0], _FIRST_BOX[0]), min(frame[1], _FIRST_BOX[1])
-    return preview_size(frame, (max(320, width), max(180, height)))
+    return fit_size(frame, (max(320, width), max(180, height)))
 
 
 def require_display() -> None:

@@ -14,8 +14,8 @@ from livestyle.shaders.recipe import Recipe, lut_recipe, parse_recipe
 
 log = logging.getLogger("livestyle")
 
-LUT_SUFFIXES = (".cube", ".3dl", ".csp", ".spi1d", ".spi3d", ".clf", ".ctf", ".lut", ".look", ".mga", ".m3d", ".vf", ".itx")
-"""What a name ends with when it means a LUT file, although no such file is there. An existing file may end as it likes."""
+LUT_SUFFIXES = tuple(".cube .3dl .csp .spi1d .spi3d .clf .ctf .lut .look .mga .m3d .vf .itx".split())
+"""What a name ends with when it means a LUT file although there is none. A file that is there may end as it likes."""
 
 
 def user_styles_folder() -> Path:

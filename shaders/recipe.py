@@ -37,6 +37,7 @@ import tomllib
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -304,7 +305,7 @@ class _Reader:
         if not isinstance(value, list) or not all(_is_pair(point) for point in value):
             raise self.fail(path, f'"points" is {_say(value)}; {wanted}')
         points = tuple((float(x), float(y)) for x, y in value)
-        rising = all(a[0] < b[0] and a[1] <= b[1] for a, b in zip(points, points[1:], strict=False))
+        rising = all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(points))
         if len(points) < 2 or not rising:
             raise self.fail(path, f'"points" is {_say(value)}; {wanted}')
         return points
@@ -344,7 +345,7 @@ def _without_place(message: str, text: str) -> tuple[str, int]:
     found = re.search(r"\s*\(at line (\d+), column \d+\)$", message)
     if found:
         return message[: found.start()], int(found.group(1))
-    return re.sub(r"\s*\(at end of document\)$", " at the end", message), max(1, text.count("\n"))
+    return re.sub(r"\s*\(at end of document\)$", " at the end", message), max(1, len(text.splitlines()))
 
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
@@ -380,5 +381,3 @@ def _keys_with_lines(text: str) -> Iterator[tuple[int, _Path]]:
 
 def _split_key(dotted: str) -> _Path:
     return tuple(part.strip().strip("\"'") for part in dotted.split("."))
-
-

@@ -39,7 +39,7 @@ def flooded(pixels: npt.NDArray[np.uint8], unlabelled: Region, kind: str) -> Reg
 
 def islands(region: Region, largest: float = 0.02) -> Region:
     """The parts of `region` that do not touch the border and cover less than `largest` of the picture each."""
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8), connectivity=4)
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8), connectivity=4)
     small = stats[:, cv2.CC_STAT_AREA] < largest * region.size
     small[0] = False
     return np.asarray(small[parts]) & ~_touching_border(region)

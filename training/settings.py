@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import tomllib
 import typing
 from dataclasses import dataclass, field
@@ -89,6 +90,9 @@ class Settings:
     augment: Augmentation = field(default_factory=Augmentation)
 
 
+_CHANCES = ("flip", "aim", "paste", "surround", "light", "dark", "grey", "blur", "noise", "jpeg")
+
+
 def _value(given: Any, wanted: Any, where: str) -> Any:
     """`given` as the annotated type `wanted`, or UsageError."""
     if typing.get_origin(wanted) is tuple:
@@ -159,31 +163,25 @@ def check(settings: Settings) -> None:
     _require(model.size in SIZES, f"model.size must be one of {', '.join(SIZES)}.")
     _require(run.precision in ("bf16", "fp16", "fp32"), "run.precision must be bf16, fp16 or fp32.")
     _require(not model.teacher or Path(model.teacher).is_file(), f"model.teacher: there is no file {model.teacher}.")
-    chances = {
-        name: getattr(settings.augment, name)
-        for name in ("flip", "aim", "paste", "surround", "light", "dark", "grey", "blur", "noise", "jpeg")
-    }
-    for name, chance in chances.items():
-        _require(0 <= chance <= 1, f"augment.{name} is a probability, 0 to 1.")
+    for name in _CHANCES:
+        _require(0 <= getattr(settings.augment, name) <= 1, f"augment.{name} is a probability, 0 to 1.")
     _require(settings.augment.aspect >= 1, "augment.aspect must be at least 1.")
+
+
+def literal(value: Any) -> str:
+    """A setting's value as TOML writes it."""
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(literal(item) for item in value)}]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)  # TOML's basic strings escape as JSON does
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def to_toml(settings: Settings) -> str:
     """The settings as a TOML text that parse_settings reads back."""
-
-    def literal(value: Any) -> str:
-        if isinstance(value, tuple):
-            return f"[{', '.join(literal(item) for item in value)}]"
-        return (
-            f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)
-        )
-
     lines = []
     for section in dataclasses.fields(settings):
         table = getattr(settings, section.name)
-        lines += [
-            f"[{section.name}]",
-            *(f"{f.name} = {literal(getattr(table, f.name))}" for f in dataclasses.fields(table)),
-            "",
-        ]
+        values = {item.name: getattr(table, item.name) for item in dataclasses.fields(table)}
+        lines += [f"[{section.name}]", *(f"{name} = {literal(value)}" for name, value in values.items()), ""]
     return "\n".join(lines)

@@ -233,6 +233,11 @@ class Trainer:
             labelled.bad.report(labelled.described.name)
         return True
 
+    def close(self) -> None:
+        """Leave the other processes of a distributed run."""
+        if self.world > 1 and dist.is_initialized():
+            dist.destroy_process_group()
+
     def _done(self) -> float:
         return progress_of(self.settings.recipe, self.progress.step, self._agreed(self.progress.seconds))
 

@@ -1,0 +1,249 @@
+"""`livestyle-train`, `livestyle-evaluate` and `livestyle-export`."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from livestyle.errors import LivestyleError, UsageError
+
+if TYPE_CHECKING:
+    from livestyle.protocols import Segmenter
+    from livestyle.training.evaluate import Evaluation
+    from livestyle.training.reader import LabelledSet
+
+log = logging.getLogger("livestyle")
+
+LABELLED = "ccp,celebamask,fasseg,eg1800,figaro1k,lfw_hair,celeb1k_hair,sfa,iskin"
+
+
+def _speaking(command: Callable[..., None]) -> Callable[..., None]:
+    """Show messages on stderr, and errors as one sentence with the exit code that belongs to them."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+        try:
+            command(*args, **kwargs)
+        except LivestyleError as error:
+            click.echo(f"error: {error}" + (f"\n{error.hint}" if error.hint else ""), err=True)
+            raise SystemExit(error.exit_code) from None
+
+    return run
+
+
+def _overridden(text: str, changes: tuple[str, ...]) -> str:
+    """A settings text in which SECTION.NAME=VALUE changes have replaced values. Raises UsageError."""
+    import tomllib
+
+    from livestyle.training.settings import literal
+
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"The settings are not TOML: {error}.") from error
+    for change in changes:
+        name, _, value = change.partition("=")
+        section, _, key = name.strip().partition(".")
+        if not key or not value:
+            raise UsageError(f"--set {change} is not SECTION.NAME=VALUE.")
+        try:
+            parsed = tomllib.loads(f"x = {value}")["x"]
+        except tomllib.TOMLDecodeError:
+            parsed = value
+        given.setdefault(section, {})[key] = parsed
+    return "\n".join(f"[{s}]\n" + "\n".join(f"{k} = {literal(v)}" for k, v in t.items()) for s, t in given.items())
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("settings", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--set", "changes", multiple=True, metavar="SECTION.NAME=VALUE", help="Change a setting of the file.")
+@click.option("--fresh", is_flag=True, help="Start anew even if the run's folder has a checkpoint.")
+@click.option("--strict", is_flag=True, help="Stop at the first bad row instead of counting it.")
+@_speaking
+def train(settings: Path, changes: tuple[str, ...], fresh: bool, strict: bool) -> None:
+    """Train as SETTINGS (a TOML file) says; goes on from the last checkpoint of the run's folder.
+
+    SIGTERM, SIGUSR1 and Ctrl-C end the run after a checkpoint, with exit code 75.
+    """
+    from livestyle.training.settings import parse_settings
+
+    chosen = parse_settings(_overridden(settings.read_text(encoding="utf-8"), changes), str(settings))
+    from livestyle.training.train import Trainer
+
+    trainer = Trainer(chosen, strict=strict)
+    if not fresh:
+        trainer.resume()
+    finished = trainer.train()
+    trainer.close()
+    if not finished:
+        log.info("Stopped after a checkpoint; the same command goes on from it.")
+        raise SystemExit(75)  # EX_TEMPFAIL of sysexits.h: try again, which is what the sbatch files do
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    if not (
+        width.isdigit() and height.isdigit() and int(width) % 32 == int(height) % 32 == 0 and int(width) and int(height)
+    ):
+        raise UsageError(f"{text} is no input size.", hint="Write WIDTHxHEIGHT in multiples of 32, such as 256x256.")
+    return int(width), int(height)
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, found, path = text.partition("=")
+    path = path if found else text
+    if not Path(path).exists():
+        raise UsageError(f"There is no model {path}.")
+    return (name if found else Path(path).stem), Path(path)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("models", nargs=-1, required=True, metavar="[NAME=]MODEL...")
+@click.option(
+    "--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of the sets."
+)
+@click.option(
+    "--sets", "set_names", default=LABELLED, show_default=True, help="Sets by name or .toml file, with commas."
+)
+@click.option("--peer", "peers", multiple=True, metavar="KIND=FILE", help="Measure pan=FILE or mediapipe=FILE beside.")
+@click.option("--limit", type=click.IntRange(1), help="Pictures of each set at most.")
+@click.option("--input-size", default="256x256", show_default=True, help="For checkpoints: what the network sees.")
+@click.option("--strict", is_flag=True, help="Stop at the first bad row instead of counting it.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for evaluation.json, table.md and figures."
+)
+@_speaking
+def evaluate(
+    models: tuple[str, ...],
+    data: Path,
+    set_names: str,
+    peers: tuple[str, ...],
+    limit: int | None,
+    input_size: str,
+    strict: bool,
+    out: Path | None,
+) -> None:
+    """Measure MODELS on validation pictures: .onnx files, transformers folders, or folders of runs.
+
+    The last MODEL is the one whose worst pictures are drawn.
+    """
+    from livestyle.training.evaluate import open_model
+    from livestyle.training.peers import open_peer
+    from livestyle.training.reader import open_sets
+    from livestyle.training.sets import find_set
+
+    size = _size(input_size)
+    with tempfile.TemporaryDirectory() as scratch:
+        opened = [open_peer(text) for text in peers]
+        for k, (name, path) in enumerate(map(_named, models)):
+            opened.append((name, open_model(path, Path(scratch) / str(k), size)))
+        sets = open_sets(
+            [find_set(name) for name in set_names.split(",")], data, validation=True, strict=strict, limit=limit
+        )
+        _measure(opened, sets, out)
+
+
+def _measure(models: list[tuple[str, Segmenter]], sets: list[LabelledSet], out: Path | None) -> None:
+    from rich.progress import Progress
+
+    from livestyle.training.evaluate import evaluate as measure
+    from livestyle.training.evaluate import pictures_without_people, table
+
+    empty = pictures_without_people(sets)
+    evaluations = []
+    with Progress(transient=True) as bar:
+        for name, model in models:
+            task = bar.add_task(name, total=sum(map(len, sets)))
+            evaluations.append(measure(name, model, sets, empty, functools.partial(bar.advance, task)))
+    for labelled in sets:
+        labelled.bad.report(labelled.described.name)
+    text = table(evaluations, sets)
+    click.echo(text)
+    if out:
+        _write(out, text, evaluations, models, sets)
+
+
+def _write(
+    out: Path, text: str, evaluations: list[Evaluation], models: list[tuple[str, Segmenter]], sets: list[LabelledSet]
+) -> None:
+    from livestyle.training import figures
+
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "table.md").write_text(text + "\n", encoding="utf-8")
+    report = {evaluation.name: evaluation.report() for evaluation in evaluations}
+    (out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    figures.comparison(out / "comparison.png", figures.spread(sets, 2), models)
+    figures.comparison(out / "worst.png", figures.worst(sets, evaluations[-1].scores, 20), models[-1:])
+    figures.reliability(out / "reliability.png", evaluations)
+
+
+@click.command(name="export", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("checkpoint", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--name", required=True, help="Name of the model; the files are NAME.onnx and NAME.json.")
+@click.option(
+    "--input-size", default="256x256", show_default=True, help="WIDTHxHEIGHT that the network sees, multiples of 32."
+)
+@click.option(
+    "--facts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML: licence, training_data, provenance, figures.",
+)
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path), help="Also keep the transformers folder here."
+)
+@click.option(
+    "--int8", is_flag=True, help="Also quantise; the file is kept only if it is faster and costs under 0.5 points."
+)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of the sets, for parity and int8.",
+)
+@_speaking
+def export(
+    checkpoint: Path,
+    out: Path,
+    name: str,
+    input_size: str,
+    facts: Path | None,
+    folder: Path | None,
+    int8: bool,
+    data: Path | None,
+) -> None:
+    """Convert CHECKPOINT (a run's folder or a transformers folder) to a model file and its card in OUT."""
+    from livestyle.training.export import as_folder, export_model, parity, quantise
+
+    size = _size(input_size)
+    if int8 and not data:
+        raise UsageError("--int8 needs --data: pictures to calibrate and to compare with.")
+    with tempfile.TemporaryDirectory() as scratch:
+        source = as_folder(checkpoint, folder or Path(scratch) / "checkpoint")
+        card = export_model(source, out, name, size, facts)
+        click.echo(
+            f"{out / card.file}: {(out / card.file).stat().st_size / 1e6:.1f} MB, opset {card.opset}, sha256 {card.sha256}"
+        )
+        if data:
+            click.echo(f"Largest difference from torch on real pictures: {parity(source, out / card.file, data):.2g}")
+        if int8 and data:
+            click.echo(quantise(out / card.file, data))
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("picture", type=click.Path(dir_okay=False, path_type=Path))
+@_speaking
+def plot(run: Path, picture: Path) -> None:
+    """Draw the learning curves of RUN (a run's folder) into PICTURE (.png, .svg or .pdf)."""
+    from livestyle.training.figures import losses
+
+    losses(run / "log.csv", picture)

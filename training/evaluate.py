@@ -1,0 +1,220 @@
+"""Measuring models side by side on the validation pictures of the data sets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.errors import LivestyleError
+from livestyle.frame import REGIONS
+from livestyle.protocols import Segmenter
+from livestyle.training.backdrops import largest_empty_rectangle, texture
+from livestyle.training.classes import CLASSES
+from livestyle.training.metrics import Tally, enlarged, merged, region_planes
+from livestyle.training.peers import measured_regions
+from livestyle.training.reader import LabelledSet, Picture
+
+log = logging.getLogger("livestyle")
+
+Image = npt.NDArray[np.uint8]
+
+WITHOUT_PEOPLE = (
+    "brick",
+    "grass",
+    "gravel",
+    "coffee",
+    "coins",
+    "rocket",
+    "clock",
+    "page",
+    "moon",
+    "text",
+    "colorwheel",
+)
+"""Pictures of scikit-image on which nobody is (those that an installation lacks are left out)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How one picture went, for finding the worst."""
+
+    set: str
+    index: int
+    name: str
+    value: float  # mean IoU of hair and skin, or of what else the labels show
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """What one model scored."""
+
+    name: str
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    scores: list[Score] = field(default_factory=list)
+    false_people: dict[str, float] = field(default_factory=dict)  # share of pixels called hair or skin, by source
+    regions: set[str] = field(default_factory=set)  # those the model can be measured by
+
+    def report(self) -> dict[str, Any]:
+        """The figures as JSON takes them."""
+        total = merged(list(self.tallies.values())).report()
+        sets = {name: self._measured(tally.report()) for name, tally in self.tallies.items()}
+        return {
+            "sets": sets,
+            "tones": total["tones"],
+            "reliability": total["reliability"],
+            "false_people": self.false_people,
+        }
+
+    def _measured(self, figures: dict[str, Any]) -> dict[str, Any]:
+        for kind in ("region_iou", "boundary_iou"):
+            figures[kind] = {name: value for name, value in figures[kind].items() if name in self.regions}
+        return figures
+
+
+def judge(model: Segmenter, picture: Picture, tally: Tally) -> dict[str, float]:
+    """Count one picture. Returns its own IoU by region."""
+    height, width = picture.members.shape
+    planes = enlarged(model(picture.pixels), height, width)
+    if set(model.classes) == set(CLASSES):
+        tally.add_classes(planes, tuple(model.classes), picture.members)
+    return tally.add(region_planes(planes, tuple(model.classes), model.regions), picture.pixels, picture.members)
+
+
+def _score(own: Mapping[str, float], measured: set[str]) -> float | None:
+    wanted = [own[r] for r in ("hair", "skin") if r in own and r in measured]
+    wanted = wanted or [own[r] for r in own if r in measured]
+    return float(np.mean(wanted)) if wanted else None
+
+
+def evaluate(
+    name: str,
+    model: Segmenter,
+    sets: list[LabelledSet],
+    empty: Mapping[str, list[Image]],
+    tick: Callable[[], None] = lambda: None,
+) -> Evaluation:
+    """Measure a model on every picture of `sets` and on pictures without people. `tick` is called after each picture."""
+    result = Evaluation(name, regions=measured_regions(model))
+    for labelled in sets:
+        tally = result.tallies.setdefault(labelled.described.name, Tally())
+        for index, title in enumerate(labelled.names()):
+            picture = labelled.picture(index)
+            if picture is not None:
+                value = _score(judge(model, picture, tally), result.regions)
+                if value is not None:
+                    result.scores.append(Score(labelled.described.name, index, title, value))
+            tick()
+    for source, pictures in empty.items():
+        result.false_people[source] = round(false_people(model, pictures), 5)
+    return result
+
+
+def false_people(model: Segmenter, pictures: list[Image]) -> float:
+    """Mean share of pixels, 0..1, called hair or skin on pictures where nobody is."""
+    shares = []
+    for pixels in pictures:
+        planes = region_planes(model(pixels), tuple(model.classes), model.regions)
+        guess = planes.argmax(0)
+        shares.append(float(np.isin(guess, [REGIONS.index("hair"), REGIONS.index("skin")]).mean()))
+    return float(np.mean(shares)) if shares else 0.0
+
+
+def _backgrounds(sets: list[LabelledSet], limit: int) -> list[Image]:
+    """Empty parts of validation pictures: the training side has shown the model none of them."""
+    parts = []
+    for labelled in sets:
+        if not labelled.described.backdrops:
+            continue
+        for index in range(len(labelled)):
+            picture = labelled.picture(index)
+            if picture is None or len(parts) >= limit:
+                break
+            x, y, width, height = largest_empty_rectangle(picture.members)
+            if min(width, height) >= 96:
+                parts.append(np.ascontiguousarray(picture.pixels[y : y + height, x : x + width]))
+    return parts
+
+
+def _flag(rng: np.random.Generator, size: int = 256) -> Image:
+    """Three stripes of flat colour with a soft fold across them."""
+    colours = rng.integers(0, 256, (3, 3)).repeat([86, 85, 85], axis=0)[:size]
+    flag = np.broadcast_to(colours[:, None], (size, size, 3))
+    fold = 1 - 0.25 * np.sin(np.linspace(0, 12, size))[None, :, None] ** 2
+    flag = flag * fold
+    return np.asarray(flag.transpose(1, 0, 2) if rng.random() < 0.5 else flag, np.uint8)
+
+
+def _packaged() -> list[Image]:
+    try:
+        from skimage import data
+    except ImportError:
+        return []
+    pictures = []
+    for name in WITHOUT_PEOPLE:
+        try:
+            picture = np.asarray(getattr(data, name)())
+        except (AttributeError, OSError, ValueError, ImportError, LivestyleError):
+            continue  # scikit-image fetches some of its pictures over the network
+        if picture.dtype == np.uint8:
+            pictures.append(
+                np.repeat(picture[..., None], 3, 2) if picture.ndim == 2 else np.ascontiguousarray(picture[..., :3])
+            )
+    return pictures
+
+
+def pictures_without_people(sets: list[LabelledSet], limit: int = 120) -> dict[str, list[Image]]:
+    """Pictures in which nobody is, by where they come from."""
+    rng = np.random.default_rng(2024)
+    found = {
+        "backgrounds": _backgrounds(sets, limit),
+        "objects and surfaces": _packaged(),
+        "flags": [_flag(rng) for _ in range(12)],
+        "textures": [texture(rng, 256) for _ in range(24)],
+    }
+    return {name: pictures for name, pictures in found.items() if pictures}
+
+
+def open_model(path: Path, scratch: Path, input_size: tuple[int, int] = (256, 256)) -> Segmenter:
+    """A model to measure: an exported one (.onnx), a `transformers` folder, or a run's folder (its averaged weights).
+
+    Checkpoints are exported to `scratch` first, so what is measured is what is shipped.
+    """
+    from livestyle.models.segmenter import load_segmenter
+    from livestyle.training.export import as_folder, export_model
+
+    if path.suffix == ".onnx":
+        return load_segmenter(str(path), device="cpu")
+    folder = as_folder(path, scratch / "checkpoint")
+    export_model(folder, scratch, "measured", input_size)
+    return load_segmenter(str(scratch / "measured.onnx"), device="cpu")
+
+
+def table(evaluations: list[Evaluation], sets: list[LabelledSet]) -> str:
+    """The figures side by side as a Markdown table."""
+    head = ["set", "pictures", "region", *(e.name for e in evaluations)]
+    rows = [head, ["---"] * len(head)]
+    for labelled in sets:
+        name = labelled.described.name
+        for region in REGIONS:
+            if not evaluations[0].tallies[name].regions[region].truth:
+                continue
+            cells = [_cell(e, name, region) for e in evaluations]
+            rows.append(
+                [f"{labelled.described.about} ({name})", str(evaluations[0].tallies[name].pictures), region, *cells]
+            )
+    for source in evaluations[0].false_people:
+        cells = [f"{100 * e.false_people[source]:.2f} %" for e in evaluations]
+        rows.append([f"nobody: {source}", "", "hair or skin", *cells])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _cell(evaluation: Evaluation, name: str, region: str) -> str:
+    if region not in evaluation.regions:
+        return "–"
+    return f"{evaluation.tallies[name].regions[region].iou:.3f}"

@@ -115,9 +115,16 @@ INLINE int mask_run(const Mask *mask, const uint32_t *pairs, int x, int count, i
 {
     const int32_t *column = mask->column + x;
     const uint32_t *share = mask->share + x;
-    uint32_t any = 0, picked[RUN] = {0};
-    for (int at = column[0]; at <= column[count - 1]; at++) any |= pairs[at];
+    uint32_t any = 0, all = UINT32_MAX, picked[RUN] = {0};
+    for (int at = column[0]; at <= column[count - 1]; at++) {
+        any |= pairs[at];
+        all &= pairs[at];
+    }
     if (!any) return 0;
+    if (any == all && any >> 16 == (any & 0xffff)) { /* most runs lie inside one region: nothing to enlarge */
+        for (int j = 0; j < RUN; j++) weights[j] = (int16_t)(any >> 16);
+        return 1;
+    }
     for (int j = 0; j < count; j++) picked[j] = pairs[column[j]];
     for (int j = 0; j < count; j++) {
         uint32_t sum = (picked[j] & 0xffff) * (share[j] & 0xffff) + (picked[j] >> 16) * (share[j] >> 16);
@@ -163,7 +170,7 @@ INLINE uint32_t cell16(uint32_t sample, uint32_t size, uint32_t stride, uint32_t
     return cell * stride;
 }
 
-INLINE void locate8(Corners *corners, const uint8_t *rgb, int size)
+INLINE void locate8_plain(Corners *corners, const uint8_t *rgb, int size)
 {
     uint32_t red[RUN], green[RUN], blue[RUN], n = (uint32_t)size;
     for (int j = 0; j < RUN; j++)
@@ -225,6 +232,7 @@ INLINE void write16_plain(uint16_t *out, const uint16_t *in, const int16_t *chan
 
 /* ---- the loop over rows ------------------------------------------------------------------------------------------ */
 
+typedef void (*Locate8)(Corners *, const uint8_t *, int);
 typedef void (*Blend)(int16_t *, const Corners *, const Lattice *, const int16_t *);
 typedef void (*Write8)(uint8_t *, const uint8_t *, const int16_t *, int);
 
@@ -236,7 +244,7 @@ INLINE void write_run(const Job *job, Write8 write8, void *out, const void *in, 
 
 /* `in` and `out` hold 16 pixels; `count` of them are in the picture, so their weights exist. */
 INLINE void grade_run(const Job *job, const Mask *mask, int x, int count, const void *in, void *out,
-                      Blend blend, Write8 write8)
+                      Locate8 locate8, Blend blend, Write8 write8)
 {
     int16_t change[RUN * 4], weights[RUN] = {0};
     Corners corners;
@@ -258,16 +266,16 @@ INLINE void grade_run(const Job *job, const Mask *mask, int x, int count, const 
 
 /* The end of a row, less than a run: worked on in a copy so that nothing beyond the row is touched. */
 INLINE void grade_rest(const Job *job, const Mask *mask, int x, int count, const void *in, void *out,
-                       Blend blend, Write8 write8)
+                       Locate8 locate8, Blend blend, Write8 write8)
 {
     uint16_t from[RUN * 3] = {0}, to[RUN * 3];
     size_t bytes = (size_t)(count * 3 * job->depth / 8);
     memcpy(from, in, bytes);
-    grade_run(job, mask, x, count, from, to, blend, write8);
+    grade_run(job, mask, x, count, from, to, locate8, blend, write8);
     memcpy(out, to, bytes);
 }
 
-INLINE void grade_rows(const Job *job, Mask *mask, Blend blend, Write8 write8)
+INLINE void grade_rows(const Job *job, Mask *mask, Locate8 locate8, Blend blend, Write8 write8)
 {
     size_t pixel = (size_t)(3 * job->depth / 8), row = pixel * (size_t)job->width;
     for (int y = job->first; y < job->last; y++) {
@@ -276,22 +284,101 @@ INLINE void grade_rows(const Job *job, Mask *mask, Blend blend, Write8 write8)
         int x = 0;
         mask_row(mask, job, y);
         for (; x + RUN <= job->width; x += RUN)
-            grade_run(job, mask, x, RUN, in + pixel * (size_t)x, out + pixel * (size_t)x, blend, write8);
+            grade_run(job, mask, x, RUN, in + pixel * (size_t)x, out + pixel * (size_t)x, locate8, blend, write8);
         if (x < job->width)
-            grade_rest(job, mask, x, job->width - x, in + pixel * (size_t)x, out + pixel * (size_t)x, blend, write8);
+            grade_rest(job, mask, x, job->width - x, in + pixel * (size_t)x, out + pixel * (size_t)x, locate8, blend,
+                       write8);
     }
 }
 
-static void rows_plain(const Job *job, Mask *mask) { grade_rows(job, mask, blend_plain, write8_plain); }
+static void rows_plain(const Job *job, Mask *mask) { grade_rows(job, mask, locate8_plain, blend_plain, write8_plain); }
 
 /* ---- AVX2, AVX-512 ----------------------------------------------------------------------------------------------- */
 
 #if HAVE_X86_VARIANTS
 
 #define FOR_AVX2 __attribute__((target("avx2,bmi2")))
+#define INLINE_AVX2 static inline FOR_AVX2 __attribute__((always_inline))
 #define FOR_AVX512 __attribute__((target("avx2,bmi2,avx512f,avx512bw,avx512vl,avx512dq")))
 
-static inline FOR_AVX2 __attribute__((always_inline)) __m256i four_points(const int16_t *points, const uint32_t *at)
+/* One channel of 16 pixels from 48 bytes, as 16-bit lanes in the order 0-3, 8-11, 4-7, 12-15: unpacking the low halves
+   of the two 128-bit lanes, as AVX2 does, then gives pixels 0-7 and the high halves 8-15. */
+INLINE_AVX2 __m256i channel8(const uint8_t *rgb, int channel)
+{
+    const __m128i order = _mm_setr_epi8(0, 3, 6, 9, 24, 27, 30, 33, 12, 15, 18, 21, 36, 39, 42, 45);
+    __m128i at = _mm_add_epi8(order, _mm_set1_epi8((char)channel)), bytes = _mm_setzero_si128();
+    for (int part = 0; part < 3; part++) {
+        /* pshufb writes 0 where bit 7 is set: saturation sets it for every index above 15 ... */
+        __m128i index = _mm_adds_epu8(_mm_sub_epi8(at, _mm_set1_epi8((char)(16 * part))), _mm_set1_epi8(112));
+        __m128i loaded = _mm_loadu_si128((const __m128i *)(rgb + 16 * part));
+        bytes = _mm_or_si128(bytes, _mm_shuffle_epi8(loaded, index)); /* ... and the low four bits stay */
+    }
+    return _mm256_cvtepu8_epi16(bytes);
+}
+
+/* cell8 in 16-bit lanes; the key is the place in the cell, 0..255, times 128, and the number of the axis. */
+INLINE_AVX2 __m256i cells8(__m256i samples, int size, int axis, __m256i *key)
+{
+    __m256i scaled = _mm256_mullo_epi16(samples, _mm256_set1_epi16((int16_t)(size - 1)));
+    __m256i sum = _mm256_add_epi16(_mm256_add_epi16(scaled, _mm256_set1_epi16(1)), _mm256_srli_epi16(scaled, 8));
+    __m256i cell = _mm256_min_epi16(_mm256_srli_epi16(sum, 8), _mm256_set1_epi16((int16_t)(size - 2)));
+    __m256i rest = _mm256_add_epi16(_mm256_sub_epi16(scaled, _mm256_slli_epi16(cell, 8)), cell);
+    *key = _mm256_or_si256(_mm256_slli_epi16(rest, 7), _mm256_set1_epi16((int16_t)axis));
+    return cell;
+}
+
+/* round(place * 16384 / 255), as cell8 has it */
+INLINE_AVX2 __m256i fraction(__m256i key)
+{
+    return _mm256_mulhrs_epi16(_mm256_and_si256(key, _mm256_set1_epi16(~127)), _mm256_set1_epi16(16448));
+}
+
+INLINE_AVX2 __m256i stride(__m256i key, __m256i strides)
+{
+    __m256i axis = _mm256_and_si256(key, _mm256_set1_epi16(127));
+    __m256i bytes = _mm256_add_epi16(_mm256_mullo_epi16(axis, _mm256_set1_epi16(0x202)), _mm256_set1_epi16(0x100));
+    return _mm256_shuffle_epi8(strides, bytes);
+}
+
+/* Two 16-bit numbers of each pixel side by side, in the pixels' order. */
+INLINE_AVX2 void store_pairs(uint32_t *to, __m256i low, __m256i high)
+{
+    _mm256_storeu_si256((__m256i *)to, _mm256_unpacklo_epi16(low, high));
+    _mm256_storeu_si256((__m256i *)(to + 8), _mm256_unpackhi_epi16(low, high));
+}
+
+INLINE_AVX2 void store_corners(Corners *corners, const __m256i *cell, __m256i step1, __m256i step2, int size)
+{
+    const __m256i zero = _mm256_setzero_si256(), factors = _mm256_set1_epi32(size * size | size << 16);
+    __m256i low = _mm256_madd_epi16(_mm256_unpacklo_epi16(cell[0], cell[1]), factors);
+    __m256i high = _mm256_madd_epi16(_mm256_unpackhi_epi16(cell[0], cell[1]), factors);
+    low = _mm256_add_epi32(low, _mm256_unpacklo_epi16(cell[2], zero));
+    high = _mm256_add_epi32(high, _mm256_unpackhi_epi16(cell[2], zero));
+    _mm256_storeu_si256((__m256i *)corners->lowest, low);
+    _mm256_storeu_si256((__m256i *)(corners->lowest + 8), high);
+    low = _mm256_add_epi32(low, _mm256_unpacklo_epi16(step1, zero));
+    high = _mm256_add_epi32(high, _mm256_unpackhi_epi16(step1, zero));
+    _mm256_storeu_si256((__m256i *)corners->second, low);
+    _mm256_storeu_si256((__m256i *)(corners->second + 8), high);
+    _mm256_storeu_si256((__m256i *)corners->third, _mm256_add_epi32(low, _mm256_unpacklo_epi16(step2, zero)));
+    _mm256_storeu_si256((__m256i *)(corners->third + 8), _mm256_add_epi32(high, _mm256_unpackhi_epi16(step2, zero)));
+}
+
+INLINE_AVX2 void locate8_avx2(Corners *corners, const uint8_t *rgb, int size)
+{
+    const __m256i strides = _mm256_set1_epi64x((int64_t)size * size | (int64_t)size << 16 | (int64_t)1 << 32);
+    __m256i key[3], cell[3];
+    for (int axis = 0; axis < 3; axis++) cell[axis] = cells8(channel8(rgb, axis), size, axis, &key[axis]);
+    __m256i high = _mm256_max_epi16(key[0], key[1]), low = _mm256_min_epi16(key[0], key[1]);
+    __m256i largest = _mm256_max_epi16(high, key[2]), smallest = _mm256_min_epi16(low, key[2]);
+    __m256i middle = _mm256_max_epi16(low, _mm256_min_epi16(high, key[2]));
+    __m256i f1 = fraction(largest), f2 = fraction(middle), f3 = fraction(smallest);
+    store_pairs(corners->near_weights, _mm256_sub_epi16(_mm256_set1_epi16(ONE), f1), _mm256_sub_epi16(f1, f2));
+    store_pairs(corners->far_weights, _mm256_sub_epi16(f2, f3), f3);
+    store_corners(corners, cell, stride(largest, strides), stride(middle, strides), size);
+}
+
+INLINE_AVX2 __m256i four_points(const int16_t *points, const uint32_t *at)
 {
     __m128i low = _mm_loadl_epi64((const __m128i *)(points + 4 * (size_t)at[0]));
     __m128i high = _mm_loadl_epi64((const __m128i *)(points + 4 * (size_t)at[2]));
@@ -301,8 +388,8 @@ static inline FOR_AVX2 __attribute__((always_inline)) __m256i four_points(const 
 }
 
 /* Two corners of four pixels, weighted and added: pixels 0 and 2 in *even, 1 and 3 in *odd, four int32 each. */
-static inline FOR_AVX2 __attribute__((always_inline)) void weigh(__m256i a, __m256i b, const uint32_t *weights, __m256i *even,
-                                                               __m256i *odd)
+INLINE_AVX2 void weigh(__m256i a, __m256i b, const uint32_t *weights, __m256i *even,
+                       __m256i *odd)
 {
     __m256i pairs = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)weights));
     __m256i of_even = _mm256_permutevar8x32_epi32(pairs, _mm256_setr_epi32(0, 0, 0, 0, 2, 2, 2, 2));
@@ -311,8 +398,8 @@ static inline FOR_AVX2 __attribute__((always_inline)) void weigh(__m256i a, __m2
     *odd = _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), of_odd);
 }
 
-static inline FOR_AVX2 __attribute__((always_inline)) void blend_avx2(int16_t *change, const Corners *corners,
-                                                                    const Lattice *lattice, const int16_t *weights)
+INLINE_AVX2 void blend_avx2(int16_t *change, const Corners *corners,
+                            const Lattice *lattice, const int16_t *weights)
 {
     const __m256i half = _mm256_set1_epi32(ONE / 2);
     const __m256i spread = _mm256_setr_epi8(0, 1, 0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 2, 3,
@@ -333,8 +420,8 @@ static inline FOR_AVX2 __attribute__((always_inline)) void blend_avx2(int16_t *c
 }
 
 /* Four pixels of three bytes <-> four bytes. The last group is shifted so that nothing beyond 48 bytes is touched. */
-static inline FOR_AVX2 __attribute__((always_inline)) void write8_avx2(uint8_t *out, const uint8_t *in, const int16_t *change,
-                                                                     int doubled)
+INLINE_AVX2 void write8_avx2(uint8_t *out, const uint8_t *in, const int16_t *change,
+                             int doubled)
 {
     const __m256i scale = _mm256_set1_epi16((int16_t)(255 << doubled));
     const __m128i widen = _mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1);
@@ -353,8 +440,15 @@ static inline FOR_AVX2 __attribute__((always_inline)) void write8_avx2(uint8_t *
     _mm_storeu_si128((__m128i *)(out + 32), _mm_or_si128(_mm_srli_si128(rgb[2], 8), _mm_slli_si128(rgb[3], 4)));
 }
 
-static FOR_AVX2 void rows_avx2(const Job *job, Mask *mask) { grade_rows(job, mask, blend_avx2, write8_avx2); }
-static FOR_AVX512 void rows_avx512(const Job *job, Mask *mask) { grade_rows(job, mask, blend_avx2, write8_avx2); }
+static FOR_AVX2 void rows_avx2(const Job *job, Mask *mask)
+{
+    grade_rows(job, mask, locate8_avx2, blend_avx2, write8_avx2);
+}
+
+static FOR_AVX512 void rows_avx512(const Job *job, Mask *mask)
+{
+    grade_rows(job, mask, locate8_avx2, blend_avx2, write8_avx2);
+}
 
 static int supported(int variant)
 {

@@ -102,7 +102,7 @@ class Report:
         return " · ".join(part for part in parts if part)
 
     def _masks_text(self) -> str:
-        rate = self.masks.get("per_second")
+        rate = self.masks.get("masks_per_s")
         return f"masks {rate:.1f}/s ({self.masks.get('sync')})" if rate else "no masks needed"
 
 

@@ -1,0 +1,283 @@
+"""The command line: what it refuses, how it says so, and the files it writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from livestyle.cli import main
+from livestyle.frame import Frame, StreamInfo, read_only
+from livestyle.media import cv2
+from livestyle.sinks.video import VideoSink
+from livestyle.sources.video import VideoSource
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(stop.value.code or 0), out, err
+
+
+@pytest.fixture(autouse=True)
+def _own_config(tmp_path, monkeypatch):
+    """No test reads or is changed by the configuration of the person who runs it."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr("livestyle.config.config_path", lambda: tmp_path / "config" / "livestyle" / "config.toml")
+
+
+def test_version(capsys):
+    code, out, _ = run(capsys, "--version")
+    assert (code, out.split()[0]) == (0, "livestyle")
+
+
+def test_help_names_every_option_of_the_main_job(capsys):
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    for option in ("--camera", "--virtual-camera", "--style", "--intensity", "--skin", "--json", "--demo", "--sync"):
+        assert option in out
+
+
+def test_nothing_to_do_is_a_usage_error(capsys):
+    code, _, err = run(capsys)
+    assert code == 2
+    assert "nothing to style" in err
+
+
+@pytest.mark.parametrize("value", ["1.5", "-0.1", "nan", "inf", "much"])
+def test_an_intensity_out_of_range_is_refused(capsys, value):
+    code, _, err = run(capsys, "x.mp4", "--intensity", value)
+    assert code == 2
+    assert "from 0 to 1" in err
+
+
+@pytest.mark.parametrize("value", ["12x", "8x8", "axb", "1280*720"])
+def test_a_size_that_is_none_is_refused(capsys, value):
+    code, _, err = run(capsys, "x.mp4", "--size", value)
+    assert code == 2
+    assert "1280x720" in err
+
+
+@pytest.mark.parametrize("value", ["-1", "1:x", "soon"])
+def test_a_time_that_is_none_is_refused(capsys, value):
+    assert run(capsys, "x.mp4", "--start", value)[0] == 2
+
+
+def test_a_missing_file_is_an_input_error(capsys, tmp_path):
+    code, _, err = run(capsys, tmp_path / "no.mp4", "-o", tmp_path / "out.mp4")
+    assert code == 3
+    assert "no.mp4" in err
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_an_output_that_exists_is_refused_and_left_alone(capsys, tmp_path):
+    (tmp_path / "in.mp4").write_bytes(b"x")
+    (tmp_path / "out.mp4").write_bytes(b"precious")
+    code, _, err = run(capsys, tmp_path / "in.mp4", "-o", tmp_path / "out.mp4")
+    assert code == 2
+    assert "-y" in err
+    assert (tmp_path / "out.mp4").read_bytes() == b"precious"
+
+
+def test_n_leaves_an_output_that_exists_and_succeeds(capsys, tmp_path):
+    (tmp_path / "in.mp4").write_bytes(b"x")
+    (tmp_path / "out.mp4").write_bytes(b"precious")
+    code, _, _ = run(capsys, tmp_path / "in.mp4", "-o", tmp_path / "out.mp4", "-n")
+    assert code == 0
+    assert (tmp_path / "out.mp4").read_bytes() == b"precious"
+
+
+def test_several_inputs_need_a_folder(capsys, tmp_path):
+    code, _, err = run(capsys, tmp_path / "a.mp4", tmp_path / "b.mp4")
+    assert code == 2
+    assert "-o FOLDER" in err
+
+
+def test_two_inputs_of_one_name_are_refused_before_anything_is_written(capsys, tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.mp4").write_bytes(b"x")
+    code, _, err = run(capsys, tmp_path / "one" / "a.mp4", tmp_path / "two" / "a.mp4", "-o", f"{tmp_path}/out/")
+    assert code == 2
+    assert "both become" in err
+
+
+def test_an_unknown_style_names_what_there_is(capsys, tmp_path):
+    (tmp_path / "in.mp4").write_bytes(b"x")
+    code, _, err = run(capsys, tmp_path / "in.mp4", "-o", tmp_path / "out.mp4", "--style", "vivd")
+    assert code == 3
+    assert "vivid" in err.lower()
+
+
+def test_a_configuration_key_that_is_no_option_is_refused_with_its_line(capsys, tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text('style = "vivid"\nintensty = 0.5\n', "utf-8")
+    code, _, err = run(capsys, "--config", config, "x.mp4")
+    assert code == 2
+    assert f"{config}:2" in err
+    assert "intensity" in err
+
+
+def test_a_configuration_value_out_of_range_is_refused_as_on_the_command_line(capsys, tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text("intensity = 7\n", "utf-8")
+    assert run(capsys, "--config", config, "x.mp4")[0] == 2
+
+
+def test_the_configuration_file_of_the_platform_is_read(capsys, tmp_path):
+    folder = tmp_path / "config" / "livestyle"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("intensity = 7\n", "utf-8")
+    assert run(capsys, "x.mp4")[0] == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(capsys, shell):
+    code, out, _ = run(capsys, "--completion", shell)
+    assert code == 0
+    assert "_LIVESTYLE_COMPLETE" in out
+
+
+def test_list_styles_as_json(capsys):
+    code, out, _ = run(capsys, "--list-styles", "--json")
+    styles = json.loads(out)
+    assert code == 0
+    assert len(styles) >= 16
+    assert all(style["name"] and style["description"] for style in styles)
+
+
+def test_list_devices_has_the_cpu(capsys):
+    code, out, _ = run(capsys, "--list-devices")
+    assert code == 0
+    assert "cpu" in out
+
+
+def test_the_module_runs_as_a_program():
+    result = subprocess.run([sys.executable, "-m", "livestyle", "--version"], capture_output=True, text=True)
+    assert result.returncode == 0
+
+
+def styled_video(capsys, clip: Path, output: Path, *arguments) -> dict:
+    code, out, err = run(capsys, clip, "-o", output, "--json", *arguments)
+    assert code == 0, err
+    return json.loads(out)
+
+
+@pytest.fixture
+def clip(tmp_path) -> Path:
+    """Two seconds of moving colour, without a person: what the command line does does not depend on what it shows."""
+    path = tmp_path / "clip.mp4"
+    rng = np.random.default_rng(1)
+    base = cv2.resize(rng.integers(0, 256, (6, 8, 3), np.uint8), (160, 120), interpolation=cv2.INTER_CUBIC)
+    info = StreamInfo("clip", (160, 120), Fraction(1, 10), Fraction(10))
+    with closing(VideoSink(path, info)) as sink:
+        for at in range(20):
+            sink.write(Frame(read_only(np.roll(base, at * 2, axis=1)), at, time.monotonic()))
+    return path
+
+
+def test_a_video_is_styled_and_reported(capsys, clip, tmp_path):
+    report = styled_video(capsys, clip, tmp_path / "out.mp4", "--style", "vivid")
+    assert (report["frames_in"], report["frames_out"], report["dropped"]) == (20, 20, 0)
+    assert report["device"] == "cpu"
+    assert report["masks"]["sync"] == "exact"
+    assert report["error"] is None
+    assert [frame.pts for frame in decoded(tmp_path / "out.mp4")] == [frame.pts for frame in decoded(clip)]
+
+
+def test_intensity_0_needs_no_masks_and_changes_nothing_before_encoding(capsys, clip, tmp_path):
+    """Encoded without loss, the output decodes to the very pixels of the input."""
+    report = styled_video(capsys, clip, tmp_path / "out.mkv", "--intensity", "0", "--codec", "libx264rgb", "--crf", "0")
+    assert report["masks"]["masks"] == 0
+    for before, after in zip(decoded(clip), decoded(tmp_path / "out.mkv"), strict=True):
+        assert np.array_equal(before.pixels, after.pixels)
+
+
+def test_start_and_duration_take_a_part(capsys, clip, tmp_path):
+    report = styled_video(capsys, clip, tmp_path / "out.mp4", "--start", "0.5", "--duration", "0.6")
+    assert report["frames_out"] == 6
+
+
+def test_a_folder_is_styled_file_by_file_and_one_bad_file_costs_no_other(capsys, clip, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    clip.rename(folder / "clip.mp4")
+    (folder / "broken.mp4").write_bytes(b"\0" * 100)
+    code, out, err = run(capsys, folder, "-o", f"{tmp_path}/out/", "--json")
+    assert code == 3
+    assert "broken.mp4" in err
+    assert (tmp_path / "out" / "clip.mp4").stat().st_size > 0
+    assert not (tmp_path / "out" / "broken.mp4").exists()
+    assert len(out.splitlines()) == 2
+
+
+def test_a_truncated_video_keeps_what_there_is_and_says_so(capsys, clip, tmp_path):
+    cut = tmp_path / "cut.mkv"
+    whole = tmp_path / "whole.mkv"
+    styled_video(capsys, clip, whole, "--intensity", "0", "--crf", "0")
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+    code, out, err = run(capsys, cut, "-o", tmp_path / "out.mp4", "--json")
+    report = json.loads(out)
+    assert code == 4
+    assert 0 < report["frames_out"] < 20
+    assert report["error"] in err
+    assert len(decoded(tmp_path / "out.mp4")) == report["frames_out"]
+
+
+def test_a_photo_is_styled(capsys, tmp_path):
+    rng = np.random.default_rng(2)
+    picture = cv2.resize(rng.integers(0, 256, (6, 8, 3), np.uint8), (80, 60), interpolation=cv2.INTER_CUBIC)
+    cv2.imwrite(str(tmp_path / "in.png"), picture)
+    report = styled_video(capsys, tmp_path / "in.png", tmp_path / "out.png", "--style", "stark-mono")
+    after = cv2.imread(str(tmp_path / "out.png"))
+    assert report["frames_out"] == 1
+    assert after.shape == picture.shape
+    assert not np.array_equal(after, picture)
+
+
+def test_without_a_display_playing_says_what_to_do(clip):
+    """A window cannot be opened over ssh: one sentence, exit code 5, not an abort in a library."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    if sys.platform != "linux":
+        pytest.skip("only Linux runs without a display server")
+    result = subprocess.run(
+        [sys.executable, "-m", "livestyle", str(clip)], env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 5
+    assert "Traceback" not in result.stderr
+    assert "-o" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_ends_with_130_and_a_playable_file(clip, tmp_path):
+    """Interrupted in mid-file, the output holds the frames so far under its final name."""
+    long = tmp_path / "long.mkv"
+    info = StreamInfo("long", (320, 240), Fraction(1, 30), Fraction(30))
+    with closing(VideoSink(long, info)) as sink:
+        for at in range(3000):
+            sink.write(Frame(read_only(np.full((240, 320, 3), at % 256, np.uint8)), at, time.monotonic()))
+    output = tmp_path / "out.mp4"
+    process = subprocess.Popen([sys.executable, "-m", "livestyle", str(long), "-o", str(output)])
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in tmp_path.glob(".*out*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert 0 < len(decoded(output)) < 3000
+    assert not list(tmp_path.glob(".*out*"))
+
+
+def decoded(path: Path) -> list[Frame]:
+    with closing(VideoSource(path)) as source:
+        return list(source)

@@ -88,7 +88,7 @@ def balance(colors: Colors, palette: Palette) -> Colors:
 def not_colorful(colors: Colors) -> Plane:
     """1 for greys, 0.4 for a strong red, 0.2 for the border of the gamut: tints that would push pure colours beyond
     what sRGB has only bend them."""
-    return np.exp(-((colors.chroma / 0.25) ** 2))
+    return np.asarray(np.exp(-((colors.chroma / 0.25) ** 2)))
 
 
 def shift_hues(colors: Colors, band: HueBand) -> Colors:
@@ -148,7 +148,7 @@ def saturate(colors: Colors, palette: Palette) -> Colors:
 
 def little_color(chroma: Plane) -> Plane:
     """1 for chroma that is low but meant, less for a cast on something white, and 0 for what is colourful already."""
-    return np.exp(-((chroma / 0.12) ** 2)) * (1 - 0.7 * np.exp(-((chroma / 0.035) ** 2)))
+    return np.asarray(np.exp(-((chroma / 0.12) ** 2)) * (1 - 0.7 * np.exp(-((chroma / 0.035) ** 2))))
 
 
 def move_color(colors: Colors, color: float) -> Colors:
@@ -229,7 +229,7 @@ def compress(relative: Plane, growth: Plane) -> Plane:
 def smoothstep(x: Plane, low: float, high: float) -> Plane:
     """0 below `low`, 1 above `high`, the cubic Hermite step between."""
     t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+    return np.asarray(t * t * (3 - 2 * t))
 
 
 def through_points(x: Plane, points: tuple[tuple[float, float], ...]) -> Plane:

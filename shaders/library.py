@@ -14,9 +14,6 @@ from livestyle.shaders.recipe import Recipe, lut_recipe, parse_recipe
 
 log = logging.getLogger("livestyle")
 
-LUT_SUFFIXES = tuple(".cube .3dl .csp .spi1d .spi3d .clf .ctf .lut .look .mga .m3d .vf .itx".split())
-"""What a name ends with when it means a LUT file although there is none. A file that is there may end as it likes."""
-
 
 def user_styles_folder() -> Path:
     """The folder in the platform's configuration folder that holds the user's styles; it need not exist."""
@@ -36,12 +33,13 @@ def find_recipe(name_or_path: str | Path, user_folder: Path | None = None) -> Re
     if isinstance(name_or_path, Path) or _means_file(str(name_or_path), path):
         return load_recipe(path)
     wanted = _plain(str(name_or_path))
-    for file in _user_files(user_folder):
-        if _plain(file.stem) == wanted:
-            return load_recipe(file)  # asked for by file name: an error in it must be told, not skipped
+    # Loaded before the list is made: when the file of that name is broken the user must hear it, not get another style.
+    by_file_name = [load_recipe(file) for file in _user_files(user_folder) if _plain(file.stem) == wanted]
     recipes = {_plain(recipe.name): recipe for recipe in list_recipes(user_folder)}
     if wanted in recipes:
         return recipes[wanted]
+    if by_file_name:
+        return by_file_name[0]
     raise StyleError(f'there is no style called "{name_or_path}"', hint=_nearest(wanted, recipes))
 
 
@@ -90,12 +88,18 @@ def _user_files(folder: Path | None) -> list[Path]:
     folder = user_styles_folder() if folder is None else folder
     if not folder.is_dir():
         return []
-    return sorted(f for f in folder.iterdir() if f.suffix.lower() in (".toml", *LUT_SUFFIXES))
+    return sorted(f for f in folder.iterdir() if _is_style_file(f))
 
 
 def _means_file(text: str, path: Path) -> bool:
-    has_suffix = path.suffix.lower() in (".toml", *LUT_SUFFIXES)
-    return has_suffix or "/" in text or "\\" in text or (bool(path.suffix) and path.is_file())
+    return _is_style_file(path) or "/" in text or "\\" in text or (bool(path.suffix) and path.is_file())
+
+
+def _is_style_file(path: Path) -> bool:
+    """By its ending alone: there need not be such a file."""
+    from livestyle.shaders.lut_files import LUT_SUFFIXES  # brings in OpenCV, which names need not wait for
+
+    return path.suffix.lower() == ".toml" or path.suffix.lower() in LUT_SUFFIXES
 
 
 def _plain(name: str) -> str:

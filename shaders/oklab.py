@@ -74,12 +74,12 @@ def toe(lightness: Floats) -> Floats:
     L is a cube root, infinitely steep at black: a curve that lifts blacks would blow up shadow noise. L_r is not.
     """
     k = _TOE_K3 * lightness - _TOE_K1
-    return 0.5 * (k + np.sqrt(k * k + 4 * _TOE_K2 * _TOE_K3 * lightness))
+    return np.asarray(0.5 * (k + np.sqrt(k * k + 4 * _TOE_K2 * _TOE_K3 * lightness)))
 
 
 def toe_inverse(lightness_r: Floats) -> Floats:
     """Ottosson's L_r -> Oklab L, any shape."""
-    return lightness_r * (lightness_r + _TOE_K1) / (_TOE_K3 * (lightness_r + _TOE_K2))
+    return np.asarray(lightness_r * (lightness_r + _TOE_K1) / (_TOE_K3 * (lightness_r + _TOE_K2)))
 
 
 def max_chroma(lightness: Floats, hue: Floats) -> Floats:

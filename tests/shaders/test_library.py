@@ -91,3 +91,9 @@ def test_a_folder_and_a_binary_file_are_no_styles(tmp_path: Path) -> None:
 
 def test_the_user_s_folder_is_in_the_platform_s_configuration_folder() -> None:
     assert user_styles_folder().parts[-2:] == ("livestyle", "styles")
+
+
+def test_a_name_inside_a_file_wins_over_the_name_of_a_file(tmp_path: Path) -> None:
+    write(tmp_path, "natural.toml", "Mine")
+    assert find_recipe("natural", tmp_path).name == "Natural"
+    assert find_recipe("mine", tmp_path).name == "Mine"

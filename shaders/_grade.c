@@ -28,7 +28,7 @@
 #define INLINE static inline
 #endif
 
-enum { RUN = 16, MAX_LUTS = 8, ONE = 16384 };
+enum { RUN = 32, MAX_LUTS = 8, ONE = 16384 };
 enum variant { BEST = -1, PLAIN, AVX2, AVX512, VARIANTS };
 
 typedef struct {
@@ -347,35 +347,38 @@ INLINE_AVX2 void store_pairs(uint32_t *to, __m256i low, __m256i high)
     _mm256_storeu_si256((__m256i *)(to + 8), _mm256_unpackhi_epi16(low, high));
 }
 
-INLINE_AVX2 void store_corners(Corners *corners, const __m256i *cell, __m256i step1, __m256i step2, int size)
+INLINE_AVX2 void store_corners(Corners *corners, int j, const __m256i *cell, __m256i step1, __m256i step2, int size)
 {
     const __m256i zero = _mm256_setzero_si256(), factors = _mm256_set1_epi32(size * size | size << 16);
     __m256i low = _mm256_madd_epi16(_mm256_unpacklo_epi16(cell[0], cell[1]), factors);
     __m256i high = _mm256_madd_epi16(_mm256_unpackhi_epi16(cell[0], cell[1]), factors);
     low = _mm256_add_epi32(low, _mm256_unpacklo_epi16(cell[2], zero));
     high = _mm256_add_epi32(high, _mm256_unpackhi_epi16(cell[2], zero));
-    _mm256_storeu_si256((__m256i *)corners->lowest, low);
-    _mm256_storeu_si256((__m256i *)(corners->lowest + 8), high);
+    _mm256_storeu_si256((__m256i *)(corners->lowest + j), low);
+    _mm256_storeu_si256((__m256i *)(corners->lowest + j + 8), high);
     low = _mm256_add_epi32(low, _mm256_unpacklo_epi16(step1, zero));
     high = _mm256_add_epi32(high, _mm256_unpackhi_epi16(step1, zero));
-    _mm256_storeu_si256((__m256i *)corners->second, low);
-    _mm256_storeu_si256((__m256i *)(corners->second + 8), high);
-    _mm256_storeu_si256((__m256i *)corners->third, _mm256_add_epi32(low, _mm256_unpacklo_epi16(step2, zero)));
-    _mm256_storeu_si256((__m256i *)(corners->third + 8), _mm256_add_epi32(high, _mm256_unpackhi_epi16(step2, zero)));
+    _mm256_storeu_si256((__m256i *)(corners->second + j), low);
+    _mm256_storeu_si256((__m256i *)(corners->second + j + 8), high);
+    _mm256_storeu_si256((__m256i *)(corners->third + j), _mm256_add_epi32(low, _mm256_unpacklo_epi16(step2, zero)));
+    _mm256_storeu_si256((__m256i *)(corners->third + j + 8), _mm256_add_epi32(high, _mm256_unpackhi_epi16(step2, zero)));
 }
 
 INLINE_AVX2 void locate8_avx2(Corners *corners, const uint8_t *rgb, int size)
 {
     const __m256i strides = _mm256_set1_epi64x((int64_t)size * size | (int64_t)size << 16 | (int64_t)1 << 32);
-    __m256i key[3], cell[3];
-    for (int axis = 0; axis < 3; axis++) cell[axis] = cells8(channel8(rgb, axis), size, axis, &key[axis]);
-    __m256i high = _mm256_max_epi16(key[0], key[1]), low = _mm256_min_epi16(key[0], key[1]);
-    __m256i largest = _mm256_max_epi16(high, key[2]), smallest = _mm256_min_epi16(low, key[2]);
-    __m256i middle = _mm256_max_epi16(low, _mm256_min_epi16(high, key[2]));
-    __m256i f1 = fraction(largest), f2 = fraction(middle), f3 = fraction(smallest);
-    store_pairs(corners->near_weights, _mm256_sub_epi16(_mm256_set1_epi16(ONE), f1), _mm256_sub_epi16(f1, f2));
-    store_pairs(corners->far_weights, _mm256_sub_epi16(f2, f3), f3);
-    store_corners(corners, cell, stride(largest, strides), stride(middle, strides), size);
+    for (int j = 0; j < RUN; j += 16) {
+        __m256i key[3], cell[3];
+        for (int axis = 0; axis < 3; axis++)
+            cell[axis] = cells8(channel8(rgb + 3 * j, axis), size, axis, &key[axis]);
+        __m256i high = _mm256_max_epi16(key[0], key[1]), low = _mm256_min_epi16(key[0], key[1]);
+        __m256i largest = _mm256_max_epi16(high, key[2]), smallest = _mm256_min_epi16(low, key[2]);
+        __m256i middle = _mm256_max_epi16(low, _mm256_min_epi16(high, key[2]));
+        __m256i f1 = fraction(largest), f2 = fraction(middle), f3 = fraction(smallest);
+        store_pairs(corners->near_weights + j, _mm256_sub_epi16(_mm256_set1_epi16(ONE), f1), _mm256_sub_epi16(f1, f2));
+        store_pairs(corners->far_weights + j, _mm256_sub_epi16(f2, f3), f3);
+        store_corners(corners, j, cell, stride(largest, strides), stride(middle, strides), size);
+    }
 }
 
 INLINE_AVX2 __m256i four_points(const int16_t *points, const uint32_t *at)
@@ -419,25 +422,30 @@ INLINE_AVX2 void blend_avx2(int16_t *change, const Corners *corners,
     }
 }
 
-/* Four pixels of three bytes <-> four bytes. The last group is shifted so that nothing beyond 48 bytes is touched. */
-INLINE_AVX2 void write8_avx2(uint8_t *out, const uint8_t *in, const int16_t *change,
-                             int doubled)
+/* Four pixels of three bytes <-> four bytes, 16 pixels at a time; the last of four groups is shifted so that nothing
+   beyond their 48 bytes is touched. */
+INLINE_AVX2 __m128i changed4(__m128i bytes, const int16_t *change, __m256i scale)
 {
-    const __m256i scale = _mm256_set1_epi16((int16_t)(255 << doubled));
     const __m128i widen = _mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1);
     const __m128i narrow = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
-    __m128i rgb[4];
-    for (int g = 0; g < 4; g++) {
-        __m128i bytes = g < 3 ? _mm_loadu_si128((const __m128i *)(in + 12 * g))
-                              : _mm_srli_si128(_mm_loadu_si128((const __m128i *)(in + 32)), 4);
-        __m256i by = _mm256_mulhrs_epi16(_mm256_loadu_si256((const __m256i *)(change + 16 * g)), scale);
-        __m256i sum = _mm256_adds_epi16(_mm256_cvtepu8_epi16(_mm_shuffle_epi8(bytes, widen)), by);
-        __m128i packed = _mm_packus_epi16(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-        rgb[g] = _mm_shuffle_epi8(packed, narrow);
+    __m256i by = _mm256_mulhrs_epi16(_mm256_loadu_si256((const __m256i *)change), scale);
+    __m256i sum = _mm256_adds_epi16(_mm256_cvtepu8_epi16(_mm_shuffle_epi8(bytes, widen)), by);
+    __m128i packed = _mm_packus_epi16(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    return _mm_shuffle_epi8(packed, narrow);
+}
+
+INLINE_AVX2 void write8_avx2(uint8_t *out, const uint8_t *in, const int16_t *change, int doubled)
+{
+    const __m256i scale = _mm256_set1_epi16((int16_t)(255 << doubled));
+    for (int j = 0; j < RUN; j += 16, in += 48, out += 48, change += 64) {
+        __m128i a = changed4(_mm_loadu_si128((const __m128i *)in), change, scale);
+        __m128i b = changed4(_mm_loadu_si128((const __m128i *)(in + 12)), change + 16, scale);
+        __m128i c = changed4(_mm_loadu_si128((const __m128i *)(in + 24)), change + 32, scale);
+        __m128i d = changed4(_mm_srli_si128(_mm_loadu_si128((const __m128i *)(in + 32)), 4), change + 48, scale);
+        _mm_storeu_si128((__m128i *)out, _mm_or_si128(a, _mm_slli_si128(b, 12)));
+        _mm_storeu_si128((__m128i *)(out + 16), _mm_or_si128(_mm_srli_si128(b, 4), _mm_slli_si128(c, 8)));
+        _mm_storeu_si128((__m128i *)(out + 32), _mm_or_si128(_mm_srli_si128(c, 8), _mm_slli_si128(d, 4)));
     }
-    _mm_storeu_si128((__m128i *)out, _mm_or_si128(rgb[0], _mm_slli_si128(rgb[1], 12)));
-    _mm_storeu_si128((__m128i *)(out + 16), _mm_or_si128(_mm_srli_si128(rgb[1], 4), _mm_slli_si128(rgb[2], 8)));
-    _mm_storeu_si128((__m128i *)(out + 32), _mm_or_si128(_mm_srli_si128(rgb[2], 8), _mm_slli_si128(rgb[3], 4)));
 }
 
 static FOR_AVX2 void rows_avx2(const Job *job, Mask *mask)

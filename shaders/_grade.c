@@ -9,7 +9,8 @@
    - Interpolation weights are Q14 and sum to exactly 16384; mask weights run 0..32767; their bilinear weights are Q14.
    - `rounded_product(a, b)` = (a * b + 2^14) >> 15 is what x86 calls pmulhrsw and ARM sqrdmulh.
 
-   Pixels are worked on in runs of 16. A LUT is skipped where its weights over a run are all 0. */
+   Pixels are worked on in runs of 32: long enough that the processor overlaps the look-ups of a run, short enough that
+   a LUT is often skipped, which it is where its weights over a run are all 0. */
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000
@@ -55,7 +56,7 @@ typedef struct {
     uint32_t *rows;       /* luts rows of mask_width pairs: low half this column's weight, high half the next one's */
 } Mask;
 
-/* Where 16 pixels lie in a lattice: four corners of a tetrahedron each, and their weights in pairs. */
+/* Where the pixels of a run lie in a lattice: four corners of a tetrahedron each, and their weights in pairs. */
 typedef struct {
     uint32_t lowest[RUN], second[RUN], third[RUN];
     uint32_t near_weights[RUN]; /* Q14: low half of `lowest`, high half of `second` */
@@ -193,7 +194,7 @@ INLINE void locate16(Corners *corners, const uint16_t *rgb, int size)
 INLINE int rounded_product(int a, int b) { return (a * b + ONE) >> 15; }
 INLINE int saturated(int value) { return value > 32767 ? 32767 : value < -32768 ? -32768 : value; }
 
-/* Add weight * (look - in) of 16 pixels to `change`, four int16 a pixel. */
+/* Add weight * (look - in) of a run to `change`, four int16 a pixel. */
 INLINE void blend_plain(int16_t *change, const Corners *corners, const Lattice *lattice, const int16_t *weights)
 {
     uint32_t to_highest = (uint32_t)(lattice->size * lattice->size + lattice->size + 1);
@@ -242,7 +243,7 @@ INLINE void write_run(const Job *job, Write8 write8, void *out, const void *in, 
     else write16_plain(out, in, change, job->doubled);
 }
 
-/* `in` and `out` hold 16 pixels; `count` of them are in the picture, so their weights exist. */
+/* `in` and `out` hold a whole run; `count` of them are in the picture, so their weights exist. */
 INLINE void grade_run(const Job *job, const Mask *mask, int x, int count, const void *in, void *out,
                       Locate8 locate8, Blend blend, Write8 write8)
 {

@@ -85,7 +85,7 @@ def refuse_unsupported(color: ColorInfo, name: str) -> None:
     kind = HDR_TRANSFERS.get(color.transfer or "")
     if kind:
         raise ColorError(
-            f"{name} is HDR video ({kind}, {color.transfer}), which livestyle cannot style without crushing its colours",
+            f"{name} is HDR video ({kind}, {color.transfer}), whose colours livestyle would crush",
             hint=f"convert it to SDR first: {sdr_command(name)}",
         )
     if color.matrix is not None and color.matrix not in SWSCALE_MATRICES:

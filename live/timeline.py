@@ -8,7 +8,7 @@ from typing import Any
 
 
 def start_of(container: Any) -> Fraction:
-    """Seconds on the clock of an open PyAV container at which it begins (0 for most; anything for a transport stream)."""
+    """Seconds on the clock of an open PyAV container at which it begins (0 for most files)."""
     return Fraction(container.start_time or 0, 1_000_000)
 
 

@@ -1,8 +1,8 @@
 """What comes along with a video into the styled file: sound, subtitles, attachments, chapters, metadata.
 
 Packets are copied, not re-encoded; only text subtitles are converted where the new container has another kind. The
-source file is opened a second time for this, and its video packets are read too: they tell how long each frame lasts and
-where the styled video stops.
+source file is opened a second time for this, and its video packets are read too: they tell how long each frame lasts
+and where the styled video stops.
 """
 
 from __future__ import annotations

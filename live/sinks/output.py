@@ -1,4 +1,4 @@
-"""One rule for every file written: checked first, written beside its place under a temporary name, moved in at the end."""
+"""One rule for every file written: checked first, written beside its place under a temporary name, then moved in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from livestyle.errors import EncodeError, OutputExistsError, UsageError
 
 
 def check_output(path: Path, source: Path | None, *, overwrite: bool) -> None:
-    """Raise UsageError or OutputExistsError when `path` must not be written. `source` is the file that is being read."""
+    """Raise UsageError or OutputExistsError when `path` must not be written. `source` is the file being read."""
     folder = path.parent
     if not folder.is_dir():
         raise UsageError(f"The folder {folder} for the output {path.name} does not exist", hint=f"mkdir -p {folder}")
@@ -66,7 +66,7 @@ def write_error(path: Path, error: BaseException) -> EncodeError:
     number = getattr(error, "errno", None)
     if number in (errno.ENOSPC, errno.EDQUOT):
         return EncodeError(
-            f"The disk that holds {path.parent.absolute()} is full ({_free(path)} free), so {path.name} was not written",
+            f"The disk that holds {path.parent.absolute()} is full ({_free(path)} free): {path.name} is not written",
             hint="free some space or write to another disk with -o",
         )
     if number == errno.EFBIG:

@@ -20,7 +20,7 @@ class Shown:
 class Pace:
     """Holds one picture back until the next one says how long it is shown.
 
-    With `constant`, one tick is one frame: pictures are repeated to fill gaps, and of several in one tick the last wins.
+    With `constant`, one tick is one frame: pictures are repeated to fill gaps, and the last of several in a tick wins.
     Otherwise each keeps its own time, moved on by a tick where the output's ticks are too coarse to tell two apart.
     """
 

@@ -33,7 +33,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     # 4:4:4: a coloured edge between skin and background must not bleed by half a pixel.
     "JPEG": {"quality": 95, "subsampling": 0, "optimize": True},
     "WEBP": {"quality": 95, "method": 4},
-    "TIFF": {"compression": "tiff_adobe_deflate"},
 }
 _EXIF_IFD = 0x8769
 _PIXEL_SIZE = (0xA002, 0xA003)  # PixelXDimension, PixelYDimension
@@ -87,13 +86,13 @@ class PhotoSink:
     def _encode(self, pixels: Pixels) -> bytes:
         notes = _read_notes(self._source, (pixels.shape[1], pixels.shape[0]))
         if pixels.dtype == np.uint16 and self._format in _DEEP:
-            rgba = _with_alpha(pixels, notes.alpha)
-            return _deep_png(rgba, notes) if self._format == "PNG" else _deep_tiff(rgba, notes)
+            return _encode_deep(_with_alpha(pixels, notes.alpha), self._format, notes)
         shallow = _to_8_bits(pixels)
         alpha = None if notes.alpha is None else _to_8_bits(notes.alpha)
         if alpha is not None and self._format not in _TRANSPARENT:
             return _save(_over_white(shallow, alpha), self._format, notes)
-        return _save(_with_alpha(shallow, alpha), self._format, notes)
+        shallow = _with_alpha(shallow, alpha)
+        return _tiff(shallow, notes) if self._format == "TIFF" else _save(shallow, self._format, notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +182,10 @@ def _save(pixels: Pixels, kind: str, notes: _Notes) -> bytes:
     return buffer.getvalue()
 
 
+def _encode_deep(pixels: Pixels, kind: str, notes: _Notes) -> bytes:
+    return _deep_png(pixels, notes) if kind == "PNG" else _tiff(pixels, notes)
+
+
 def _deep_png(pixels: Pixels, notes: _Notes) -> bytes:
     """OpenCV writes the 16-bit samples, which Pillow cannot; the rest are chunks behind the header."""
     code = cv2.COLOR_RGBA2BGRA if pixels.shape[2] == 4 else cv2.COLOR_RGB2BGR
@@ -202,16 +205,19 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _deep_tiff(pixels: Pixels, notes: _Notes) -> bytes:
-    """One deflated strip of 16-bit samples; Pillow writes only the directory of tags before it (TIFF 6.0)."""
+def _tiff(pixels: Pixels, notes: _Notes) -> bytes:
+    """One deflated strip of samples (TIFF 6.0); Pillow writes only the directory of tags before it.
+
+    Pillow's own writer has no 16-bit colour, and cannot write compressed pictures with an EXIF directory.
+    """
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-    strip = zlib.compress(np.ascontiguousarray(pixels, "<u2").tobytes(), 6)
+    strip = zlib.compress(np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")).tobytes(), 6)
     tags = ImageFileDirectory_v2()
     if notes.exif is not None:
         _copy_exif(tags, notes.exif)
     height, width, samples = pixels.shape
-    tags[256], tags[257], tags[258] = width, height, (16,) * samples
+    tags[256], tags[257], tags[258] = width, height, (8 * pixels.itemsize,) * samples
     tags[259], tags[262], tags[277], tags[278], tags[284] = 8, 2, samples, height, 1  # deflate, RGB, one strip, chunky
     if samples == 4:
         tags[338] = 2  # alpha that is not multiplied in
@@ -221,9 +227,7 @@ def _deep_tiff(pixels: Pixels, notes: _Notes) -> bytes:
     if notes.dpi:
         tags[282], tags[283], tags[296] = notes.dpi[0], notes.dpi[1], 2
     tags[279] = len(strip)
-    tags[273] = 0
-    size = len(tags.tobytes(8))
-    tags[273] = 8 + size
+    tags[273] = 0  # Pillow adds where the directory ends
     return b"II*\0" + struct.pack("<I", 8) + tags.tobytes(8) + strip
 
 

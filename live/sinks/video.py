@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -160,10 +160,8 @@ class _File:
 
     def abandon(self) -> None:
         """Release files and memory, whatever state they are in."""
-        try:
+        with suppress(av.error.FFmpegError, OSError, ValueError):  # the temporary file is removed anyway
             self._output.close()
-        except (av.error.FFmpegError, OSError, ValueError):
-            pass  # the temporary file is removed anyway
         if self._companions is not None:
             self._companions.close()
 

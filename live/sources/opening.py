@@ -35,7 +35,7 @@ _HEAD = 64 * 1024
 def kind_of(path: str | Path) -> Kind:
     """Whether `path` holds a still picture ("photo") or anything else ("video", for FFmpeg to judge).
 
-    Moving GIF and PNG files are videos. Raises SourceNotFoundError, and SourceError for folders, empty and unreadable files.
+    Moving GIF and PNG files are videos. Raises SourceNotFoundError, and SourceError for a folder or an empty file.
     """
     head = _head(Path(path))
     if head.startswith(b"GIF8"):

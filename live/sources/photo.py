@@ -109,7 +109,7 @@ def open_photo(path: Path) -> Iterator[Any]:
     except Image.DecompressionBombError as error:
         raise SourceError(
             f"{path} says it has far more pixels than a photo: {error}",
-            hint=f"photos up to {2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000} megapixels can be styled; scale it down",
+            hint=f"scale it down: {2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000} megapixels can be styled",
         ) from error
     except UnidentifiedImageError as error:
         raise SourceError(

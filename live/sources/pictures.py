@@ -38,7 +38,7 @@ def is_rgb(video_format: Any) -> bool:
 
 
 def flip_of_matrix(matrix: npt.NDArray[np.int32]) -> Flip:
-    """The flip that a display matrix asks for: 9 fixed-point numbers (a b u c d v x y w), x' = a x + c y, y' = b x + d y.
+    """The flip that a display matrix asks for: 9 numbers (a b u c d v x y w), x' = a x + c y, y' = b x + d y.
 
     Rotations that are no multiple of 90 degrees are rounded to the nearest one.
     """
@@ -68,7 +68,7 @@ class PictureReader:
     """Converts frames of one stream; keeps libswscale's tables between frames. For one thread."""
 
     def __init__(self, color: ColorInfo, size: tuple[int, int], depth: int, flip: Flip) -> None:
-        """`color`: complete; `size`: coded (width, height), to which every frame is scaled; `depth`: bits per sample."""
+        """`color`: complete; `size`: coded (width, height) that frames are scaled to; `depth`: bits per sample."""
         self._color = color
         self._size = size
         self._deep = depth > 8

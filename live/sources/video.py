@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from livestyle.color import complete_color, name_tags, refuse_unsupported
-from livestyle.errors import ColorError, DecodeError, SourceError, SourceNotFoundError, UsageError
+from livestyle.errors import ColorError, DecodeError, SourceError, UsageError
 from livestyle.frame import ColorInfo, Frame, StreamInfo
 from livestyle.media import av
+from livestyle.sources.opening import check_file
 from livestyle.sources.pictures import PictureReader, bit_depth, flip_of, is_rgb
 from livestyle.timeline import first_tick, start_of
 
@@ -275,14 +276,7 @@ class _Reading:
 
 def open_media(path: Path) -> Any:
     """An open PyAV input container. Raises SourceNotFoundError or SourceError."""
-    if not path.exists():
-        raise SourceNotFoundError(f"There is no file {path}", hint="check the name and the folder")
-    if path.is_dir():
-        raise SourceError(
-            f"{path} is a folder, not a video", hint="a folder as input needs a folder as output: -o FOLDER/"
-        )
-    if path.is_file() and path.stat().st_size == 0:
-        raise SourceError(f"{path} is empty (0 bytes)", hint="copy or record it again")
+    check_file(path)
     try:
         # "file:" keeps names with a colon from being taken for an address.
         container = av.open(f"file:{path}", metadata_errors="replace")

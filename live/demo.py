@@ -96,7 +96,7 @@ def run_demo(folder: Path, studio: Studio, settings: Settings, stop: Stop) -> Re
 def before_after(photo: Pixels, studio: Studio) -> Pixels:
     """The photograph and its styled version side by side: (H, 2W, 3) uint8 RGB."""
     weights = _weights(photo, studio)
-    return np.hstack([photo, studio.grade()(photo, weights)])
+    return np.asarray(np.hstack([photo, studio.grade()(photo, weights)]), np.uint8)
 
 
 def contact_sheet(photo: Pixels, studio: Studio) -> Pixels:

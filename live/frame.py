@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +69,6 @@ class Frame:
 
 def read_only(pixels: Pixels) -> Pixels:
     """C-contiguous `pixels` with writing switched off, as `Frame.pixels` promises. Copies only when it must."""
-    pixels = np.ascontiguousarray(pixels)
-    pixels.flags.writeable = False
-    return pixels
+    fixed = cast(Pixels, np.ascontiguousarray(pixels))
+    fixed.flags.writeable = False
+    return fixed

@@ -65,6 +65,10 @@ OpenCapture = Callable[[int | str, int, Sequence[int]], Capture]
 """(device or address, cv2.CAP_… backend, parameter pairs) -> a capture, opened or not."""
 
 
+def _open_opencv(device: int | str, backend: int, parameters: Sequence[int]) -> Capture:
+    return cv2.VideoCapture(device, backend, list(parameters))  # type: ignore[call-overload, no-any-return, unused-ignore]
+
+
 class CameraSource:
     """Never ends by itself: a camera that goes away is waited for, and iteration yields nothing meanwhile.
 
@@ -80,7 +84,7 @@ class CameraSource:
         size: Size | None = None,
         rate: float | None = None,
         backend: str | None = None,
-        open_capture: OpenCapture = cv2.VideoCapture,
+        open_capture: OpenCapture = _open_opencv,
         cameras: Callable[[], Sequence[Camera]] = list_cameras,
     ) -> None:
         """Open the camera and wait for its first frame, from which the size is known.
@@ -359,16 +363,16 @@ class CameraSource:
             raise SourceError(
                 f"{target.label}: no video comes from this address", hint="is the camera on, and the address right?"
             )
-        if sys.platform == "linux":
+        if _BACKENDS_OF.get(sys.platform) == ("v4l2",):
             path = f"/dev/video{target.device}" if isinstance(target.device, int) else target.device
             raise _linux_error(target.label, path, self._cameras())
         cameras = self._cameras()
         if cameras and isinstance(target.device, int) and target.device >= len(cameras):
             raise SourceNotFoundError(f"{target.label}: there is no such camera", hint=there_are(cameras))
-        allow = "; System Settings > Privacy & Security > Camera must allow this terminal"
+        allow = {"darwin": "; System Settings > Privacy & Security > Camera must allow this terminal"}
         raise SourceError(
             f"{target.label}: gives no picture; another program may hold it",
-            hint=there_are(cameras) + (allow if sys.platform == "darwin" else ""),
+            hint=there_are(cameras) + allow.get(sys.platform, ""),
         )
 
 

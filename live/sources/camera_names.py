@@ -50,9 +50,8 @@ def list_cameras() -> list[Camera]:
 
     On macOS and Windows the order is the system's, which was not verified to be OpenCV's.
     """
-    if sys.platform == "linux":
-        return linux_cameras()
-    return darwin_cameras() if sys.platform == "darwin" else windows_cameras()
+    listers: dict[str, Callable[[], list[Camera]]] = {"linux": linux_cameras, "darwin": darwin_cameras}
+    return listers.get(sys.platform, windows_cameras)()
 
 
 def linux_cameras(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -39,6 +39,7 @@ class Scene:
     after: Pixels  # (h, w, 3) uint8 RGB at preview size
     before: Pixels | None  # the same before the style, where it was asked for
     masks: Masks | None
+    may_mirror: bool = True  # False for a hold card, whose words must stay readable
 
 
 def scaled(pixels: Pixels, size: Size) -> Pixels:
@@ -48,6 +49,8 @@ def scaled(pixels: Pixels, size: Size) -> Pixels:
 
 def compose(scene: Scene, view: View, status: str = "", toast: str = "") -> Canvas:
     """The picture to show: a new (h, w, 3) uint8 RGB array."""
+    if not scene.may_mirror:
+        view = replace(view, mirror=False)
     canvas = _oriented(scene.after, view.mirror)
     notices: list[str] = []
     if view.masks:

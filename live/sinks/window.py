@@ -139,7 +139,8 @@ class Window:
         if after is frame.pixels:
             after = after.copy()  # a sink must not keep a frame's pixels, and idle() may draw them again
         before = scaled(frame.before, size).copy() if frame.before is not None and self._view.wipe is not None else None
-        return Scene(after, before, frame.masks)
+        # Rendering sets `before`; what comes without one is a card that the loop wrote, not the camera's picture.
+        return Scene(after, before, frame.masks, may_mirror=frame.before is not None)
 
     def _box(self, frame: Size) -> Size:
         """The window's inner size, within what is sensible to draw."""

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
+from livestyle.cards import hold_card
 from livestyle.errors import DisplayError
 from livestyle.frame import Frame, Masks, read_only
 from livestyle.sinks import window as module
@@ -234,8 +235,17 @@ def test_close_before_the_first_frame_leaves_nothing(screen: Screen) -> None:
 def test_mirror_from_the_start(screen: Screen) -> None:
     pixels = np.zeros((120, 160, 3), np.uint8)
     pixels[:, :80] = 200
-    Window("test", mirror=True).write(Frame(read_only(pixels), 0, 0.0))
+    window = Window("test", mirror=True)
+    window.write(Frame(read_only(pixels), 0, 0.0, before=read_only(pixels)))
     assert np.all(screen.shown[-1][:, 80:] == 200)
+    assert not screen.shown[-1][:, :80].any()
+
+
+def test_a_hold_card_is_never_mirrored(screen: Screen) -> None:
+    """Its words must be readable; the loop writes it without a picture before the style."""
+    card = hold_card((160, 120))
+    Window("test", mirror=True).write(Frame(read_only(card), 0, 0.0))
+    assert np.array_equal(screen.shown[-1], card[:, :, ::-1])
 
 
 def test_an_opencv_without_windows_is_explained(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:

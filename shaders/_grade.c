@@ -65,7 +65,8 @@ typedef struct {
 
 /* ---- mask ------------------------------------------------------------------------------------------------------ */
 
-/* The geometry of cv2.INTER_LINEAR: pixel centres aligned, edges clamped. Returns the Q14 weight of the right neighbour. */
+/* The geometry of cv2.INTER_LINEAR: pixel centres aligned, edges clamped. Returns the Q14 weight of the right
+   neighbour. */
 static uint32_t place(int at, int large, int small, int32_t *left)
 {
     double position = (at + 0.5) * small / large - 0.5;
@@ -361,8 +362,10 @@ INLINE_AVX2 void store_corners(Corners *corners, int j, const __m256i *cell, __m
     high = _mm256_add_epi32(high, _mm256_unpackhi_epi16(step1, zero));
     _mm256_storeu_si256((__m256i *)(corners->second + j), low);
     _mm256_storeu_si256((__m256i *)(corners->second + j + 8), high);
-    _mm256_storeu_si256((__m256i *)(corners->third + j), _mm256_add_epi32(low, _mm256_unpacklo_epi16(step2, zero)));
-    _mm256_storeu_si256((__m256i *)(corners->third + j + 8), _mm256_add_epi32(high, _mm256_unpackhi_epi16(step2, zero)));
+    low = _mm256_add_epi32(low, _mm256_unpacklo_epi16(step2, zero));
+    high = _mm256_add_epi32(high, _mm256_unpackhi_epi16(step2, zero));
+    _mm256_storeu_si256((__m256i *)(corners->third + j), low);
+    _mm256_storeu_si256((__m256i *)(corners->third + j + 8), high);
 }
 
 INLINE_AVX2 void locate8_avx2(Corners *corners, const uint8_t *rgb, int size)

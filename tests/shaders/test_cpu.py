@@ -64,9 +64,22 @@ def test_the_number_of_threads_changes_nothing() -> None:
 )
 def test_error_stays_near_half_a_step(backend: str, dtype: type, span: tuple[float, float], limit: float) -> None:
     look = Look((_noise_lut(33, *span), _noise_lut(9, *span), _noise_lut(2, *span), _noise_lut(5, *span)))
-    pixels, weights = _noise((120, 90, 3), dtype), _soft_weights(12, 9)
+    pixels, weights = _noise((120, 90, 3), dtype), _soft_weights(12, 9) * 0.9 + 0.025
     out = CpuGrade(look, backend=backend)(pixels, weights)
     assert np.abs(out - reference_grade(pixels, weights, look)).max() <= limit
+
+
+@needs_compiled
+@pytest.mark.parametrize("faint", [0.0, 1e-4, 1 / 2050, 1 / 2000])
+def test_weights_too_faint_to_see_cost_less_than_a_step(faint: float) -> None:
+    """Three faint regions whose LUTs turn black to white and back: the worst that leaving them out can do."""
+    inverse = Lut3D(1 - lattice(2))
+    look = Look((_noise_lut(33), *(Lut3D(inverse.table) for _ in range(3))))
+    weights = np.full((4, 4, 4), faint, np.float32)
+    weights[0] = 1 - 3 * faint
+    pixels = np.concatenate([_noise((60, 90, 3)), np.zeros((4, 90, 3), np.uint8), np.full((4, 90, 3), 255, np.uint8)])
+    error = np.abs(CpuGrade(look)(pixels, weights) - reference_grade(pixels, weights, look))
+    assert error.max() <= 0.95
 
 
 @needs_compiled

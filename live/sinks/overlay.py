@@ -75,13 +75,12 @@ def tint(canvas: Canvas, masks: Masks) -> None:
     """Mix each region's colour into the canvas in proportion to its weight. `masks` covers the whole canvas."""
     colors = np.array([TINTS.get(region, (0, 0, 0)) for region in masks.regions], np.float32)
     shares = np.array([_TINT * (region in TINTS) for region in masks.regions], np.float32)
-    color = np.einsum("rhw,rc->hwc", masks.weights, colors * shares[:, None], optimize=True)
-    keep = 255 * (1 - np.einsum("rhw,r->hw", masks.weights, shares))
-    size = size_of(canvas)
-    added = cv2.resize(np.rint(color).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR)
-    kept = cv2.resize(np.rint(keep).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR)
-    darkened = cv2.multiply(canvas, cv2.merge([kept, kept, kept]), scale=1 / 255)
-    cv2.add(darkened, added, dst=canvas)
+    mix = np.hstack([colors * shares[:, None], -255 * shares[:, None]])  # (R, 4): a colour, and what to keep less
+    small = cv2.transform(cv2.merge(list(masks.weights)), mix.T) + np.array((0, 0, 0, 255), np.float32)
+    large = cv2.resize(cv2.convertScaleAbs(small), size_of(canvas), interpolation=cv2.INTER_LINEAR)
+    kept = cv2.cvtColor(large[:, :, 3], cv2.COLOR_GRAY2RGB)
+    darkened = cv2.multiply(canvas, kept, scale=1 / 255)
+    cv2.add(darkened, cv2.cvtColor(large, cv2.COLOR_RGBA2RGB), dst=canvas)
 
 
 def wipe(canvas: Canvas, before: Pixels, position: float) -> None:
@@ -138,8 +137,7 @@ def _fitting_help(rows: Sequence[tuple[str, str]], em: int, width: int) -> int:
 
 def _oriented(pixels: Pixels, mirror: bool) -> Canvas:
     """A writeable copy, mirrored for a preview in which one's left hand is on the left."""
-    canvas: Canvas = np.array(pixels[:, ::-1] if mirror else pixels, np.uint8, order="C")
-    return canvas
+    return np.asarray(cv2.flip(pixels, 1), np.uint8) if mirror else np.array(pixels, np.uint8, order="C")
 
 
 def _draw_masks(canvas: Canvas, masks: Masks | None, mirror: bool, notices: list[str]) -> None:

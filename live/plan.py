@@ -45,6 +45,8 @@ def plan_outputs(
             raise UsageError("several inputs need -o FOLDER", hint="or play them one at a time")
         return [(files[0], None)]
     into_folder = len(files) > 1 or output.is_dir() or named[0].is_dir()
+    if into_folder and output.suffix and not output.is_dir():
+        raise UsageError(f"{output} looks like one file, but there are several inputs", hint=f"write -o {output}/")
     outputs = [output / path.name if into_folder else output for path in files]
     twice = next((path for at, path in enumerate(outputs) if path in outputs[:at]), None)
     if twice is not None:

@@ -128,7 +128,8 @@ def _show(source: Source, studio: Studio, settings: Settings, stop: Stop, output
         sinks: list[Sink] = []
         names: list[str] = []
         if output is not None:
-            sinks.append(stack.enter_context(closing(_video_sink(output, source.info, settings))))
+            as_it_comes = replace(settings, size=None, rate=None)  # they were asked of the camera
+            sinks.append(stack.enter_context(closing(_video_sink(output, source.info, as_it_comes))))
             names.append(str(output))
         if settings.virtual_camera is not None:
             sinks.append(stack.enter_context(closing(_virtual_camera(source.info, settings))))

@@ -103,6 +103,15 @@ def test_several_inputs_need_a_folder(capsys, tmp_path):
     assert "-o FOLDER" in err
 
 
+def test_a_folder_does_not_go_into_what_looks_like_a_file(capsys, tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"x")
+    code, _, err = run(capsys, tmp_path / "a.mp4", tmp_path / "b.mp4", "-o", tmp_path / "out.mp4")
+    assert code == 2
+    assert "several inputs" in err
+    assert not (tmp_path / "out.mp4").exists()
+
+
 def test_two_inputs_of_one_name_are_refused_before_anything_is_written(capsys, tmp_path):
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()

@@ -35,6 +35,36 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"quality": 95, "method": 4},
 }
 _EXIF_IFD = 0x8769
+_POINTERS = (_EXIF_IFD, 0x8825)  # camera details, place
+# TIFF tags that describe how the old file stored its samples (or copies of the picture that are not styled).
+_LAYOUT = {
+    *(
+        254,
+        255,
+        256,
+        257,
+        258,
+        259,
+        262,
+        266,
+        273,
+        277,
+        278,
+        279,
+        284,
+        301,
+        317,
+        318,
+        319,
+        320,
+        322,
+        323,
+        324,
+        325,
+        330,
+    ),
+    *(332, 338, 339, 347, 512, 513, 514, 529, 530, 531, 532, 700, 34377, 34675),
+}
 _PIXEL_SIZE = (0xA002, 0xA003)  # PixelXDimension, PixelYDimension
 
 
@@ -134,6 +164,8 @@ def _exif(exif: Any, size: tuple[int, int]) -> Any:
         return None
     if ORIENTATION in exif:
         exif[ORIENTATION] = 1
+    for tag in _LAYOUT & set(exif):
+        del exif[tag]
     details = exif.get_ifd(_EXIF_IFD)
     for tag, length in zip(_PIXEL_SIZE, size, strict=True):
         if tag in details:
@@ -142,7 +174,7 @@ def _exif(exif: Any, size: tuple[int, int]) -> Any:
 
 
 def _valid_dpi(dpi: Any) -> tuple[float, float] | None:
-    if not dpi or not all(0 < float(value) < 1e6 for value in dpi):
+    if not dpi or not all(1 < float(value) < 1e6 for value in dpi):
         return None
     return float(dpi[0]), float(dpi[1])
 
@@ -232,11 +264,9 @@ def _tiff(pixels: Pixels, notes: _Notes) -> bytes:
 
 
 def _copy_exif(tags: Any, exif: Any) -> None:
-    layout = {254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339}
-    pointers = {_EXIF_IFD, 0x8825, 0xA005}
     for tag, value in exif.items():
-        if tag not in layout | pointers:
+        if tag not in _POINTERS:
             tags[tag] = value
-    details = exif.get_ifd(_EXIF_IFD)
-    if details:
-        tags[_EXIF_IFD] = dict(details)
+    for tag in _POINTERS:
+        if exif.get_ifd(tag):
+            tags[tag] = dict(exif.get_ifd(tag))

@@ -1,0 +1,266 @@
+"""A styled video keeps times, sound, subtitles, chapters, metadata and colours, and never half a file."""
+
+from __future__ import annotations
+
+import os
+import resource
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests_media import frames_of, psnr, scene, write_clip
+
+from livestyle.errors import EncodeError, OutputExistsError, UsageError
+from livestyle.frame import Frame, StreamInfo, read_only
+from livestyle.media import av
+from livestyle.sinks.video import VideoSink
+from livestyle.sources.video import VideoSource
+
+
+def copy(
+    source: Path, target: Path, *, limit: int | None = None, reading: dict[str, Any] | None = None, **options: Any
+) -> Path:
+    """Every frame of `source` (or the first `limit`) through the sink, unchanged."""
+    with (
+        closing(VideoSource(source, **(reading or {}))) as frames,
+        closing(VideoSink(target, frames.info, **options)) as sink,
+    ):
+        for index, frame in enumerate(frames):
+            if limit is not None and index >= limit:
+                break
+            sink.write(frame)
+    return target
+
+
+def packets(path: Path, kind: str) -> list[tuple[float, bytes]]:
+    with av.open(str(path)) as container:
+        stream = getattr(container.streams, kind)[0]
+        return [(float(p.pts * p.time_base), bytes(p)) for p in container.demux(stream) if p.size]
+
+
+def live_info(**changes: Any) -> StreamInfo:
+    return StreamInfo(
+        **{"name": "test camera", "size": (96, 64), "time_base": Fraction(1, 1_000_000), "is_live": True, **changes}
+    )
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.webm", "a.ts"])
+@pytest.mark.parametrize("source", ["vfr.mp4", "bframes.mp4"])
+def test_times_are_kept(media: Path, tmp_path: Path, source: str, name: str) -> None:
+    """Each frame has its own time, exact to the millisecond that Matroska and WebM know."""
+    times = [moment for moment, _ in frames_of(copy(media / source, tmp_path / name))]
+    expected = [moment for moment, _ in frames_of(media / source)]
+    if name in ("a.ts", "a.mkv"):  # a clock that begins anywhere; no times before 0, where AAC begins by its delay
+        times = [moment - times[0] for moment in times]
+    assert [round(float(moment), 4) for moment in times] == [round(float(moment), 4) for moment in expected]
+
+
+def test_last_frame_lasts_as_long_as_in_the_source(media: Path, tmp_path: Path) -> None:
+    """MP4 knows the duration of each frame; the last one has no successor to tell."""
+
+    def video_length(path: Path) -> Fraction:
+        with av.open(str(path)) as container:
+            return container.streams.video[0].duration * container.streams.video[0].time_base
+
+    assert video_length(copy(media / "bframes.mp4", tmp_path / "a.mp4")) == video_length(media / "bframes.mp4")
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_sound_is_copied_packet_for_packet(media: Path, tmp_path: Path, name: str) -> None:
+    """Not re-encoded, and in sync to a millisecond."""
+    before, after = packets(media / "vfr.mp4", "audio"), packets(copy(media / "vfr.mp4", tmp_path / name), "audio")
+    assert [data for _, data in after] == [data for _, data in before]
+    # Matroska begins at 0 what MP4 begins before it, by the encoder's delay: everything moves alike or not at all
+    assert np.allclose(
+        [time for time, _ in after], [time for time, _ in before], atol=0.0225 if name == "a.mkv" else 0.001
+    )
+
+
+def test_subtitles_chapters_metadata_and_attachments_come_along(media: Path, tmp_path: Path) -> None:
+    """Matroska to Matroska: all of it, unchanged."""
+    target = copy(media / "vfr.mkv", tmp_path / "a.mkv")
+    with av.open(str(media / "vfr.mkv")) as before, av.open(str(target)) as after:
+        assert after.metadata["title"] == "A title"
+        assert after.chapters() == before.chapters()
+        assert [stream.type for stream in after.streams] == [stream.type for stream in before.streams]
+        assert after.streams.audio[0].language == "deu"
+        assert after.streams.subtitles[0].language == "fra"
+        assert next(s for s in after.streams if s.type == "attachment").data == b"not really a font"
+    assert packets(target, "subtitles") == packets(media / "vfr.mkv", "subtitles")
+
+
+def test_subtitles_become_what_mp4_can_carry(media: Path, tmp_path: Path) -> None:
+    """SubRip to MOV text: the words and their times."""
+    target = copy(media / "vfr.mkv", tmp_path / "a.mp4")
+    shown = [(time, data[2 : 2 + int.from_bytes(data[:2], "big")]) for time, data in packets(target, "subtitles")]
+    assert [entry for entry in shown if entry[1]] == [(0.1, b"hello\nthere"), (0.6, b"bye")]
+    with av.open(str(target)) as after:
+        assert [(c["start"] * c["time_base"], c["metadata"]["title"]) for c in after.chapters()] == [
+            (0, "One"),
+            (Fraction(2, 5), "Two"),
+        ]
+
+
+def test_a_part_begins_at_zero_in_sync(media: Path, tmp_path: Path) -> None:
+    """--start 0.8 --duration 0.4: pictures and sound of that part, moved together."""
+    target = copy(media / "gop.mkv", tmp_path / "a.mkv", reading={"start": 0.8, "duration": 0.4})
+    assert [float(moment) for moment, _ in frames_of(target)] == pytest.approx([i * 0.04 for i in range(10)], abs=1e-9)
+    sound = packets(target, "audio")
+    wanted = [(time - 0.8, data) for time, data in packets(media / "gop.mkv", "audio") if 0.8 <= time < 1.2]
+    assert [data for _, data in sound] == [data for _, data in wanted]
+    assert np.allclose([time for time, _ in sound], [time for time, _ in wanted], atol=0.0011)
+
+
+def test_stopping_half_way_leaves_a_playable_file(media: Path, tmp_path: Path) -> None:
+    """After Ctrl-C the file ends with its last frame, sound included."""
+    target = copy(media / "gop.mkv", tmp_path / "a.mp4", limit=20)
+    assert len(frames_of(target)) == 20
+    assert packets(target, "audio")[-1][0] == pytest.approx(0.8, abs=0.05)
+
+
+@pytest.mark.parametrize("tags", [(1, 1, 1, 1), (6, 6, 6, 1), (1, 1, 1, 2)], ids=["709", "601", "709 full"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm"])
+def test_colours_and_tags_survive(tmp_path: Path, tags: tuple[int, int, int, int], name: str) -> None:
+    """All four tags as in the source, and the picture the same: above 38 dB at crf 5 (two lossy 4:2:0 passes)."""
+    source = write_clip(tmp_path / "s.mp4", [scene()], [0], tags=tags, matrix=5 if tags[2] == 6 else 1)
+    target = copy(source, tmp_path / name, crf=5)
+    frame = frames_of(target)[0][1]
+    assert (frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range) == tags
+    with closing(VideoSource(source)) as first, closing(VideoSource(target)) as second:
+        assert psnr(next(iter(first)).pixels, next(iter(second)).pixels) > 38
+
+
+def test_tags_are_seen_by_ffprobe(media: Path, tmp_path: Path, ffprobe: Any) -> None:
+    """What another program reads."""
+    seen = ffprobe(copy(media / "bframes.mp4", tmp_path / "a.mp4"))
+    for tag in (
+        "color_range=tv",
+        "color_space=bt709",
+        "color_transfer=bt709",
+        "color_primaries=bt709",
+        "pix_fmt=yuv420p",
+    ):
+        assert tag in seen
+
+
+def test_lossless_is_bit_exact(media: Path, tmp_path: Path) -> None:
+    """FFV1 keeps RGB: 8 and 16 bits come back as they went in."""
+    for name in ("odd.mkv", "deep.mkv"):
+        target = copy(media / name, tmp_path / name, codec="ffv1")
+        with closing(VideoSource(media / name)) as first, closing(VideoSource(target)) as second:
+            for before, after in zip(first, second, strict=True):
+                assert np.array_equal(before.pixels, after.pixels)
+
+
+def test_ten_bits_stay_ten_bits(media: Path, tmp_path: Path, ffprobe: Any) -> None:
+    """In every container that can; white stays white within a thousandth."""
+    for name in ("a.mp4", "a.mkv", "a.webm"):
+        assert "10le" in ffprobe(copy(media / "deep.mkv", tmp_path / name))
+    white = read_only(np.full((64, 96, 3), 65535, np.uint16))
+    info = live_info(bit_depth=10)
+    with closing(VideoSink(tmp_path / "w.mkv", info, codec="libx264", crf=0)) as sink:
+        sink.write(Frame(white, 0, 0.0))
+    with closing(VideoSource(tmp_path / "w.mkv")) as source:
+        assert next(iter(source)).pixels.min() > 65535 * 0.999
+
+
+def test_odd_size_is_kept_exactly(media: Path, tmp_path: Path) -> None:
+    """H.264 in 4:4:4, VP9 in 4:2:0: 97x63 stays 97x63."""
+    for name in ("a.mp4", "a.webm"):
+        frame = frames_of(copy(media / "odd.mkv", tmp_path / name))[0][1]
+        assert (frame.width, frame.height) == (97, 63)
+
+
+def test_constant_rate_repeats_and_drops(media: Path, tmp_path: Path) -> None:
+    """rate=10: a frame every 100 ms, each the one that is newest by then, sound still in sync."""
+    target = copy(media / "vfr.mp4", tmp_path / "a.mp4", rate=10, size=(48, 32))
+    times = [float(moment) for moment, _ in frames_of(target)]
+    assert times == pytest.approx([index / 10 for index in range(len(times))])
+    with av.open(str(media / "vfr.mp4")) as before:
+        assert len(times) == round(before.streams.video[0].duration * before.streams.video[0].time_base * 10)
+    assert frames_of(target)[0][1].width == 48
+
+
+def test_a_camera_is_recorded_with_its_own_times(tmp_path: Path) -> None:
+    """Microseconds from any clock: the file begins at 0 and keeps the gaps."""
+    moments = [5_000_000_123, 5_000_033_456, 5_000_150_000, 5_000_160_001]
+    with closing(VideoSink(tmp_path / "a.mp4", live_info())) as sink:
+        for index, pts in enumerate(moments):
+            sink.write(Frame(read_only(scene(index)), pts, 0.0))
+    assert [moment for moment, _ in frames_of(tmp_path / "a.mp4")] == [
+        Fraction(pts - moments[0], 1_000_000) for pts in moments
+    ]
+
+
+def test_pixel_shape_is_kept(tmp_path: Path) -> None:
+    """Anamorphic video stays anamorphic, on its side too."""
+    for rotation, expected in ((None, Fraction(4, 3)), ((90.0, False, False), Fraction(3, 4))):
+        source = write_clip(tmp_path / "s.mp4", [scene()], [0], aspect=Fraction(4, 3), rotation=rotation)
+        with av.open(str(copy(source, tmp_path / "a.mp4", overwrite=True))) as after:
+            assert after.streams.video[0].sample_aspect_ratio == expected
+
+
+def test_nothing_is_overwritten_or_left_over(media: Path, tmp_path: Path) -> None:
+    """An existing file needs overwrite; the input never may be the output; no frame, no file."""
+    target = tmp_path / "a.mp4"
+    with closing(VideoSink(target, live_info())):
+        pass
+    assert leftovers(tmp_path) == []
+    target.write_bytes(b"precious")
+    with pytest.raises(OutputExistsError, match="exists already"):
+        VideoSink(target, live_info())
+    assert target.read_bytes() == b"precious"
+    copy(media / "bframes.mp4", target, overwrite=True)
+    link = tmp_path / "link.mp4"
+    link.symlink_to(target)
+    hard = tmp_path / "hard.mp4"
+    os.link(target, hard)
+    for name in (target, link, hard):
+        with closing(VideoSource(target)) as source, pytest.raises(UsageError, match="input itself"):
+            VideoSink(name, source.info, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("a.xyz", {}, "cannot be written as"),
+        ("a", {}, "cannot be written as"),
+        ("a.mp4", {"codec": "nonsense"}, "cannot be written into"),
+        ("a.webm", {"codec": "h264"}, "cannot be written into"),
+        ("a.mp4", {"crf": 99}, "--crf 0 to 51"),
+        ("a.mkv", {"codec": "ffv1", "crf": 3}, "no --crf"),
+        ("gone/a.mp4", {}, "does not exist"),
+        ("a.mp4", {"rate": 0}, "rate"),
+    ],
+)
+def test_impossible_outputs_are_refused_first(tmp_path: Path, name: str, options: dict[str, Any], words: str) -> None:
+    """Before any frame, with the choices in the hint, and without a trace."""
+    with pytest.raises(UsageError, match=words) as caught:
+        VideoSink(tmp_path / name, live_info(), **options)
+    assert caught.value.hint or "crf" in words
+    assert leftovers(tmp_path) == []
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    """A limit on file size stands in for the full disk: the same path through the encoder's writer."""
+    noise = np.random.default_rng(0)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with (
+            pytest.raises(EncodeError, match="disk"),
+            closing(VideoSink(tmp_path / "a.mp4", live_info(), crf=1)) as sink,
+        ):
+            for index in range(200):
+                picture = noise.integers(0, 255, (64, 96, 3), dtype=np.uint8)
+                sink.write(Frame(read_only(picture), index * 40_000, 0.0))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert leftovers(tmp_path) == []

@@ -48,7 +48,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sound=True,
     )
     for name, transfer in (("pq", 16), ("hlg", 18)):
-        write_clip(folder / f"{name}.mp4", [scene(0, dtype=np.uint16)], [0], pixel_format="yuv420p10le", codec="libx265",
+        write_clip(folder / f"{name}.mp4", [scene(dtype=np.uint16)], [0], codec="libx265", pixel_format="yuv420p10le",
                    tags=(9, transfer, 9, 1), matrix=9, options={"x265-params": "log-level=none"})  # fmt: skip
     (folder / "empty.mp4").write_bytes(b"")
     (folder / "noise.mp4").write_bytes(np.random.default_rng(1).bytes(5000))

@@ -107,6 +107,16 @@ class Companions:
                 return
             self._take(output, packet)
 
+    def end_of_video(self, frames: int) -> Fraction | None:
+        """When the video ends, if `frames` are all it has and it says so.
+
+        Better than `duration_of` then: in MP4 the packets' durations are those between decoding times.
+        """
+        video = self._video
+        if video is None or not video.duration or not video.frames or frames < video.frames:
+            return None
+        return Fraction((video.start_time or 0) + video.duration) * Fraction(video.time_base)
+
     def duration_of(self, pts: int) -> int | None:
         """How long the source shows its frame `pts`, in ticks of the video stream; None when it does not say."""
         return self._durations.get(pts) or None
@@ -224,7 +234,8 @@ class _Copy:
 def _add_copy(output: Any, stream: Any, container: Container) -> _Copy | None:
     kind = f"{stream.codec_context.name} " if getattr(stream, "codec_context", None) else ""
     if stream.type == "attachment":
-        return _add_attachment(output, stream, container)
+        _add_attachment(output, stream, container)
+        return None
     if stream.type == "video" and not stream.disposition & _ATTACHED:
         log.info("Stream %d (a further %svideo) is left out: one video is styled", stream.index, kind)
         return None

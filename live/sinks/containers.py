@@ -94,7 +94,7 @@ def choose_pixels(codec: str, size: tuple[int, int], *, deep: bool) -> str:
     if deep and not offered & set(_DEEP):
         log.info("%s has no 10-bit format: the output has 8 bits", codec)
         deep = False
-    wanted = _DEEP if deep else _SHALLOW
+    wanted: tuple[str, ...] = _DEEP if deep else _SHALLOW
     if codec in _NEED_EVEN and (size[0] % 2 or size[1] % 2):
         wanted = _odd_formats(codec, size, offered, deep=deep)
     chosen = next((name for name in wanted if name in offered), None)

@@ -64,6 +64,8 @@ class Converter:
         pixels = _fit(pixels, self._size)
         if self._format == "gbrp16le":
             return self._tagged(av.VideoFrame.from_ndarray(pixels, format="gbrp16le"))
+        if self._format == "pal8":
+            return _with_palette(pixels)
         matrix = SWSCALE_MATRICES[self._color.matrix or "bt709"]
         frame = self._scale.reformat(
             _rgb_frame(pixels),
@@ -82,6 +84,21 @@ class Converter:
         frame.colorspace = code_of(MATRICES, self._color.matrix)
         frame.color_range = SWSCALE_RANGES[self._color.range or "tv"]
         return frame
+
+
+def _with_palette(pixels: Pixels) -> Any:
+    """A GIF frame: each picture has the 256 colours that suit it best, dithered."""
+    from PIL import Image
+
+    shallow = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+    image = Image.fromarray(shallow)
+    image = image.quantize(256, dither=Image.Dither.NONE)
+    image = Image.fromarray(shallow).quantize(palette=image, dither=Image.Dither.FLOYDSTEINBERG)
+    colors = np.array(image.getpalette() or [], np.uint8).reshape(-1, 3)
+    palette = np.zeros((256, 4), np.uint8)
+    palette[:, 0] = 255  # ARGB, opaque
+    palette[: len(colors), 1:] = colors
+    return av.VideoFrame.from_ndarray((np.asarray(image), palette), format="pal8")
 
 
 def _rgb_frame(pixels: Pixels) -> Any:

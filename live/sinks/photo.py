@@ -8,7 +8,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -117,7 +117,7 @@ class PhotoSink:
         notes = _read_notes(self._source, (pixels.shape[1], pixels.shape[0]))
         if pixels.dtype == np.uint16 and self._format in _DEEP:
             return _encode_deep(_with_alpha(pixels, notes.alpha), self._format, notes)
-        shallow = _to_8_bits(pixels)
+        shallow: Any = _to_8_bits(pixels)
         alpha = None if notes.alpha is None else _to_8_bits(notes.alpha)
         if alpha is not None and self._format not in _TRANSPARENT:
             return _save(_over_white(shallow, alpha), self._format, notes)
@@ -191,7 +191,8 @@ def _with_alpha(pixels: Pixels, alpha: Alpha | None) -> Pixels:
         return pixels
     if alpha.dtype != pixels.dtype:
         alpha = alpha.astype(np.uint16) * 257 if pixels.dtype == np.uint16 else _to_8_bits(alpha)
-    return np.dstack([pixels, alpha])
+    joined: Any = np.dstack([pixels, alpha])
+    return cast(Pixels, joined)
 
 
 def _over_white(pixels: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -123,6 +123,7 @@ class _File:
         self._base = sink._info.time_base
         self._durations: dict[int, int] = {}
         self._last_pts: int | None = None
+        self._written = 0
         self._color = output_color(sink._info.color, sink._size, sink._pixel_format)
         self._convert = Converter(sink._size, sink._pixel_format, self._color)
         self._origin = first.pts * self._base if sink._info.is_live else Fraction(0)
@@ -144,6 +145,7 @@ class _File:
     def write(self, frame: Frame) -> None:
         """Encode what is known to be shown until this frame, and keep this one."""
         self._last_pts = frame.pts
+        self._written += 1
         moment = frame.pts * self._base - self._origin
         for shown in self._pace.put(self._convert.convert(frame.pixels), moment):
             self._encode(shown)
@@ -184,6 +186,9 @@ class _File:
         if self._companions is None:
             return last + (self._pace.last_gap or self._usual)
         self._companions.copy_until(self._output, last)
+        announced = self._companions.end_of_video(self._written)
+        if announced is not None and announced > last:
+            return announced
         ticks = self._companions.duration_of(self._last_pts or 0)
         return last + (ticks * self._base if ticks else self._pace.last_gap or self._usual)
 

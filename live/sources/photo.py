@@ -88,11 +88,12 @@ def read_photo(path: Path) -> Photo:
     with open_photo(path) as image:
         if getattr(image, "n_frames", 1) > 1:
             log.info("%s holds %d pictures: only the first is styled", path, image.n_frames)
-        pixels = _deep(path) if is_deep(image) else _shallow(image)
+        pixels: Any = _deep(path) if is_deep(image) else _shallow(image)
         flip = _FLIPS.get(image.getexif().get(ORIENTATION, 1), UPRIGHT)
     upright = make_upright(np.ascontiguousarray(pixels), flip)
-    alpha = np.ascontiguousarray(upright[..., 3]) if upright.shape[2] == 4 else None
-    return Photo(np.ascontiguousarray(upright[..., :3]), alpha)
+    alpha: Any = np.ascontiguousarray(upright[..., 3]) if upright.shape[2] == 4 else None
+    colors: Any = np.ascontiguousarray(upright[..., :3])
+    return Photo(colors, alpha)
 
 
 @contextmanager

@@ -43,6 +43,7 @@ class VideoSource:
         self._container = open_media(self._path)
         self._lock = threading.Lock()  # PyAV crashes when a container is closed while another thread decodes
         self._closed = False
+        self._size_noted = False
         try:
             self._stream = _video_stream(self._container, self._path)
             self._time_base = Fraction(self._stream.time_base)
@@ -141,7 +142,6 @@ class VideoSource:
 
     def _describe(self, first: Any, start: float, duration: float | None) -> tuple[PictureReader, StreamInfo]:
         self._coded_size = (first.width, first.height)
-        self._size_noted = False
         color = _color(first, self._stream, self._path)
         depth, flip = bit_depth(first.format), flip_of(first)
         reader = PictureReader(color, self._coded_size, depth, flip)

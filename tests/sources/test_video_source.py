@@ -65,7 +65,7 @@ def test_odd_size_is_exact(media: Path) -> None:
 
 
 def test_ten_bits_are_uint16_at_full_scale(media: Path) -> None:
-    """10-bit 4:2:0 at crf 10 stays within 46 dB of the 16-bit picture: more than 8 bits with a wrong white could give."""
+    """10-bit 4:2:0 at crf 10 is within 44 dB of the 16-bit picture: a wrong white would not be."""
     frames = read(media / "deep.mkv")
     assert len(frames) == 4
     assert all(frame.pixels.dtype == np.uint16 for frame in frames)
@@ -100,7 +100,7 @@ def test_colours_follow_the_matrix(
     tmp_path: Path, size: tuple[int, int], tags: tuple[int, int, int, int], matrix: int,
     weights: tuple[float, float], full: bool, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    """Mean error below 0.6 of 255 against the formulas (rounding, chroma interpolation); the wrong matrix gives 3 to 9."""
+    """Mean error below 0.6 of 255 against the formulas (rounding, chroma); the wrong matrix gives 3 to 9."""
     picture = np.full((size[1], size[0], 3), (200, 60, 40), np.uint8)
     picture[:, size[0] // 2 :] = (40, 90, 200)
     clip = write_clip(tmp_path / "c.mp4", [picture], [0], tags=tags, matrix=matrix)

@@ -42,8 +42,8 @@ class Companions:
     """The other streams of one source file. Times given to and taken from it are seconds on the file's own clock."""
 
     def __init__(self, path: Path, start: float, stop: float | None) -> None:
-        self._input = av.open(f"file:{path}", metadata_errors="replace")
-        self._video = next((s for s in self._input.streams.video if not s.disposition & _ATTACHED), None)
+        self._input: Any = av.open(f"file:{path}", metadata_errors="replace")
+        self._video: Any = next((s for s in self._input.streams.video if not s.disposition & _ATTACHED), None)
         begin = start_of(self._input)
         self._from = begin + Fraction(start) if start else None
         self._until = None if stop is None else begin + Fraction(stop)

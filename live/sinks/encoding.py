@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -98,13 +98,14 @@ def _with_palette(pixels: Pixels) -> Any:
     palette = np.zeros((256, 4), np.uint8)
     palette[:, 0] = 255  # ARGB, opaque
     palette[: len(colors), 1:] = colors
-    return av.VideoFrame.from_ndarray((np.asarray(image), palette), format="pal8")
+    indexed: Any = (np.asarray(image), palette)
+    return av.VideoFrame.from_ndarray(indexed, format="pal8")
 
 
 def _rgb_frame(pixels: Pixels) -> Any:
     if pixels.dtype == np.uint8:
         return av.VideoFrame.from_ndarray(pixels, format="rgb24")
-    scaled = cv2.addWeighted(pixels, _SWSCALE_WHITE / 65535, pixels, 0, 0)
+    scaled: Any = cv2.addWeighted(pixels, _SWSCALE_WHITE / 65535, pixels, 0, 0)
     return av.VideoFrame.from_ndarray(scaled, format="rgb48le")
 
 
@@ -114,8 +115,8 @@ def _fit(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     if (width, height) == size:
         return pixels
     shrinks = size[0] <= width and size[1] <= height
-    scaled: Pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return scaled
+    scaled: Any = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return cast(Pixels, scaled)
 
 
 def aspect_after(aspect: Fraction, before: tuple[int, int], after: tuple[int, int]) -> Fraction:

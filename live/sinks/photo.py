@@ -183,7 +183,7 @@ def _to_8_bits(values: Any) -> npt.NDArray[np.uint8]:
     """uint16 of full scale 65535 rounded to uint8; uint8 as it is."""
     if values.dtype == np.uint8:
         return np.asarray(values)
-    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return np.asarray((values.astype(np.uint32) + 128) // 257, np.uint8)
 
 
 def _with_alpha(pixels: Pixels, alpha: Alpha | None) -> Pixels:

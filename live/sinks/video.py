@@ -132,7 +132,7 @@ class _File:
         self._time_base = sink._time_base
         self._pace = Pace(self._time_base, constant=sink._rate is not None)
         self._usual = 1 / (sink._info.rate or _FALLBACK_RATE)
-        self._output = av.open(
+        self._output: Any = av.open(
             str(sink._pending.temporary),
             "w",
             format=sink._container.format,
@@ -195,7 +195,7 @@ class _File:
     def _add_video(self, sink: VideoSink, shown_size: tuple[int, int]) -> Any:
         rate = sink._rate or sink._info.rate or _FALLBACK_RATE
         stream = self._output.add_stream(sink._codec, rate=rate.limit_denominator(1 << 16), options=sink._options)
-        context = stream.codec_context
+        context: Any = stream.codec_context
         context.width, context.height = sink._size
         context.pix_fmt = sink._pixel_format
         context.time_base = stream.time_base = self._time_base

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -127,7 +127,7 @@ def is_deep(image: Any) -> bool:
     if image.mode.startswith("I"):
         return True
     if image.format == "TIFF":
-        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))) == 16
+        return bool(max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))) == 16)
     tile: Any = image.tile[0] if image.format == "PNG" and image.tile else None
     return tile is not None and "16" in str(tile[3])  # the raw mode, as "RGB;16B"
 
@@ -140,9 +140,9 @@ def _deep(path: Path) -> Pixels:
             f"{path} holds samples that are neither 8 nor 16 bits", hint="export it as 16-bit PNG or TIFF"
         )
     if pixels.ndim == 2 or pixels.shape[2] == 1:
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
+        return cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
     code = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    return np.asarray(cv2.cvtColor(pixels, code))
+    return cast(Pixels, cv2.cvtColor(pixels, code))
 
 
 def _shallow(image: Any) -> Pixels:

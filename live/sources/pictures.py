@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -57,11 +57,10 @@ def flip_of(frame: Any) -> Flip:
 def make_upright(pixels: Pixels, flip: Flip) -> Pixels:
     """`pixels` with `flip` applied; a view where nothing is to do."""
     transpose, left_right, top_bottom = flip
-    if transpose:
-        pixels = cv2.transpose(pixels)
+    turned: Any = cv2.transpose(pixels) if transpose else pixels
     if left_right or top_bottom:
-        pixels = cv2.flip(pixels, {(True, True): -1, (True, False): 1, (False, True): 0}[left_right, top_bottom])
-    return pixels
+        turned = cv2.flip(turned, {(True, True): -1, (True, False): 1, (False, True): 0}[left_right, top_bottom])
+    return cast(Pixels, turned)
 
 
 class PictureReader:
@@ -111,8 +110,8 @@ class PictureReader:
 
 def _merge(frame: Any, dtype: type[np.uint8] | type[np.uint16]) -> Pixels:
     planes = [frame.planes[index] for index in _PLANES_RGB]
-    pixels: Pixels = cv2.merge([_plane(plane, frame.width, dtype) for plane in planes])
-    return pixels
+    pixels: Any = cv2.merge([_plane(plane, frame.width, dtype) for plane in planes])
+    return cast(Pixels, pixels)
 
 
 def _plane(plane: Any, width: int, dtype: type[np.uint8] | type[np.uint16]) -> npt.NDArray[Any]:

@@ -11,8 +11,7 @@ LivestyleError
 │   └── ModelError (ValueError)                   3  a model file, its card or its checksum
 ├── StreamError                                   4  something failed while frames were running
 │   ├── DecodeError (ValueError)                  4  raised after every frame that could be read
-│   ├── EncodeError (OSError)                     4  the output could not be written (a full disk, an encoder's refusal)
-│   └── CameraLostError (ConnectionError)         4
+│   └── EncodeError (OSError)                     4  the output could not be written (a full disk, an encoder's refusal)
 └── BackendError (RuntimeError)                   5  a device, display or driver that is not available here
     ├── DeviceError                               5
     ├── DisplayError                              5
@@ -88,10 +87,6 @@ class DecodeError(StreamError, ValueError):
 
 class EncodeError(StreamError, OSError):
     """The output could not be written."""
-
-
-class CameraLostError(StreamError, ConnectionError):
-    """The camera went away and did not come back."""
 
 
 class BackendError(LivestyleError, RuntimeError):

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import REGIONS, Weights
-from livestyle.motion import Field, FlowEstimator, Luma, Plane, carry, compose, is_cut
+from livestyle.motion import Field, FlowEstimator, Luma, Plane, carry, is_cut
 
 Planes = npt.NDArray[np.float32]
 """(h, w, R) float32: weights with the regions last, as cv2 moves and enlarges them."""
@@ -31,10 +31,8 @@ MEMORY = 2.0
 GAP = 0.5
 """Seconds without a frame after which what was believed is forgotten instead of carried."""
 
-_DISAGREES = (
-    0.25,
-    0.6,
-)  # total variation between belief and new mask: below the first it is noise, above the second news
+_DISAGREES = (0.1, 0.35)
+"""Difference between belief and new mask below which it is noise, and above which it is news."""
 
 
 def region_weights(probabilities: Weights, classes: Sequence[str], regions: Mapping[str, str]) -> Weights:
@@ -46,7 +44,7 @@ def region_weights(probabilities: Weights, classes: Sequence[str], regions: Mapp
 @dataclass(frozen=True, slots=True)
 class _Step:
     seconds: float
-    backward: Field  # to the step before
+    luma: Luma
 
 
 class MaskTracker:
@@ -91,9 +89,10 @@ class MaskTracker:
         motion = None if before is None else self._flow.between(luma, before)
         if motion is None or before is None or is_cut(luma, before, motion):
             self.reset()
-            self._steps.append(_Step(seconds, np.zeros((*luma.shape, 2), np.float32)))
+            self._steps.append(_Step(seconds, luma))
         else:
-            self._move(motion.backward, motion.trust, seconds)
+            self._move(motion.backward, motion.trust)
+            self._remember(_Step(seconds, luma))
         self._luma = luma
 
     def correct(self, weights: Weights, seconds: float) -> bool:
@@ -106,29 +105,32 @@ class MaskTracker:
         height, width = self._luma.shape
         new = _enlarged(weights, width, height)
         if seconds < self.latest:
-            new = carry(new, self._way_back(seconds))
+            new = carry(new, self._way_back(self._luma, seconds))
         self._planes = new if self._planes is None else self._blended(self._planes, new)
         self._doubt = None
         self._corrected = self.latest
         return True
 
-    def _move(self, backward: Field, trust: Plane, seconds: float) -> None:
-        self._steps.append(_Step(seconds, backward))
-        while self._steps[0].seconds < seconds - MEMORY:
+    def _remember(self, step: _Step) -> None:
+        self._steps.append(step)
+        while self._steps[0].seconds < step.seconds - MEMORY:
             self._steps.popleft()
+
+    def _move(self, backward: Field, trust: Plane) -> None:
         if self._planes is None:
             return
         doubt = 1 - trust
         self._doubt = doubt if self._doubt is None else np.maximum(doubt, carry(self._doubt, backward))
         self._planes = carry(self._planes, backward)
 
-    def _way_back(self, seconds: float) -> Field:
-        """Backward flow from the newest frame to the one at `seconds`."""
-        steps = [step.backward for step in self._steps if step.seconds > seconds]
-        way = steps[-1]
-        for earlier in reversed(steps[:-1]):
-            way = compose(way, earlier)
-        return way
+    def _way_back(self, luma: Luma, seconds: float) -> Field:
+        """Backward flow from the newest frame, `luma`, to the one at `seconds`.
+
+        Measured anew over the whole way: the edge of a moving thing loses a part of its motion with every step, so
+        that flows added up fall behind where one over several frames does not.
+        """
+        earlier = next(step.luma for step in self._steps if step.seconds == seconds)
+        return self._flow.between(luma, earlier).backward
 
     def _blended(self, old: Planes, new: Planes) -> Planes:
         # max(..., 0) keeps a mask that came out of order from weighing negative.

@@ -53,7 +53,7 @@ def _shrunk(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]
 
 
 def _split(values: npt.NDArray[Any]) -> list[Plane]:
-    """The channels as contiguous float32 planes in [0, 1]: arithmetic on them is several times faster than on pixels."""
+    """The channels as contiguous float32 planes in [0, 1]: arithmetic on them is several times faster."""
     scale = 1 / 255 if values.dtype == np.uint8 else 1
     return [np.asarray(plane, np.float32) * np.float32(scale) for plane in cv2.split(values)]
 

@@ -86,6 +86,7 @@ def export(
     model = _load_checkpoint(folder)
     preprocessing = _read_preprocessing(folder, order)
     classes = _classes_of(model)
+    regions = {name: _region_of(name, folder) for name in classes}
     graph = _whole_graph(model, preprocessing)
     parameters = sum(weight.numel() for weight in model.parameters())
     onnx_model = _store_weights_as_fp16(_trace(graph))
@@ -101,7 +102,7 @@ def export(
         file=f"{name}.onnx",
         sha256=hashlib.sha256(onnx_model).hexdigest(),
         classes=classes,
-        regions={key: _region_of(key, folder) for key in classes},
+        regions=regions,
         input_size=input_size,
         output_stride=OUTPUT_STRIDE,
         normalisation=str(preprocessing),

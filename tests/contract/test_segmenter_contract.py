@@ -1,0 +1,71 @@
+"""One suite over every Segmenter: add yours to SEGMENTERS and it is held to the same rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from livestyle.frame import REGIONS
+from livestyle.models.segmenter import bundled_names, load_segmenter
+from livestyle.protocols import Segmenter
+
+SEGMENTERS: dict[str, Callable[[], Segmenter]] = {
+    name: lambda name=name: load_segmenter(name, "cpu")  # type: ignore[misc]
+    for name in bundled_names()
+}
+
+
+@pytest.fixture(scope="module", params=sorted(SEGMENTERS))
+def segmenter(request: pytest.FixtureRequest) -> Segmenter:
+    return SEGMENTERS[request.param]()
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_it_is_a_segmenter(segmenter: Segmenter) -> None:
+    assert isinstance(segmenter, Segmenter)
+
+
+def test_every_class_has_a_region_and_the_first_is_the_background(segmenter: Segmenter) -> None:
+    assert segmenter.classes[0] == "background"
+    assert segmenter.regions["background"] == "background"
+    assert set(segmenter.regions) == set(segmenter.classes)
+    assert set(segmenter.regions.values()) <= set(REGIONS)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (33, 47), (720, 1280), (1280, 720), (7, 4000)])
+def test_any_picture_gives_probabilities(segmenter: Segmenter, size: tuple[int, int]) -> None:
+    result = segmenter(noise(*size))
+    assert result.dtype == np.float32
+    assert result.ndim == 3
+    assert result.shape[0] == len(segmenter.classes)
+    assert result.min() >= 0
+    assert result.max() <= 1
+    np.testing.assert_allclose(result.sum(axis=0), 1, atol=1e-4)  # float32 softmax
+
+
+def test_nothing_is_kept_between_calls(segmenter: Segmenter) -> None:
+    first = segmenter(noise(90, 160))
+    segmenter(noise(160, 90, seed=1))
+    np.testing.assert_array_equal(segmenter(noise(90, 160)), first)
+
+
+def test_the_picture_is_not_changed_and_may_be_read_only(segmenter: Segmenter) -> None:
+    pixels = noise(100, 100)
+    pixels.flags.writeable = False
+    segmenter(pixels)
+    np.testing.assert_array_equal(pixels, noise(100, 100))
+
+
+def test_threads_may_share_one(segmenter: Segmenter) -> None:
+    pictures = [noise(64 + 32 * (seed % 3), 128, seed) for seed in range(6)]
+    alone = [segmenter(picture) for picture in pictures]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(segmenter, pictures))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)

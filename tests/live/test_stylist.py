@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pytest
+
+from livestyle.errors import ModelError
+from livestyle.frame import Frame, Pixels, Weights, read_only
+from livestyle.stylist import Stylist
+
+RATE = 30
+
+
+class Halves:
+    """A segmenter that calls light pixels hair, and can be made slow, broken or waited for."""
+
+    classes = ("background", "hair")
+    regions: Mapping[str, str] = {"background": "background", "hair": "hair"}
+    input_size = (64, 64)
+    device = "cpu"
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.failure: Exception | None = None
+        self.go = threading.Event()
+        self.go.set()
+
+    def __call__(self, pixels: np.ndarray) -> Weights:
+        self.calls += 1
+        assert self.go.wait(10)
+        if self.failure:
+            raise self.failure
+        light = (pixels.mean(axis=2) > 127).astype(np.float32)
+        return np.stack([1 - light, light])
+
+
+class Invert:
+    """A grade that inverts hair."""
+
+    is_identity = False
+
+    def __call__(self, pixels: Pixels, weights: Weights) -> Pixels:
+        top = np.iinfo(pixels.dtype).max
+        share = weights[1][:: weights.shape[1] // pixels.shape[0] or 1].mean()
+        return (pixels + share * (top - 2.0 * pixels)).astype(pixels.dtype)
+
+
+class Identity(Invert):
+    is_identity = True
+
+
+def frame(index: int, *, light: int = 220, dtype: type = np.uint8) -> Frame:
+    """Left dark, right light, with enough texture to have content."""
+    pixels = np.random.default_rng(0).integers(0, 30, (96, 128, 3)).astype(dtype)
+    pixels[:, 64:] += light
+    if dtype is np.uint16:
+        pixels *= 257
+    return Frame(read_only(pixels), index, captured=1.5)
+
+
+@pytest.fixture
+def segmenter() -> Halves:
+    return Halves()
+
+
+@pytest.fixture(params=["exact", "live"])
+def stylist(request: pytest.FixtureRequest, segmenter: Halves) -> Iterator[Stylist]:
+    stylist = Stylist(segmenter, Invert(), sync=request.param, time_base=1 / RATE)
+    yield stylist
+    segmenter.go.set()
+    stylist.close()
+
+
+def live(segmenter: Halves) -> Stylist:
+    return Stylist(segmenter, Invert(), sync="live", time_base=1 / RATE)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_frame_comes_back_styled_with_its_times_kept(stylist: Stylist, dtype: type) -> None:
+    given = frame(3, dtype=dtype)
+    result = stylist.render(given)
+    assert (result.pts, result.captured) == (3, 1.5)
+    assert result.pixels.dtype == dtype
+    assert result.pixels.shape == given.pixels.shape
+    assert not result.pixels.flags.writeable
+    assert result.before is given.pixels
+    assert (result.pixels != given.pixels).any()
+    assert result.masks is not None
+    np.testing.assert_allclose(result.masks.weights.sum(axis=0), 1, atol=1e-5)
+
+
+def test_the_mask_lies_on_the_picture(stylist: Stylist) -> None:
+    masks = stylist.render(frame(0)).masks
+    assert masks is not None
+    hair = masks.weights[1]
+    width = hair.shape[1]
+    assert hair[:, : width // 3].max() < 0.05
+    assert hair[:, -width // 3 :].min() > 0.95
+
+
+def test_an_identity_gives_the_very_same_pixels_and_segments_nothing(stylist: Stylist, segmenter: Halves) -> None:
+    stylist.grade = Identity()
+    given = frame(0)
+    result = stylist.render(given)
+    assert result.pixels is given.pixels
+    assert segmenter.calls == 0
+
+
+def test_the_grade_may_change_between_frames(stylist: Stylist) -> None:
+    first = stylist.render(frame(0))
+    stylist.grade = Identity()
+    assert stylist.render(frame(1)).pixels is not first.pixels
+    stylist.grade = Invert()
+    np.testing.assert_array_equal(stylist.render(frame(2)).pixels, first.pixels)
+
+
+def test_an_error_of_the_segmenter_surfaces_in_render(stylist: Stylist, segmenter: Halves) -> None:
+    segmenter.failure = ModelError("broken")
+    with pytest.raises(ModelError, match="broken"):
+        stylist.render(frame(0))
+
+
+def test_a_second_stream_starts_afresh(stylist: Stylist) -> None:
+    stylist.render(frame(50))
+    stylist.reset()
+    masks = stylist.render(frame(0, light=0)).masks
+    assert masks is not None
+    assert masks.weights[1].max() < 0.05
+
+
+def test_closing_twice_is_fine_and_ends_the_thread(segmenter: Halves) -> None:
+    before = threading.active_count()
+    stylist = live(segmenter)
+    stylist.render(frame(0))
+    stylist.close()
+    stylist.close()
+    assert threading.active_count() == before
+
+
+def test_a_live_frame_does_not_wait_for_its_mask(segmenter: Halves) -> None:
+    stylist = live(segmenter)
+    stylist.render(frame(0))
+    segmenter.go.clear()  # from here on a segmentation takes for ever
+    try:
+        results = [stylist.render(frame(index)) for index in range(1, 6)]
+        assert all(result.masks is not None for result in results)
+        age = stylist.stats()["age_p95_s"]
+        assert isinstance(age, float)
+        assert age >= 3 / RATE
+    finally:
+        segmenter.go.set()
+        stylist.close()
+
+
+def test_a_live_error_surfaces_although_masks_are_there(segmenter: Halves) -> None:
+    stylist = live(segmenter)
+    stylist.render(frame(0))
+    segmenter.failure = ModelError("broken later")
+    with pytest.raises(ModelError, match="broken later"):
+        render_for(stylist, seconds=10)
+    stylist.close()
+
+
+def render_for(stylist: Stylist, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    index = 0
+    while time.monotonic() < end:
+        index += 1
+        stylist.render(frame(index))
+
+
+def test_a_cut_in_a_live_stream_waits_for_a_mask_of_the_new_scene(segmenter: Halves) -> None:
+    stylist = live(segmenter)
+    stylist.render(frame(0))
+    turned = Frame(read_only(frame(1).pixels[:, ::-1]), 1, 0.0)
+    masks = stylist.render(turned).masks
+    stylist.close()
+    assert masks is not None
+    width = masks.weights.shape[2]
+    assert masks.weights[1][:, : width // 3].min() > 0.95
+    assert masks.weights[1][:, -width // 3 :].max() < 0.05
+
+
+def test_exact_segments_every_frame_once_and_says_so(segmenter: Halves) -> None:
+    stylist = Stylist(segmenter, Invert(), sync="exact", time_base=1 / RATE)
+    for index in range(5):
+        stylist.render(frame(index))
+    stats = stylist.stats()
+    assert segmenter.calls == stats["masks"] == 5
+    assert stats["age_p95_s"] == 0
+    assert (stats["sync"], stats["device"]) == ("exact", "cpu")
+    stylist.close()
+
+
+def test_figures_before_the_first_frame_are_not_made_up(segmenter: Halves) -> None:
+    stats = Stylist(segmenter, Invert()).stats()
+    assert stats["masks"] == 0
+    assert stats["masks_per_s"] is None
+    assert stats["age_p50_s"] is None

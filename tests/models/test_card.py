@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from livestyle.errors import ModelError
+from livestyle.models.card import ModelCard, network_size, parse_card, read_card, write_card
+
+
+def valid() -> dict[str, Any]:
+    return {
+        "name": "tiny",
+        "file": "tiny.onnx",
+        "sha256": "0" * 64,
+        "classes": ["background", "hair"],
+        "regions": {"background": "background", "hair": "hair"},
+        "input_size": [256, 256],
+        "output_stride": 4,
+        "normalisation": "inside",
+        "licence": "MIT",
+        "training_data": ["made up"],
+        "provenance": "a test",
+        "opset": 17,
+        "parameters": 10,
+    }
+
+
+def test_a_card_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    card = parse_card(valid() | {"figures": {"hair": 0.5}}, "here")
+    write_card(card, tmp_path / "tiny.json")
+    assert read_card(tmp_path / "tiny.json") == card
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"file": "../tiny.onnx"}, "plain file name"),
+        ({"sha256": "abc"}, "64 digits"),
+        ({"classes": ["hair", "background"]}, "first class"),
+        ({"classes": ["background", "hair", "hair"]}, "listed twice"),
+        ({"regions": {"background": "background"}}, "exactly the classes"),
+        ({"regions": {"background": "background", "hair": "beard"}}, "not one of"),
+        ({"input_size": [250, 256]}, "multiple of 32"),
+        ({"input_size": [256]}, "wrong type"),
+        ({"input_size": "large"}, "wrong type"),
+        ({"regions": ["hair"]}, "wrong type"),
+        ({"opset": "new"}, "wrong type"),
+        ({"output_stride": 0}, "below 1"),
+        ({"colour": "red"}, "unknown key 'colour'"),
+    ],
+)
+def test_one_wrong_value_is_named_with_the_file(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(ModelError, match=says) as caught:
+        parse_card(valid() | change, "here.json")
+    assert "here.json" in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("key", sorted(valid()))
+def test_a_missing_key_is_named(key: str) -> None:
+    data = valid()
+    del data[key]
+    with pytest.raises(ModelError, match=f"lacks {key}"):
+        parse_card(data, "here.json")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\x00\x01", "3"])
+def test_a_file_that_is_no_card_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "tiny.json").write_text(text)
+    with pytest.raises(ModelError, match=r"tiny\.json"):
+        read_card(tmp_path / "tiny.json")
+
+
+def test_a_missing_card_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="missing"):
+        read_card(tmp_path / "tiny.json")
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (1080, 1920), (640, 480), (500, 500), (1, 1), (2560, 1080)])
+def test_the_network_sees_the_cards_number_of_pixels_in_the_pictures_aspect(size: tuple[int, int]) -> None:
+    card: ModelCard = parse_card(valid(), "here")
+    width, height = network_size(card, *size)
+    assert width % 32 == height % 32 == 0
+    # Steps of 32 on sides of about 200 leave up to 12 % of bend, and as much in the number of pixels.
+    assert abs(math.log(width / height * size[1] / size[0])) < 0.12
+    assert abs(math.log(width * height / card.pixels)) < 0.12
+
+
+@pytest.mark.parametrize("size", [(10_000, 1), (1, 10_000)])
+def test_an_extreme_aspect_is_bent_rather_than_refused(size: tuple[int, int]) -> None:
+    assert sorted(network_size(parse_card(valid(), "here"), *size)) == [32, 2048]
+
+
+def test_every_bundled_card_says_where_the_model_comes_from_and_lies_beside_it() -> None:
+    from livestyle.models.segmenter import WEIGHTS, list_models
+
+    cards = list_models()
+    assert "small" in [card.name for card in cards]
+    for card in cards:
+        assert (WEIGHTS / card.file).is_file()
+        assert "not stated" not in (card.licence, card.provenance, *card.training_data)
+        assert "research" in json.dumps(card.training_data)

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from livestyle.errors import DeviceError, ModelError
+from livestyle.frame import REGIONS
+from livestyle.models import segmenter as module
+from livestyle.models.card import ModelCard, read_card, write_card
+from livestyle.models.segmenter import WEIGHTS, list_devices, load_segmenter
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the bundled model and its card."""
+    for suffix in (".onnx", ".json"):
+        shutil.copy(WEIGHTS / f"small{suffix}", tmp_path)
+    return tmp_path / "small.onnx"
+
+
+def rewrite(model: Path, **changes: object) -> None:
+    card = read_card(model.with_suffix(".json"))
+    write_card(dataclasses.replace(card, **changes), model.with_suffix(".json"))  # type: ignore[arg-type]
+
+
+def test_the_bundled_model_knows_all_regions() -> None:
+    segmenter = load_segmenter()
+    assert segmenter.classes[0] == "background"
+    assert set(segmenter.regions) == set(segmenter.classes)
+    assert set(segmenter.regions.values()) == set(REGIONS)
+    assert segmenter.device in ("cpu", "cuda")
+
+
+def test_a_model_is_loaded_by_path_with_the_card_beside_it(copy: Path) -> None:
+    assert load_segmenter(copy, "cpu").classes == load_segmenter("small", "cpu").classes
+
+
+def test_a_person_is_found_where_she_is() -> None:
+    """Hair and face on the head, not in the dark corner: a wrong order of planes or a wrong scale fails this."""
+    data = pytest.importorskip("skimage.data", reason="scikit-image's photograph (extra `demo`) is not installed")
+    segmenter = load_segmenter("small", "cpu")
+    planes = dict(zip(segmenter.classes, segmenter(np.ascontiguousarray(data.astronaut())), strict=True))
+    head = planes["hair"] + planes["face"]
+    height, width = head.shape
+    assert head[int(0.1 * height) : int(0.3 * height), int(0.35 * width) : int(0.55 * width)].mean() > 0.5
+    assert head[int(0.6 * height) :, int(0.85 * width) :].mean() < 0.2
+
+
+@pytest.mark.parametrize("name", ["nope", "nope.onnx"])
+def test_an_unknown_name_lists_the_bundled_ones(name: str) -> None:
+    with pytest.raises(ModelError, match=name) as caught:
+        load_segmenter(name)
+    assert "small" in caught.value.hint
+
+
+def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").write_bytes(b"weights")
+    with pytest.raises(ModelError, match=r"not an \.onnx file"):
+        load_segmenter(tmp_path / "model.pt")
+
+
+def test_a_model_without_a_card_is_refused(copy: Path) -> None:
+    copy.with_suffix(".json").unlink()
+    with pytest.raises(ModelError, match="card is missing"):
+        load_segmenter(copy)
+
+
+def test_a_model_without_its_file_is_refused(copy: Path) -> None:
+    rewrite(copy, file="other.onnx")
+    with pytest.raises(ModelError, match=r"other\.onnx: cannot read"):
+        load_segmenter(copy)
+
+
+def test_one_changed_byte_is_found(copy: Path) -> None:
+    model = bytearray(copy.read_bytes())
+    model[len(model) // 2] ^= 1
+    copy.write_bytes(model)
+    with pytest.raises(ModelError, match="checksum"):
+        load_segmenter(copy)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\x00" * 1000])
+def test_a_file_that_is_not_onnx_is_refused_although_its_checksum_fits(copy: Path, content: bytes) -> None:
+    copy.write_bytes(content)
+    rewrite(copy, sha256=hashlib.sha256(content).hexdigest())
+    with pytest.raises(ModelError, match=r"small\.onnx"):
+        load_segmenter(copy)
+
+
+def test_a_card_with_another_number_of_classes_is_refused(copy: Path) -> None:
+    rewrite(copy, classes=("background", "hair"), regions={"background": "background", "hair": "hair"})
+    with pytest.raises(ModelError, match="shape"):
+        load_segmenter(copy)
+
+
+def test_a_card_with_another_stride_is_refused(copy: Path) -> None:
+    rewrite(copy, output_stride=8)
+    with pytest.raises(ModelError, match="shape"):
+        load_segmenter(copy)
+
+
+def test_an_unknown_device_is_refused() -> None:
+    with pytest.raises(DeviceError, match="tpu") as caught:
+        load_segmenter(device="tpu")
+    assert caught.value.exit_code == 5
+
+
+def test_a_named_device_that_is_not_there_is_an_error_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_installed_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(DeviceError, match="cuda") as caught:
+        load_segmenter(device="cuda")
+    assert "onnxruntime-gpu" in caught.value.hint
+
+
+def pretend_cuda_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a machine with onnxruntime-gpu and without a driver does: listed, then silently replaced by the CPU."""
+    open_session = module._open_session
+    monkeypatch.setattr(module, "_installed_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(
+        module,
+        "_open_session",
+        lambda model, path, _provider, threads: open_session(model, path, "CPUExecutionProvider", threads),
+    )
+
+
+def test_a_silent_fallback_of_onnx_runtime_is_an_error_when_the_device_was_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pretend_cuda_is_installed(monkeypatch)
+    with pytest.raises(DeviceError, match="does not start"):
+        load_segmenter(device="cuda")
+
+
+def test_auto_says_what_it_took(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    pretend_cuda_is_installed(monkeypatch)
+    with caplog.at_level(logging.INFO, "livestyle"):
+        assert load_segmenter().device == "cpu"
+    assert [record.message for record in caplog.records if "'cpu'" in record.message]
+
+
+def test_the_list_of_devices_tells_what_really_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_cuda_is_installed(monkeypatch)
+    devices = {device.name: device for device in list_devices()}
+    assert devices["cpu"].available
+    assert not devices["cuda"].available
+    assert not devices["mps"].available
+
+
+def test_the_output_lies_on_the_picture(tmp_path: Path) -> None:
+    """A network that passes its input through shows where the planes lie: a ramp must come out as the same ramp."""
+    onnx = pytest.importorskip("onnx", reason="onnx (extra `train`) is not installed")
+    segmenter = load_segmenter(write_pass_through(onnx, tmp_path), "cpu")
+    ramp = np.broadcast_to(np.linspace(0, 255, 720).astype(np.uint8)[:, None, None], (720, 1280, 3)).copy()
+    plane = segmenter(ramp)[1]
+    rows = plane.shape[0]
+    expected = (np.arange(rows) + 0.5) / rows
+    # One 8-bit step of the ramp and the mean over a row's height, no more: half a row off would be 0.02.
+    np.testing.assert_allclose(plane[2:-2].mean(axis=1), expected[2:-2], atol=1.5 / 255)
+
+
+def write_pass_through(onnx: object, folder: Path) -> Path:
+    """Red becomes the probability of hair, what is left the background's; a stride of 8 by averaging."""
+    from onnx import TensorProto, checker, helper
+
+    uint8 = helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, "h", "w", 3])
+    floats = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [1, 2, "oh", "ow"])
+    constants = {
+        "scale": helper.make_tensor("scale", TensorProto.FLOAT, [], [255.0]),
+        "one": helper.make_tensor("one", TensorProto.FLOAT, [], [1.0]),
+        "red": helper.make_tensor("red", TensorProto.INT64, [1], [0]),
+    }
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["float", "scale"], ["unit"]),
+        helper.make_node("Transpose", ["unit"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Gather", ["planes", "red"], ["channel"], axis=1),
+        helper.make_node("AveragePool", ["channel"], ["hair"], kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node("Sub", ["one", "hair"], ["background"]),
+        helper.make_node("Concat", ["background", "hair"], ["probabilities"], axis=1),
+    ]
+    graph = helper.make_graph(nodes, "through", [uint8], [floats], list(constants.values()))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    checker.check_model(model)
+    path = folder / "through.onnx"
+    path.write_bytes(model.SerializeToString())
+    card = ModelCard(
+        name="through",
+        file=path.name,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        classes=("background", "hair"),
+        regions={"background": "background", "hair": "hair"},
+        input_size=(256, 256),
+        output_stride=8,
+        normalisation="inside the graph",
+        licence="MIT",
+        training_data=("none",),
+        provenance="a test",
+        opset=17,
+        parameters=0,
+    )
+    write_card(card, path.with_suffix(".json"))
+    return path

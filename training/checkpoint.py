@@ -39,7 +39,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
     path = path / FILE if path.is_dir() else path
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise ModelError(f"The checkpoint {path} cannot be read: {error}.") from error
     return state
 

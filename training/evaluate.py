@@ -99,7 +99,7 @@ def evaluate(
     empty: Mapping[str, list[Image]],
     tick: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Measure a model on every picture of `sets` and on pictures without people. `tick` is called after each picture."""
+    """Measure a model on every picture of `sets` and on pictures without people; `tick` is called after each."""
     result = Evaluation(name, regions=measured_regions(model))
     for labelled in sets:
         tally = result.tallies.setdefault(labelled.described.name, Tally())

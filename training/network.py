@@ -39,7 +39,14 @@ def fresh_network(size: str) -> nn.Module:
         **_SIZES[size], **_labels(), output_stride=16, hidden_dropout_prob=0.0, classifier_dropout_prob=0.0
     )
     network: nn.Module = MobileViTForSemanticSegmentation(config)
+    network.apply(_widen)
     return network
+
+
+def _widen(module: nn.Module) -> None:
+    """He initialisation for convolutions: with the library's deviation of 0.02 activations die out layer by layer."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
 
 def load_network(name_or_folder: str) -> nn.Module:

@@ -80,7 +80,7 @@ def load_teacher(path: Path, device: torch.device) -> MobileNetV2Features:
     """The teacher from a state dict saved under timm's names for mobilenetv2_100. Raises ModelError."""
     try:
         weights = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise ModelError(f"The teacher {path} cannot be read: {error}.") from error
     if not isinstance(weights, dict) or f"blocks.{COARSE}.0.conv_pwl.weight" not in weights:
         raise ModelError(f"The teacher {path} holds no MobileNetV2 under timm's names.")

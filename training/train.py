@@ -190,7 +190,9 @@ class Trainer:
         """The next `steps` batches at one size."""
         recipe, workers = self.settings.recipe, self.settings.run.workers
         share = BatchShare(self.samples, size, self.progress.samples, recipe.batch, self.rank, self.world, steps)
-        return DataLoader(share, recipe.batch // self.world, num_workers=workers, pin_memory=self.device.type == "cuda")
+        own = torch.Generator()  # else every loader would draw from, and so shift, the random numbers of dropout
+        pin = self.device.type == "cuda"
+        return DataLoader(share, recipe.batch // self.world, num_workers=workers, pin_memory=pin, generator=own)
 
     def _agreed(self, value: float) -> float:
         """The first process's value in every process: clocks and signals differ between them."""

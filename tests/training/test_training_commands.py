@@ -1,0 +1,157 @@
+"""The console commands from end to end, on drawn people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from livestyle.errors import UsageError
+from livestyle.frame import REGIONS
+from livestyle.models.segmenter import load_segmenter
+from livestyle.training import cli
+from livestyle.training.evaluate import evaluate, false_people, pictures_without_people
+from livestyle.training.peers import measured_regions, open_peer
+from livestyle.training.reader import open_sets
+from livestyle.training.sets import find_set
+
+Text = Callable[..., str]
+PEERS = Path(__file__).parents[2].parent / "shared" / "peers"
+
+
+@pytest.fixture(scope="module")
+def run(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a run of six steps."""
+    import signal
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    folder = tmp_path_factory.mktemp("run")
+    text = f"""
+[run]
+device = "cpu"
+precision = "fp32"
+folder = "{(folder / "run").as_posix()}"
+log_every = 2
+[data]
+folder = "{drawn.as_posix()}"
+sets = ["{(drawn / "drawn.toml").as_posix()}"]
+[model]
+size = "xxsmall"
+[recipe]
+steps = 60
+batch = 2
+"""
+    (folder / "s.toml").write_text(text)
+    changes = ["--set", "recipe.steps=6", "--set", "recipe.sizes=[64]", "--set", "recipe.until=[1.0]"]
+    done = CliRunner().invoke(cli.train, [str(folder / "s.toml"), *changes], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    yield folder / "run"
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_settings_that_make_no_sense_end_with_2_before_anything_starts(settings_text: Text, tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(settings_text())
+    done = CliRunner().invoke(cli.train, [str(tmp_path / "s.toml"), "--set", "recipe.batch=1"])
+    assert done.exit_code == 2
+    assert "recipe.batch" in done.output
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("change", ["recipe=1", "recipe.batch", "recipe.batch="])
+def test_a_change_that_is_no_setting_is_a_usage_error(change: str) -> None:
+    with pytest.raises(UsageError):
+        cli._overridden("[recipe]\n", (change,))
+
+
+def test_evaluate_writes_figures_table_and_json(run: Path, drawn: Path, tmp_path: Path) -> None:
+    command = [f"mine={run}", "--data", str(drawn), "--sets", str(drawn / "drawn.toml"), "--out", str(tmp_path)]
+    done = CliRunner().invoke(cli.evaluate, [*command, "--input-size", "64x64"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "| drawn people (drawn) |" in done.output
+    report = json.loads((tmp_path / "evaluation.json").read_text())["mine"]
+    figures = report["sets"]["drawn"]
+    assert set(figures["region_iou"]) == set(REGIONS)
+    assert all(0 <= value <= 1 for value in figures["region_iou"].values())
+    assert np.array(figures["confusion"]["pixels"]).sum() == figures["pictures"] * 96 * 80
+    assert sum(row["share"] for row in report["reliability"]) == pytest.approx(1, abs=1e-3)
+    for name in ("comparison", "worst", "reliability"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_export_writes_a_model_that_gives_what_torch_gives(run: Path, drawn: Path, tmp_path: Path) -> None:
+    command = [str(run), str(tmp_path / "out"), "--name", "mine", "--input-size", "64x96", "--folder", str(tmp_path / "f")]
+    done = CliRunner().invoke(cli.export, command, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "opset" in done.output
+    assert (tmp_path / "f" / "model.safetensors").is_file()
+    segmenter = load_segmenter(tmp_path / "out" / "mine.onnx", device="cpu")
+    assert segmenter.input_size == (64, 96)
+    planes = segmenter(np.zeros((96, 64, 3), np.uint8))
+    np.testing.assert_allclose(planes.sum(0), 1, atol=1e-4)
+
+
+def test_plot_draws_the_learning_curves(run: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli.plot, [str(run), str(tmp_path / "l.png")], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "l.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_that_holds_no_model_ends_with_3(tmp_path: Path, drawn: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    command = [str(tmp_path / "empty"), str(tmp_path / "out"), "--name", "x"]
+    done = CliRunner().invoke(cli.export, command)
+    assert done.exit_code == 3
+    assert "empty" in done.output
+
+
+class Seer:
+    """Knows the colours that people are drawn in, so it sees them exactly; takes nothing for a person elsewhere."""
+
+    classes = REGIONS
+    regions = {name: name for name in REGIONS}
+    input_size = (96, 96)
+    colours = np.array([(40, 90, 160), (60, 40, 20), (220, 170, 140), (180, 30, 40)])
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        distance = np.abs(pixels[None].astype(int) - self.colours[:, None, None]).sum(-1)
+        nearest = np.where(distance.min(0) < 90, distance.argmin(0), 0)
+        return (np.arange(4)[:, None, None] == nearest).astype(np.float32)
+
+
+def test_a_model_that_sees_everything_scores_one(drawn: Path) -> None:
+    """0.999: noise moves single pixels past the nearest colour."""
+    sets = open_sets([find_set(str(drawn / "drawn.toml"))], drawn, validation=True)
+    result = evaluate("seer", Seer(), sets, {})
+    assert all(overlap.iou > 0.999 for overlap in result.tallies["drawn"].regions.values())
+    assert min(score.value for score in result.scores) > 0.99
+
+
+def test_false_people_are_counted_where_nobody_is() -> None:
+    assert false_people(Seer(), [np.full((10, 10, 3), (40, 90, 160), np.uint8)]) == 0
+    half = np.full((10, 10, 3), (40, 90, 160), np.uint8)
+    half[:5] = (60, 40, 20)
+    assert false_people(Seer(), [half]) == 0.5
+    found = pictures_without_people([])
+    assert {"flags", "textures"} <= set(found)
+    assert all(p.dtype == np.uint8 and p.ndim == 3 for pictures in found.values() for p in pictures)
+
+
+@pytest.mark.parametrize("text", ["pan", "pan=nosuch.onnx", "bird=x"])
+def test_a_peer_that_is_not_there_is_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError):
+        open_peer(text)
+
+
+@pytest.mark.skipif(not PEERS.is_dir(), reason="the peers are not here")
+def test_a_peer_follows_the_seam_of_a_segmenter() -> None:
+    name, peer = open_peer(f"pan={PEERS / 'pan_mnv3s_skin_clothes_hair.onnx'}")
+    planes = peer(np.full((40, 60, 3), 90, np.uint8))
+    assert name == "pan"
+    assert planes.shape[0] == len(peer.classes) == 4
+    np.testing.assert_allclose(planes.sum(0), 1, atol=1e-5)
+    assert measured_regions(peer) == set(REGIONS)

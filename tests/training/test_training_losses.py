@@ -1,0 +1,70 @@
+"""Losses for labels that are sets of classes."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from livestyle.training.classes import ANY, member_bits
+from livestyle.training.losses import dice_loss, feature_loss, label_loss, partial_label_loss
+
+
+def _logits(shape: tuple[int, ...] = (2, 8, 5, 7)) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(3))
+
+
+def test_one_class_per_pixel_is_cross_entropy() -> None:
+    logits, classes = _logits(), torch.randint(8, (2, 5, 7), generator=torch.Generator().manual_seed(4))
+    found = partial_label_loss(logits, (1 << classes).to(torch.uint8))
+    torch.testing.assert_close(found, F.cross_entropy(logits, classes), rtol=1e-5, atol=1e-6)
+
+
+def test_a_set_of_classes_counts_their_summed_probability() -> None:
+    logits = _logits((1, 8, 1, 1))
+    found = partial_label_loss(logits, torch.tensor([[[0b10100]]], dtype=torch.uint8))
+    probability = logits.softmax(1)[0, [2, 4], 0, 0].sum()
+    torch.testing.assert_close(found, -probability.log(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_pixel_of_which_nothing_is_known_teaches_nothing() -> None:
+    logits = _logits().requires_grad_()
+    members = torch.full((2, 5, 7), ANY, dtype=torch.uint8)
+    members[0, 0, 0] = 2
+    partial_label_loss(logits, members).backward()
+    assert logits.grad is not None
+    moved = logits.grad.abs().sum(1) > 0
+    assert moved[0, 0, 0]
+    assert int(moved.sum()) == 1
+
+
+def test_a_batch_without_any_label_is_zero_not_nan() -> None:
+    members = torch.full((2, 10, 14), ANY, dtype=torch.uint8)
+    assert float(label_loss(_logits(), members, dice=0.5)) == 0.0
+
+
+def test_dice_is_zero_for_the_truth_and_one_for_its_opposite() -> None:
+    """Tolerance 0.01: the smoothing by one pixel on an area of 400."""
+    hair, background = member_bits(["hair"]), member_bits(["background"])
+    members = torch.full((1, 40, 20), background, dtype=torch.uint8)
+    members[:, :20] = hair
+    right = torch.full((1, 8, 40, 20), -20.0)
+    right[:, 1, :20], right[:, 0, 20:] = 20, 20
+    assert float(dice_loss(right, members)) < 0.01
+    assert float(dice_loss(right.flip(2), members)) > 0.99
+
+
+def test_dice_ignores_pixels_that_may_or_may_not_be_hair() -> None:
+    members = torch.full((1, 40, 20), ANY, dtype=torch.uint8)
+    members[:, :20] = member_bits(["hair"])
+    all_hair = torch.full((1, 8, 40, 20), -20.0)
+    all_hair[:, 1] = 20
+    assert float(dice_loss(all_hair, members)) < 0.01
+
+
+def test_features_are_compared_after_each_channel_is_scaled() -> None:
+    features = _logits((4, 3, 6, 6)) * torch.tensor([1.0, 50.0, 0.1]).view(1, 3, 1, 1) + 7
+    scaled = (features - features.mean((0, 2, 3), keepdim=True)) / features.std((0, 2, 3), keepdim=True)
+    assert float(feature_loss(scaled, features)) < 1e-3
+    assert math.isclose(float(feature_loss(torch.zeros_like(scaled), features)), 1.0, abs_tol=0.05)

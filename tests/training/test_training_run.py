@@ -1,0 +1,130 @@
+"""Runs of a few steps: they finish, stop, resume exactly, and work in several processes."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from livestyle.errors import DeviceError, ModelError
+from livestyle.training.checkpoint import load_checkpoint
+from livestyle.training.settings import parse_settings
+from livestyle.training.train import BatchShare, Trainer
+
+Text = Callable[..., str]
+
+
+def _trainer(text: str) -> Trainer:
+    return Trainer(parse_settings(text, "s.toml"))
+
+
+@pytest.fixture(autouse=True)
+def keep_signals() -> object:
+    """A run listens to signals; leave pytest's own handlers as they were."""
+    import signal
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_run_writes_its_log_settings_and_checkpoint(settings_text: Text, tmp_path: Path) -> None:
+    trainer = _trainer(settings_text())
+    assert trainer.train()
+    with (tmp_path / "run" / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["step"], row["size"]) for row in rows] == [("2", "64"), ("4", "96")]
+    assert load_checkpoint(tmp_path / "run")["progress"]["samples"] == 8
+    assert parse_settings((tmp_path / "run" / "settings.toml").read_text(), "again") == trainer.settings
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(settings_text: Text, tmp_path: Path) -> None:
+    """Bit for bit: weights, average and optimiser after a stop in the middle of a size."""
+    _trainer(settings_text(run="whole")).train()
+    stopped = _trainer(settings_text(run="parts"))
+    learn = stopped.learn
+
+    def learn_then_stop(*args: object) -> object:
+        stopped.stopping = stopped.progress.step == 2  # as a signal would
+        return learn(*args)  # type: ignore[arg-type]
+
+    stopped.learn = learn_then_stop  # type: ignore[method-assign,assignment]
+    assert not stopped.train()
+    resumed = _trainer(settings_text(run="parts"))
+    assert resumed.resume()
+    assert resumed.progress.step == 3
+    assert resumed.train()
+    whole, parts = load_checkpoint(tmp_path / "whole"), load_checkpoint(tmp_path / "parts")
+    for name in ("student", "average"):
+        assert all(torch.equal(whole[name][key], parts[name][key]) for key in whole[name])
+    assert torch.equal(whole["random"], parts["random"])
+    states = whole["optimizer"]["state"], parts["optimizer"]["state"]
+    assert all(torch.equal(states[0][k]["exp_avg"], states[1][k]["exp_avg"]) for k in states[0])
+
+
+def test_learning_lowers_the_loss(settings_text: Text) -> None:
+    trainer = _trainer(settings_text(steps=30))
+    batch = next(iter(trainer._loader(64, 1)))
+    first = float(trainer.learn(batch, 2e-3, 0.0)["labels"].detach())
+    for _ in range(15):
+        last = float(trainer.learn(batch, 2e-3, 0.0)["labels"].detach())
+    assert last < 0.7 * first
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing(settings_text: Text, caplog: pytest.LogCaptureFixture) -> None:
+    trainer = _trainer(settings_text())
+    before = {name: value.clone() for name, value in trainer.student.named_parameters()}
+    parameter = next(trainer.student.parameters())
+    trainer._step(parameter.sum() * float("nan"))
+    assert all(torch.equal(before[name], value) for name, value in trainer.student.named_parameters())
+    assert "not finite" in caplog.text
+
+
+def test_processes_share_every_batch_without_overlap() -> None:
+    class Counting:
+        def sample(self, number: int, size: int) -> object:
+            import numpy as np
+
+            from livestyle.training.samples import Sample
+
+            return Sample(np.full((size, size, 3), number, np.uint8), np.ones((size, size), np.uint8), "x")
+
+    shares = [BatchShare(Counting(), 2, 10, 6, rank, 3, 4) for rank in range(3)]  # type: ignore[arg-type]
+    numbers = [[int(share[i][0][0, 0, 0]) for i in range(len(share))] for share in shares]
+    assert numbers[1][:4] == [12, 13, 18, 19]
+    assert sorted(sum(numbers, [])) == list(range(10, 34))
+
+
+def test_a_device_that_is_not_here_is_an_error(settings_text: Text) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(DeviceError, match="cuda"):
+        _trainer(settings_text().replace('device = "cpu"', 'device = "cuda"'))
+
+
+def test_a_broken_checkpoint_is_an_error(settings_text: Text, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"half a file")
+    with pytest.raises(ModelError, match=r"checkpoint\.pt"):
+        _trainer(settings_text()).resume()
+
+
+def test_two_processes_train_together_through_torchrun(settings_text: Text, tmp_path: Path) -> None:
+    settings = tmp_path / "s.toml"
+    settings.write_text(settings_text(steps=2).replace("batch = 2", "batch = 4"))
+    script = "import sys; from livestyle.training.cli import train; train(sys.argv[1:])"
+    (tmp_path / "go.py").write_text(script)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, str(tmp_path / "go.py"), str(settings)], env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert load_checkpoint(tmp_path / "run")["progress"]["samples"] == 8

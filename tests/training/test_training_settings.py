@@ -1,0 +1,60 @@
+"""Settings are typed and checked before anything starts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from livestyle.errors import UsageError
+from livestyle.training.settings import RecipeSettings, Settings, parse_settings, to_toml
+
+GOOD = "[recipe]\nsteps = 10\n"
+
+
+def test_settings_survive_being_written_and_read() -> None:
+    settings = parse_settings(GOOD + 'sizes = [64, 96]\nuntil = [0.5, 1]\n[run]\nfolder = "a \\"b\\" \\\\ c"\n', "s.toml")
+    assert settings.run.folder == 'a "b" \\ c'
+    assert settings.recipe.until == (0.5, 1.0)
+    assert parse_settings(to_toml(settings), "again") == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[recipe]\n", "steps"),
+        ("[recipe]\nsteps = 1\nminutes = 1\n", "steps"),
+        ("[recipe]\nsteps = 1.5\n", "recipe.steps"),
+        ("[recipe]\nsteps = true\n", "recipe.steps"),
+        (GOOD + "speed = 1\n", "recipe.speed"),
+        (GOOD + "[recipes]\n", "recipes"),
+        (GOOD + "batch = 1\n", "recipe.batch"),
+        (GOOD + "sizes = [100]\nuntil = [1.0]\n", "multiples of 32"),
+        (GOOD + "sizes = [64]\n", "recipe.until"),
+        (GOOD + "sizes = [64, 96]\nuntil = [0.9, 0.5]\n", "recipe.until"),
+        (GOOD + 'sizes = ["a"]\n', "recipe.sizes"),
+        (GOOD + "ema = 1.0\n", "recipe.ema"),
+        (GOOD + "rate = 0\n", "recipe.rate"),
+        (GOOD + '[model]\nsize = "huge"\n', "model.size"),
+        (GOOD + '[model]\nteacher = "nosuch.pt"\n', "nosuch.pt"),
+        (GOOD + '[run]\nprecision = "fp8"\n', "run.precision"),
+        (GOOD + "[augment]\nflip = 2\n", "augment.flip"),
+        (GOOD + "[data]\nsets = []\n", "data.sets"),
+        ("recipe = 3\n", "recipe"),
+        ("[recipe", "s.toml"),
+    ],
+)
+def test_wrong_settings_say_what_is_wrong(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_settings(text, "s.toml")
+    assert message in str(caught.value)
+
+
+def test_every_default_but_the_length_is_usable() -> None:
+    settings = parse_settings(GOOD, "s.toml")
+    assert settings == Settings(recipe=dataclasses.replace(RecipeSettings(), steps=10))
+
+
+def test_the_settings_of_the_test_run_are_valid(settings_text: Callable[..., str]) -> None:
+    assert parse_settings(settings_text(), "s.toml").recipe.steps == 4

@@ -139,7 +139,7 @@ class MaskTracker:
         if self._doubt is not None:
             news = np.maximum(news, self._doubt)
         weight = np.asarray(share + (1 - share) * news, np.float32)
-        return cv2.blendLinear(new, old, weight, 1 - weight)
+        return np.asarray(cv2.blendLinear(new, old, weight, 1 - weight), np.float32)
 
 
 def _news(old: Planes, new: Planes) -> Plane:

@@ -51,7 +51,7 @@ def shrink(pixels: Pixels, longest: int) -> npt.NDArray[np.uint8]:
         height, width = pixels.shape[:2]
         size = max(1, (width + 1) // 2), max(1, (height + 1) // 2)
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
-    return pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+    return np.asarray(pixels if pixels.dtype == np.uint8 else pixels >> 8, np.uint8)
 
 
 class FlowEstimator:
@@ -115,7 +115,7 @@ def _grid(width: int, height: int) -> Field:
 def _without_jitter(flow: Field) -> Field:
     """Flow with lengths below _STILL set to zero, and up to twice that pulled towards it, without a step."""
     kept = np.clip(cv2.magnitude(flow[..., 0], flow[..., 1]) / _STILL - 1, 0, 1)
-    return flow * kept[..., np.newaxis]
+    return np.asarray(flow * kept[..., np.newaxis], np.float32)
 
 
 def _trust(now: Luma, before: Luma, backward: Field) -> Plane:

@@ -82,7 +82,7 @@ def _inverse_covariance(guide: list[Plane], mean: list[Plane], radius: int) -> l
     i_gg, i_gb, i_bb = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
     scale = 1 / (rr * i_rr + rg * i_rg + rb * i_rb)
     rows = [[i_rr, i_rg, i_rb], [i_rg, i_gg, i_gb], [i_rb, i_gb, i_bb]]
-    return [[cofactor * scale for cofactor in row] for row in rows]
+    return [[np.asarray(cofactor * scale, np.float32) for cofactor in row] for row in rows]
 
 
 def _apply(fitted: list[list[Plane]], guide: list[Plane], out: npt.NDArray[np.float32]) -> None:
@@ -93,7 +93,7 @@ def _apply(fitted: list[list[Plane]], guide: list[Plane], out: npt.NDArray[np.fl
 
 
 def _dot(first: list[Plane], second: list[Plane]) -> Plane:
-    return first[0] * second[0] + first[1] * second[1] + first[2] * second[2]
+    return np.asarray(first[0] * second[0] + first[1] * second[1] + first[2] * second[2], np.float32)
 
 
 def _mean(plane: Plane, radius: int) -> Plane:

@@ -132,7 +132,13 @@ def read_facts(path: Path) -> Facts:
     unknown = sorted(data.keys() - set(Facts.__slots__))
     if unknown:
         raise ModelError(f"{path}: unknown key {unknown[0]!r}", hint=f"known keys: {', '.join(Facts.__slots__)}")
-    return Facts(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+    absent = Facts()
+    return Facts(
+        licence=str(data.get("licence", absent.licence)),
+        training_data=tuple(str(entry) for entry in data.get("training_data", absent.training_data)),
+        provenance=str(data.get("provenance", absent.provenance)),
+        figures=dict(data.get("figures", {})),
+    )
 
 
 def _load_checkpoint(folder: Path) -> Any:

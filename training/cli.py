@@ -230,9 +230,7 @@ def export(
         source = as_folder(checkpoint, folder or Path(scratch) / "checkpoint")
         card = export_model(source, out, name, size, facts)
         size_mb = (out / card.file).stat().st_size / 1e6
-        click.echo(
-            f"{out / card.file}: {size_mb:.1f} MB, opset {card.opset}, sha256 {card.sha256}"
-        )
+        click.echo(f"{out / card.file}: {size_mb:.1f} MB, opset {card.opset}, sha256 {card.sha256}")
         if data:
             click.echo(f"Largest difference from torch on real pictures: {parity(source, out / card.file, data):.2g}")
         if int8 and data:

@@ -84,7 +84,16 @@ def test_evaluate_writes_figures_table_and_json(run: Path, drawn: Path, tmp_path
 
 
 def test_export_writes_a_model_that_gives_what_torch_gives(run: Path, drawn: Path, tmp_path: Path) -> None:
-    command = [str(run), str(tmp_path / "out"), "--name", "mine", "--input-size", "64x96", "--folder", str(tmp_path / "f")]
+    command = [
+        str(run),
+        str(tmp_path / "out"),
+        "--name",
+        "mine",
+        "--input-size",
+        "64x96",
+        "--folder",
+        str(tmp_path / "f"),
+    ]
     done = CliRunner().invoke(cli.export, command, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "opset" in done.output
@@ -113,9 +122,12 @@ class Seer:
     """Knows the colours that people are drawn in, so it sees them exactly; takes nothing for a person elsewhere."""
 
     classes = REGIONS
-    regions = {name: name for name in REGIONS}
     input_size = (96, 96)
     colours = np.array([(40, 90, 160), (60, 40, 20), (220, 170, 140), (180, 30, 40)])
+
+    @property
+    def regions(self) -> dict[str, str]:
+        return {name: name for name in REGIONS}
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         distance = np.abs(pixels[None].astype(int) - self.colours[:, None, None]).sum(-1)

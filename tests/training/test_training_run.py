@@ -99,7 +99,7 @@ def test_processes_share_every_batch_without_overlap() -> None:
     shares = [BatchShare(Counting(), 2, 10, 6, rank, 3, 4) for rank in range(3)]  # type: ignore[arg-type]
     numbers = [[int(share[i][0][0, 0, 0]) for i in range(len(share))] for share in shares]
     assert numbers[1][:4] == [12, 13, 18, 19]
-    assert sorted(sum(numbers, [])) == list(range(10, 34))
+    assert sorted(number for share in numbers for number in share) == list(range(10, 34))
 
 
 def test_a_device_that_is_not_here_is_an_error(settings_text: Text) -> None:

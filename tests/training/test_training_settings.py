@@ -14,7 +14,9 @@ GOOD = "[recipe]\nsteps = 10\n"
 
 
 def test_settings_survive_being_written_and_read() -> None:
-    settings = parse_settings(GOOD + 'sizes = [64, 96]\nuntil = [0.5, 1]\n[run]\nfolder = "a \\"b\\" \\\\ c"\n', "s.toml")
+    settings = parse_settings(
+        GOOD + 'sizes = [64, 96]\nuntil = [0.5, 1]\n[run]\nfolder = "a \\"b\\" \\\\ c"\n', "s.toml"
+    )
     assert settings.run.folder == 'a "b" \\ c'
     assert settings.recipe.until == (0.5, 1.0)
     assert parse_settings(to_toml(settings), "again") == settings

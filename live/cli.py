@@ -229,14 +229,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if "--debug" in arguments:
             traceback.print_exc()
         code = _told(error, as_json="--json" in arguments)
+    except (KeyboardInterrupt, click.Abort):
+        code = INTERRUPTED
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        code = INTERRUPTED
     except BrokenPipeError:  # the reader of our stdout has gone, as in `livestyle --list-styles | head`
         sys.stderr.close()
         code = 0
+    except Exception as error:  # a fault of ours: the outputs were closed on the way here
+        if "--debug" in arguments:
+            traceback.print_exc()
+        _say(f"livestyle: internal error: {type(error).__name__}: {error}", "please report it with what --debug prints")
+        code = 1
     sys.exit(code)
 
 
@@ -325,14 +330,14 @@ def _settings(options: dict[str, Any]) -> Settings:
 
 
 def _camera(options: dict[str, Any]) -> None:
-    from livestyle.plan import check_output
+    from livestyle.plan import wanted
     from livestyle.session import Stop, run_camera
     from livestyle.studio import Studio
 
     if options["inputs"]:
         raise UsageError("--camera takes no input files", hint="style them in a second run")
     settings = _settings(options)
-    if options["output"] is not None and not check_output(options["output"], options["overwrite"]):
+    if options["output"] is not None and not wanted(options["output"], None, options["overwrite"]):
         return
     studio = Studio(settings)
     with Stop().listening() as stop:
@@ -362,9 +367,9 @@ def _files(options: dict[str, Any]) -> None:
                 )
                 codes.append(_tell(report, options))
             except LivestyleError as error:
-                if len(jobs) == 1:
+                if len(jobs) == 1:  # of several, one bad file must not cost the others
                     raise
-                codes.append(_told(error, as_json=options["as_json"]))  # one bad file must not cost the others of a folder
+                codes.append(_told(error, as_json=options["as_json"]))
             if stop.asked:
                 break
     _finish(codes, stop.asked)

@@ -118,7 +118,7 @@ def _write_clip(source: MovingPhoto, path: Path, stop: Stop) -> None:
 
 
 def _weights(photo: Pixels, studio: Studio) -> npt.NDArray[np.float32]:
-    with closing(Stylist(studio.segmenter, studio.grade(), sync="exact", time_base=1 / RATE)) as stylist:
+    with closing(Stylist(studio.segmenter(live=False), studio.grade(), sync="exact", time_base=1 / RATE)) as stylist:
         masks = stylist.render(Frame(read_only(photo), 0, time.monotonic())).masks
     if masks is None:
         raise UsageError("a sheet needs a style that does something", hint="give --intensity above 0")

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from livestyle.errors import InputError, OutputExistsError, UsageError
+from livestyle.errors import InputError, UsageError
+from livestyle.sinks.containers import CONTAINERS
+from livestyle.sinks.output import check_output
+from livestyle.sinks.photo import FORMATS
+from livestyle.sources.opening import PHOTO_SUFFIXES, list_folder
 
 Overwrite = Literal["yes", "no"] | None
 
@@ -19,8 +23,6 @@ def expand_inputs(inputs: Sequence[Path]) -> list[Path]:
 
     Raises InputError for a folder without any.
     """
-    from livestyle.sources.opening import list_folder
-
     files: list[Path] = []
     for path in inputs:
         if not path.is_dir():
@@ -47,23 +49,30 @@ def plan_outputs(
     into_folder = len(files) > 1 or output.is_dir() or named[0].is_dir()
     if into_folder and output.suffix and not output.is_dir():
         raise UsageError(f"{output} looks like one file, but there are several inputs", hint=f"write -o {output}/")
-    outputs = [output / path.name if into_folder else output for path in files]
+    outputs = [output / name_in_folder(path) if into_folder else output for path in files]
     twice = next((path for at, path in enumerate(outputs) if path in outputs[:at]), None)
     if twice is not None:
         raise UsageError(f"two inputs would both become {twice}", hint="rename one, or style them in two runs")
     if into_folder:
         make_folder(output)
-    return [(path, target) for path, target in zip(files, outputs, strict=True) if check_output(target, overwrite)]
+    return [(path, target) for path, target in zip(files, outputs, strict=True) if wanted(target, path, overwrite)]
 
 
-def check_output(output: Path, overwrite: Overwrite) -> bool:
-    """Whether to write `output`; raises OutputExistsError when it exists and neither -y nor -n was given."""
-    if not output.exists() or overwrite == "yes":
-        return True
-    if overwrite == "no":
+def wanted(output: Path, source: Path | None, overwrite: Overwrite) -> bool:
+    """Whether to write `output`. Raises UsageError, or OutputExistsError when neither -y nor -n was given."""
+    if overwrite == "no" and output.exists():
         log.info("%s exists and is left as it is (-n)", output)
         return False
-    raise OutputExistsError(f"{output} exists already", hint="overwrite it with -y, skip it with -n, or name another")
+    check_output(output, source, overwrite=overwrite == "yes")
+    return True
+
+
+def name_in_folder(path: Path) -> str:
+    """The name of the styled `path`: its own, with another ending where that format is only read."""
+    suffix = path.suffix.lower()
+    if suffix in CONTAINERS or suffix in FORMATS:
+        return path.name
+    return f"{path.stem}{'.png' if suffix in PHOTO_SUFFIXES else '.mp4'}"
 
 
 def make_folder(folder: Path) -> None:

@@ -216,9 +216,8 @@ class _Job:
         """Run to the end; a LivestyleError that ends it early stands in the report."""
         info = self._source.info
         hold = Hold(info, lambda size: hold_card(size, AWAY)) if self._live else None
-        with closing(
-            Stylist(self.studio.segmenter, self.studio.grade(), sync=self._sync, time_base=info.time_base)
-        ) as stylist:
+        segmenter = self.studio.segmenter(live=self._sync == "live")
+        with closing(Stylist(segmenter, self.studio.grade(), sync=self._sync, time_base=info.time_base)) as stylist:
             self._stylist = stylist
             with Feed(self._source) as feed:
                 failure: LivestyleError | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import cached_property
 
@@ -13,6 +14,7 @@ from livestyle.shaders.library import find_recipe, list_recipes
 from livestyle.shaders.recipe import Adjust, Recipe
 
 STEP = 0.1  # of intensity, for one key press
+FEW_CORES = 4  # up to here a live model on every core delays frames more often than it makes masks newer
 
 
 class Studio:
@@ -24,12 +26,15 @@ class Studio:
         self.adjust = Adjust(
             intensity=settings.intensity, tone=settings.tone, color=settings.color, strengths=settings.strengths
         )
+        self._segmenters: dict[int | None, OnnxSegmenter] = {}
         self._grades: dict[tuple[str, float], CpuGrade] = {}
 
-    @cached_property
-    def segmenter(self) -> OnnxSegmenter:
-        """The model, loaded once at its first use: a run at intensity 0 never needs it."""
-        return load_segmenter(self._settings.model, self._settings.device)
+    def segmenter(self, *, live: bool) -> OnnxSegmenter:
+        """The model, loaded once. Live it gets one thread on few cores, so that the frame loop keeps the other."""
+        threads = 1 if live and (os.cpu_count() or 1) <= FEW_CORES else None
+        if threads not in self._segmenters:
+            self._segmenters[threads] = load_segmenter(self._settings.model, self._settings.device, threads=threads)
+        return self._segmenters[threads]
 
     @cached_property
     def recipes(self) -> list[Recipe]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from livestyle.errors import LivestyleError, UsageError
+from livestyle.fit import letterbox
 from livestyle.frame import Frame, StreamInfo
 from livestyle.media import av
 from livestyle.sinks.companions import Companions
@@ -120,6 +121,7 @@ class _File:
         self, sink: VideoSink, first: Frame, shown_size: tuple[int, int], companions: Companions | None
     ) -> None:
         self._companions = companions
+        self._shown_size = shown_size
         self._base = sink._info.time_base
         self._durations: dict[int, int] = {}
         self._last_pts: int | None = None
@@ -147,7 +149,9 @@ class _File:
         self._last_pts = frame.pts
         self._written += 1
         moment = frame.pts * self._base - self._origin
-        for shown in self._pace.put(self._convert.convert(frame.pixels), moment):
+        # A camera that comes back with another size gets bars: a stretched face would be worse.
+        pixels = letterbox(frame.pixels, self._shown_size)
+        for shown in self._pace.put(self._convert.convert(pixels), moment):
             self._encode(shown)
 
     def finish(self) -> None:

@@ -18,6 +18,7 @@ import pytest
 from livestyle.cli import main
 from livestyle.frame import Frame, StreamInfo, read_only
 from livestyle.media import cv2
+from livestyle.plan import name_in_folder
 from livestyle.sinks.video import VideoSink
 from livestyle.sources.video import VideoSource
 
@@ -110,6 +111,12 @@ def test_a_folder_does_not_go_into_what_looks_like_a_file(capsys, tmp_path):
     assert code == 2
     assert "several inputs" in err
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_format_that_is_read_but_not_written_becomes_one_that_plays_everywhere():
+    assert name_in_folder(Path("a/clip.wmv")) == "clip.mp4"
+    assert name_in_folder(Path("a/photo.bmp")).startswith("photo.")
+    assert name_in_folder(Path("a/clip.mov")) == "clip.mov"
 
 
 def test_two_inputs_of_one_name_are_refused_before_anything_is_written(capsys, tmp_path):

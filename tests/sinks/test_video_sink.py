@@ -278,3 +278,16 @@ def test_gif_moves(tmp_path: Path) -> None:
         frames = list(source)
     assert [frame.pts * source.info.time_base for frame in frames] == [0, Fraction(1, 10), Fraction(1, 5)]
     assert all(psnr(frame.pixels, scene(index)) > 25 for index, frame in enumerate(frames))
+
+
+def test_a_camera_that_returns_with_another_size_gets_bars_not_a_stretched_face(tmp_path):
+    path = tmp_path / "recording.mkv"
+    info = StreamInfo("camera", (64, 48), Fraction(1, 1000), is_live=True)
+    with closing(VideoSink(path, info, codec="ffv1")) as sink:
+        sink.write(Frame(read_only(np.full((48, 64, 3), 200, np.uint8)), 0, 0.0))
+        sink.write(Frame(read_only(np.full((48, 48, 3), 200, np.uint8)), 40, 0.0))
+    with closing(VideoSource(path)) as source:
+        last = list(source)[-1].pixels
+    assert last.shape == (48, 64, 3)
+    assert (last[:, :8] == 0).all()
+    assert (last[:, 8:56] == 200).all()

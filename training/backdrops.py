@@ -33,7 +33,7 @@ def largest_empty_rectangle(members: Members, step: int = 8) -> tuple[int, int, 
 
 def empty_parts(labelled: LabelledSet, limit: int, smallest: int = 72) -> list[Image]:
     """Up to `limit` parts without people, each at least `smallest` pixels wide and high."""
-    parts = []
+    parts: list[Image] = []
     for index in range(len(labelled)):
         if len(parts) >= limit:
             break

@@ -72,7 +72,7 @@ def _overridden(text: str, changes: tuple[str, ...]) -> str:
 def train(settings: Path, changes: tuple[str, ...], fresh: bool, strict: bool) -> None:
     """Train as SETTINGS (a TOML file) says; goes on from the last checkpoint of the run's folder.
 
-    SIGTERM, SIGUSR1 and Ctrl-C end the run after a checkpoint, with exit code 75.
+    SIGTERM and SIGUSR1 end the run after a checkpoint with exit code 75, Ctrl-C with 130.
     """
     from livestyle.training.settings import parse_settings
 
@@ -86,6 +86,8 @@ def train(settings: Path, changes: tuple[str, ...], fresh: bool, strict: bool) -
     trainer.close()
     if not finished:
         log.info("Stopped after a checkpoint; the same command goes on from it.")
+        if trainer.interrupted:
+            raise SystemExit(130)
         raise SystemExit(75)  # EX_TEMPFAIL of sysexits.h: try again, which is what the sbatch files do
 
 

@@ -127,7 +127,7 @@ def false_people(model: Segmenter, pictures: list[Image]) -> float:
 
 def _backgrounds(sets: list[LabelledSet], limit: int) -> list[Image]:
     """Empty parts of validation pictures: the training side has shown the model none of them."""
-    parts = []
+    parts: list[Image] = []
     for labelled in sets:
         if not labelled.described.backdrops:
             continue
@@ -146,8 +146,8 @@ def _flag(rng: np.random.Generator, size: int = 256) -> Image:
     colours = rng.integers(0, 256, (3, 3)).repeat([86, 85, 85], axis=0)[:size]
     flag = np.broadcast_to(colours[:, None], (size, size, 3))
     fold = 1 - 0.25 * np.sin(np.linspace(0, 12, size))[None, :, None] ** 2
-    flag = flag * fold
-    return np.asarray(flag.transpose(1, 0, 2) if rng.random() < 0.5 else flag, np.uint8)
+    folded = flag * fold
+    return np.asarray(folded.transpose(1, 0, 2) if rng.random() < 0.5 else folded, np.uint8)
 
 
 def _packaged() -> list[Image]:

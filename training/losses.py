@@ -67,6 +67,20 @@ def label_loss(logits: Tensor, members: Tensor, dice: float) -> Tensor:
     return loss + dice * dice_loss(logits, half) if dice else loss
 
 
+def guide_loss(logits: Tensor, guide: Tensor, members: Tensor) -> Tensor:
+    """Cross-entropy to a better model's probabilities, first limited to the classes that the label allows.
+
+    It fills in what partial labels leave open and cannot contradict them. `logits` and `guide` (B, C, h, w) on any two
+    grids, `members` (B, H, W) uint8.
+    """
+    half = members[:, ::2, ::2]
+    size = half.shape[-2:]
+    ours = F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
+    theirs = F.interpolate(guide.float(), size=size, mode="bilinear", align_corners=False)
+    target = theirs.masked_fill(~member_planes(half), -1e4).softmax(1)
+    return -(target * ours.log_softmax(1)).sum(1).mean()
+
+
 def feature_loss(predicted: Tensor, features: Tensor) -> Tensor:
     """Mean squared error to the teacher's features, each channel scaled to mean 0 and deviation 1 over the batch."""
     mean, deviation = features.mean((0, 2, 3), keepdim=True), features.std((0, 2, 3), keepdim=True)

@@ -97,7 +97,7 @@ def reads_bgr(name_or_folder: str) -> bool:
 
 def flip_input_order(network: nn.Module) -> None:
     """Turn a network that reads BGR into one that reads RGB (or back) by exchanging the first layer's channels."""
-    stem: Any = network.mobilevit.conv_stem  # type: ignore[union-attr]
+    stem: Any = network.mobilevit.conv_stem
     with torch.no_grad():
         stem.convolution.weight.copy_(stem.convolution.weight.flip(1))
 
@@ -111,14 +111,21 @@ def start_network(start: str, size: str) -> nn.Module:
     return network
 
 
+def follow_network(name_or_folder: str) -> nn.Module:
+    """A better model to learn from: as start_network gives it, frozen. It must tell CLASSES apart already."""
+    network = start_network(name_or_folder, "")
+    network.requires_grad_(False)
+    return network.eval()
+
+
 class Student(nn.Module):
     """The network, and while a teacher teaches, a linear view of its last features. forward: (logits, view or None)."""
 
     def __init__(self, network: nn.Module, taught: int = 0) -> None:
         super().__init__()
         self.network = network
-        features = network.config.neck_hidden_sizes[-2]  # type: ignore[union-attr,index]
-        self.view = nn.Conv2d(features, taught, 1) if taught else None  # type: ignore[arg-type]
+        features = network.config.neck_hidden_sizes[-2]
+        self.view = nn.Conv2d(features, taught, 1) if taught else None
 
     def forward(self, pixels: Tensor, teach: bool = False) -> tuple[Tensor, Tensor | None]:
         """`pixels` (B, 3, H, W) RGB in [0, 1] -> logits (B, C, H/16, W/16)."""

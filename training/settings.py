@@ -57,6 +57,7 @@ class ModelSettings:
 
     size: str = "small"  # "small", "xsmall" or "xxsmall"; a start that is given decides the size itself
     start: str = ""  # hub name or folder to start from, "": from nothing
+    guide: str = ""  # hub name or folder of a better model of the same classes that fills in partial labels
     teacher: str = ""  # MobileNetV2 weights under timm's names, "": no feature distillation
 
 
@@ -75,6 +76,7 @@ class RecipeSettings:
     clip: float = 1.0  # largest norm of the gradient
     ema: float = 0.998  # share of the averaged weights kept at each step
     dice: float = 0.3  # weight of the Dice loss
+    guide: float = 0.5  # weight of following model.guide, if there is one
     teach: float = 0.3  # weight of feature distillation at the start
     teach_until: float = 0.6  # progress at which distillation has faded out
 

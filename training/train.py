@@ -17,10 +17,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from livestyle.errors import DeviceError
+from livestyle.errors import DeviceError, UsageError
 from livestyle.training.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
-from livestyle.training.losses import feature_loss, label_loss
-from livestyle.training.network import Student, start_network
+from livestyle.training.losses import feature_loss, guide_loss, label_loss
+from livestyle.training.network import Student, follow_network, start_network
 from livestyle.training.reader import open_sets
 from livestyle.training.samples import Samples
 from livestyle.training.schedule import Average, progress_of, rate_at, size_at, teach_at
@@ -67,12 +67,20 @@ class Trainer:
         self.settings = settings
         self.world, self.rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
         self.device = choose_device(settings.run.device)
+        self._check_machine()
         self.folder = Path(settings.run.folder)
         self.progress = Progress()
-        self.stopping = False
+        self.stopping = False  # set by a signal: end after a checkpoint
+        self.interrupted = False  # that signal was Ctrl-C
         self._prepare_machine()
         self._open_data(strict)
         self._build()
+
+    def _check_machine(self) -> None:
+        if self.settings.run.precision == "fp16" and self.device.type != "cuda":
+            raise UsageError("run.precision = fp16 needs CUDA.", hint="Use bf16 or fp32.")
+        if self.settings.recipe.batch % self.world:
+            raise UsageError(f"recipe.batch = {self.settings.recipe.batch} cannot be shared by {self.world} processes.")
 
     def _prepare_machine(self) -> None:
         torch.set_flush_denormal(True)  # tiny activations run ten times slower otherwise
@@ -94,9 +102,10 @@ class Trainer:
 
     def _build(self) -> None:
         model, recipe = self.settings.model, self.settings.recipe
+        self.guide = follow_network(model.guide).to(self.device) if model.guide else None
         self.teacher = load_teacher(Path(model.teacher), self.device) if model.teacher and recipe.teach else None
         student = Student(start_network(model.start, model.size), CHANNELS if self.teacher else 0)
-        self.student = student.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.student = student.to(self.device, memory_format=torch.channels_last)
         self.average = Average(self.student.network, recipe.ema)
         trained = [p for p in self.student.parameters() if p.requires_grad]
         groups = [
@@ -128,7 +137,7 @@ class Trainer:
                 "seconds": self.progress.seconds,
             },
             "size": self.settings.model.size,
-            "config": self.student.network.config.to_dict(),  # type: ignore[operator,union-attr]
+            "config": self.student.network.config.to_dict(),
         }
 
     def resume(self) -> bool:
@@ -167,17 +176,28 @@ class Trainer:
         with self._autocast():
             logits, view = self.parallel(pixels, teach > 0)
             features = self.teacher(pixels) if self.teacher is not None and teach > 0 else None
+            guide = self._guided(pixels)
         losses = {"labels": label_loss(logits, members, self.settings.recipe.dice)}
         total = losses["labels"]
         if view is not None and features is not None:
             losses["features"] = feature_loss(view, features)
             total = total + teach * losses["features"]
+        if guide is not None:
+            losses["guide"] = guide_loss(logits, guide, members)
+            total = total + self.settings.recipe.guide * losses["guide"]
         self._step(total)
         return losses
 
+    def _guided(self, pixels: Tensor) -> Tensor | None:
+        if self.guide is None:
+            return None
+        with torch.no_grad():
+            logits: Tensor = self.guide(pixels).logits
+        return logits
+
     def _step(self, total: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        self.scaler.scale(total).backward()
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.student.parameters(), self.settings.recipe.clip)
         if bool(torch.isfinite(norm)) or self.scaler.is_enabled():
@@ -269,6 +289,7 @@ class Trainer:
 
         def ask(number: int, frame: object) -> None:
             self.stopping = True
+            self.interrupted = number == signal.SIGINT
 
         for name in ("SIGTERM", "SIGUSR1", "SIGINT"):
             if hasattr(signal, name):

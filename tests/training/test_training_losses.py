@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from livestyle.training.classes import ANY, member_bits
-from livestyle.training.losses import dice_loss, feature_loss, label_loss, partial_label_loss
+from livestyle.training.losses import dice_loss, feature_loss, guide_loss, label_loss, partial_label_loss
 
 
 def _logits(shape: tuple[int, ...] = (2, 8, 5, 7)) -> torch.Tensor:
@@ -68,3 +68,16 @@ def test_features_are_compared_after_each_channel_is_scaled() -> None:
     scaled = (features - features.mean((0, 2, 3), keepdim=True)) / features.std((0, 2, 3), keepdim=True)
     assert float(feature_loss(scaled, features)) < 1e-3
     assert math.isclose(float(feature_loss(torch.zeros_like(scaled), features)), 1.0, abs_tol=0.05)
+
+
+def test_a_guide_fills_in_what_the_label_leaves_open_and_cannot_contradict_it() -> None:
+    """The guide says hair everywhere; the label allows face or neck, of which the guide prefers neck by e."""
+    guide = torch.zeros(1, 8, 4, 4)
+    guide[:, 1], guide[:, 3] = 9.0, 1.0
+    members = torch.full((1, 8, 8), member_bits(["face", "neck"]), dtype=torch.uint8)
+    logits = torch.zeros(1, 8, 4, 4, requires_grad=True)
+    guide_loss(logits, guide, members).backward()
+    assert logits.grad is not None
+    wanted = -logits.grad[0, :, 1, 1] / logits.grad[0, :, 1, 1].abs().max()
+    assert wanted[3] > wanted[2] > 0
+    assert wanted[1] < 0

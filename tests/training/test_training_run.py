@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from livestyle.errors import DeviceError, ModelError
-from livestyle.training.checkpoint import load_checkpoint
+from livestyle.errors import DeviceError, ModelError, UsageError
+from livestyle.training.checkpoint import load_checkpoint, write_folder
+from livestyle.training.network import fresh_network
 from livestyle.training.settings import parse_settings
 from livestyle.training.train import BatchShare, Trainer
 
@@ -107,6 +108,25 @@ def test_a_device_that_is_not_here_is_an_error(settings_text: Text) -> None:
         pytest.skip("there is a GPU here")
     with pytest.raises(DeviceError, match="cuda"):
         _trainer(settings_text().replace('device = "cpu"', 'device = "cuda"'))
+
+
+@pytest.mark.parametrize(("change", "message"), [(('"fp32"', '"fp16"'), "fp16"), (("batch = 2", "batch = 3"), "batch")])
+def test_settings_that_this_machine_cannot_follow_stop_before_the_first_step(
+    settings_text: Text, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str], message: str
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match=message):
+        _trainer(settings_text().replace(*change))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_better_model_guides(settings_text: Text, tmp_path: Path) -> None:
+    write_folder(fresh_network("xxsmall"), tmp_path / "better")
+    guided = f'[model]\nguide = "{(tmp_path / "better").as_posix()}"'
+    trainer = _trainer(settings_text().replace("[model]", guided))
+    losses = trainer.learn(next(iter(trainer._loader(64, 1))), 1e-3, 0.0)
+    assert float(losses["guide"].detach()) > 0
+    assert not any(p.requires_grad for p in trainer.guide.parameters())  # type: ignore[union-attr]
 
 
 def test_a_broken_checkpoint_is_an_error(settings_text: Text, tmp_path: Path) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from livestyle.errors import UsageError
-from livestyle.training.settings import RecipeSettings, Settings, parse_settings, to_toml
+from livestyle.training.sets import BUILTIN, find_set
+from livestyle.training.settings import RecipeSettings, Settings, parse_settings, read_settings, to_toml
+
+RECIPES = BUILTIN.parent
 
 GOOD = "[recipe]\nsteps = 10\n"
 
@@ -60,3 +64,9 @@ def test_every_default_but_the_length_is_usable() -> None:
 
 def test_the_settings_of_the_test_run_are_valid(settings_text: Callable[..., str]) -> None:
     assert parse_settings(settings_text(), "s.toml").recipe.steps == 4
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_recipes_that_come_along_are_valid(path: Path) -> None:
+    settings = read_settings(path)
+    assert all(find_set(name) for name in settings.data.sets)

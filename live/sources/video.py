@@ -66,8 +66,9 @@ class VideoSource:
                 continue
             last = pts
             yield Frame(self._reader.read(picture), pts, time.monotonic())
-        if not self._closed:
-            self._reading.complain(last, self.info)
+        with self._lock:  # what the file announces is asked of the open container
+            if not self._closed:
+                self._reading.complain(last, self.info)
 
     def close(self) -> None:
         with self._lock:
@@ -187,7 +188,6 @@ class _Reading:
         self._damaged = 0  # packets that could not be decoded
         self._seen = 0  # video packets
         self._end: dict[int, Fraction] = {}  # stream index -> end of its last packet, seconds on the file's clock
-        self._from_start = True
         self._times_noted = False
         self._container = container
 

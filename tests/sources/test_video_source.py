@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from contextlib import closing
 from fractions import Fraction
 from itertools import pairwise
@@ -183,6 +184,23 @@ def test_missing_file_is_not_found(tmp_path: Path) -> None:
     """As the built-in FileNotFoundError, too."""
     with pytest.raises(SourceNotFoundError, match=r"no file .*gone\.mp4"):
         VideoSource(tmp_path / "gone.mp4")
+
+
+def test_the_end_is_judged_while_no_other_thread_can_close_the_file(media: Path, monkeypatch) -> None:
+    """FFmpeg's memory is asked how long the file should be; a main loop that stops just then must not free it."""
+    finished = []
+
+    def complain(*_: object) -> None:
+        closing_thread.start()
+        closing_thread.join(0.1)
+        finished.append(not closing_thread.is_alive())
+
+    source = VideoSource(media / "vfr.mp4")
+    closing_thread = threading.Thread(target=source.close)
+    monkeypatch.setattr(source._reading, "complain", complain)
+    assert len(list(source)) == len(VFR)
+    closing_thread.join()
+    assert finished == [False]
 
 
 def test_content_decides_the_kind(media: Path, photo, tmp_path: Path) -> None:

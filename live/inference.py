@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from livestyle.protocols import Segmenter
 Picture = npt.NDArray[np.uint8]
 
 _WAIT = 0.05  # seconds between two looks at whether the thread still lives; every wait has an end
-_NICENESS = 5  # the frame loop goes first where both want the same core (Linux: niceness is per thread)
+_NICENESS = 5  # added: the frame loop goes first where both want the same core (Linux: niceness is per thread)
 
 
 class Result(NamedTuple):
@@ -151,4 +152,5 @@ class MaskStats:
 def _step_back() -> None:
     """Lower this thread's priority where a thread has one of its own."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        with suppress(OSError):  # a courtesy, which a sandbox may forbid
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.nice(0) + _NICENESS)

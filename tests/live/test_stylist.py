@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -162,6 +164,27 @@ def test_a_live_error_surfaces_although_masks_are_there(segmenter: Halves) -> No
     with pytest.raises(ModelError, match="broken later"):
         render_for(stylist, seconds=10)
     stylist.close()
+
+
+def test_masks_are_made_although_the_system_forbids_stepping_back(monkeypatch, segmenter: Halves) -> None:
+    """A process that was started with `nice -n 10` may not be set to 5."""
+
+    def forbidden(*_: int) -> None:
+        raise PermissionError("not allowed")
+
+    monkeypatch.setattr("os.setpriority", forbidden)
+    with closing(live(segmenter)) as stylist:
+        assert stylist.render(frame(0)).masks is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness is per thread on Linux only")
+def test_masks_step_back_from_where_the_process_stands(monkeypatch, segmenter: Halves) -> None:
+    asked = []
+    monkeypatch.setattr("os.nice", lambda by: 10)
+    monkeypatch.setattr("os.setpriority", lambda which, who, niceness: asked.append(niceness))
+    with closing(live(segmenter)) as stylist:
+        stylist.render(frame(0))
+    assert asked[0] > 10
 
 
 def render_for(stylist: Stylist, seconds: float) -> None:

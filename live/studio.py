@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import replace
 from functools import cached_property
 
+from livestyle.errors import StyleError
 from livestyle.models.segmenter import OnnxSegmenter, load_segmenter
 from livestyle.settings import Settings
 from livestyle.shaders.compile import compile_look
@@ -14,7 +16,10 @@ from livestyle.shaders.library import find_recipe, list_recipes
 from livestyle.shaders.recipe import Adjust, Recipe
 
 STEP = 0.1  # of intensity, for one key press
+KEPT_GRADES = 16  # the oldest goes: a megabyte each, on numpy up to 256
 FEW_CORES = 4  # up to here a live model on every core delays frames more often than it makes masks newer
+
+log = logging.getLogger("livestyle")
 
 
 class Studio:
@@ -27,7 +32,7 @@ class Studio:
             intensity=settings.intensity, tone=settings.tone, color=settings.color, strengths=settings.strengths
         )
         self._segmenters: dict[int | None, OnnxSegmenter] = {}
-        self._grades: dict[tuple[str, float], CpuGrade] = {}
+        self._grades: dict[tuple[Recipe, float], CpuGrade] = {}
 
     def segmenter(self, *, live: bool) -> OnnxSegmenter:
         """The model, loaded once. Live it gets one thread on few cores, so that the frame loop keeps the other."""
@@ -53,17 +58,25 @@ class Studio:
 
     def grade(self) -> CpuGrade:
         """The style in force, compiled; kept, so that stepping back and forth is instant."""
-        key = (self.recipe.name, round(self.intensity, 3))
+        key = (self.recipe, round(self.intensity, 3))  # not by its name: a file may be called as a built-in style is
         if key not in self._grades:
+            if len(self._grades) >= KEPT_GRADES:
+                del self._grades[next(iter(self._grades))]
             self._grades[key] = CpuGrade(compile_look(self.recipe, self.adjust))
         return self._grades[key]
 
     def step_style(self, step: int) -> None:
-        """Wear the next (+1) or previous (-1) style, at its own intensity."""
+        """Wear the next (+1) or previous (-1) style, at its own intensity. One whose LUT is broken is passed over."""
         names = [recipe.name for recipe in self.recipes]
         at = names.index(self.recipe.name) if self.recipe.name in names else -1 if step > 0 else 0
-        self.recipe = self.recipes[(at + step) % len(names)]
         self.adjust = replace(self.adjust, intensity=self._settings.intensity)
+        for distance in range(1, len(names) + 1):
+            self.recipe = self.recipes[(at + step * distance) % len(names)]
+            try:
+                self.grade()
+                return
+            except StyleError as error:
+                log.warning("A style is left out: %s", error)
 
     def step_intensity(self, steps: int) -> None:
         """Wear the style more (+) or less (-) strongly."""

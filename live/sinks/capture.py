@@ -1,11 +1,16 @@
-"""Sinks that wait for a key: a snapshot of the next frame, a recording from one press to the next."""
+"""Sinks that wait for a key: a snapshot of the next frame, a recording from one press to the next.
+
+They are asides of a live session: a full disk or a forbidden folder is said and costs the capture, never the session.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+from livestyle.errors import LivestyleError
 from livestyle.frame import Frame
 from livestyle.protocols import Sink
 
@@ -40,17 +45,18 @@ class SnapshotSink:
         return False
 
     def write(self, frame: Frame) -> None:
-        """Save `frame` if one was asked for. Raises EncodeError."""
+        """Save `frame` if one was asked for."""
         if not self._wanted:
             return
         self._wanted = False
         path = stamped(self._folder, ".png")
-        photo = self._open(path)
         try:
-            photo.write(frame)
-        finally:
-            photo.close()
-        self._say(f"saved {path}")
+            with closing(self._open(path)) as photo:
+                photo.write(frame)
+        except LivestyleError as error:
+            self._say(f"no picture saved: {error}")
+        else:
+            self._say(f"saved {path}")
 
     def idle(self) -> None:
         """Nothing to keep alive."""
@@ -78,8 +84,12 @@ class RecordSink:
             self.close()
             return
         self._path = stamped(self._folder, ".mp4")
-        self._sink = self._open(self._path)
-        self._say(f"recording to {self._path}")
+        try:
+            self._sink = self._open(self._path)
+        except LivestyleError as error:
+            self._say(f"no recording: {error}")
+        else:
+            self._say(f"recording to {self._path}")
 
     @property
     def closed(self) -> bool:
@@ -87,9 +97,16 @@ class RecordSink:
         return False
 
     def write(self, frame: Frame) -> None:
-        """Add `frame` to the recording, if one runs. Raises EncodeError."""
-        if self._sink is not None:
-            self._sink.write(frame)
+        """Add `frame` to the recording, if one runs; one that fails is given up."""
+        sink = self._sink
+        if sink is None:
+            return
+        try:
+            sink.write(frame)
+        except LivestyleError as error:
+            self._sink = None
+            self._say(f"the recording has ended: {error}")
+            sink.close()  # after a failure this only cleans up
 
     def idle(self) -> None:
         """Nothing to keep alive."""
@@ -97,6 +114,11 @@ class RecordSink:
     def close(self) -> None:
         """Finish the recording that runs, if any."""
         sink, self._sink = self._sink, None
-        if sink is not None:
+        if sink is None:
+            return
+        try:
             sink.close()
+        except LivestyleError as error:
+            self._say(f"the recording is lost: {error}")
+        else:
             self._say(f"saved {self._path}")

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from livestyle.errors import EncodeError
 from livestyle.frame import Frame, read_only
 from livestyle.sinks.capture import RecordSink, SnapshotSink, stamped
 
@@ -68,6 +69,46 @@ def test_closing_finishes_a_recording_that_runs(tmp_path):
     sink.toggle()
     sink.close()
     assert Memory.opened[0].closed
+
+
+class Failing(Memory):
+    """A sink that fails where its name says."""
+
+    def __init__(self, path, where):
+        self.where = where
+        self._fail("open")
+        super().__init__(path)
+
+    def _fail(self, here):
+        if here == self.where:
+            raise EncodeError("the disk is full")
+
+    def write(self, frame):
+        self._fail("write")
+        super().write(frame)
+
+    def close(self):
+        if not self.closed:
+            self.closed = True
+            self._fail("close")
+
+
+@pytest.mark.parametrize("where", ["open", "write", "close"])
+def test_a_capture_that_fails_is_said_and_the_call_goes_on(tmp_path, where):
+    """A key pressed in a folder that cannot be written must not end a video call; the next press tries anew."""
+    said = []
+    snapshots = SnapshotSink(tmp_path, lambda path: Failing(path, where), said.append)
+    recorder = RecordSink(tmp_path, lambda path: Failing(path, where), said.append)
+    snapshots.take()
+    recorder.toggle()
+    for sink in (snapshots, recorder):
+        sink.write(frame(1))
+        sink.write(frame(2))
+        sink.close()
+    assert sum("the disk is full" in text for text in said) == 2
+    assert not any(text.startswith("saved") for text in said)
+    assert not recorder.recording
+    assert all(sink.closed for sink in Memory.opened)
 
 
 def test_two_captures_in_one_second_get_two_names(tmp_path):

@@ -215,7 +215,8 @@ class _Job:
     def run(self, stop: Stop) -> Report:
         """Run to the end; a LivestyleError that ends it early stands in the report."""
         info = self._source.info
-        hold = Hold(info, lambda size: hold_card(size, AWAY)) if self._live else None
+        # A played file has long frames, and no camera that could be away.
+        hold = Hold(info, lambda size: hold_card(size, AWAY)) if self._live and info.path is None else None
         segmenter = self.studio.segmenter(live=self._sync == "live")
         with closing(Stylist(segmenter, self.studio.grade(), sync=self._sync, time_base=info.time_base)) as stylist:
             self._stylist = stylist

@@ -72,7 +72,7 @@ def _coloured(rng: np.random.Generator, field: npt.NDArray[np.float32]) -> Image
 class Backdrops:
     """Draws backgrounds: parts of training pictures in which nobody is, and textures."""
 
-    def __init__(self, parts: list[Image], textures: float = 0.25) -> None:
+    def __init__(self, parts: list[Image], textures: float = 0.15) -> None:
         self._parts = parts
         self._textures = textures if parts else 1.0
 
@@ -82,7 +82,7 @@ class Backdrops:
             return texture(rng, size)
         part = self._parts[rng.integers(len(self._parts))]
         height, width = part.shape[:2]
-        side = int(rng.uniform(0.6, 1.0) * min(height, width))
-        y, x = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
-        crop = cv2.resize(part[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_LINEAR)
+        h, w = (int(rng.uniform(0.6, 1.0) * side) for side in (height, width))
+        y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+        crop = cv2.resize(part[y : y + h, x : x + w], (size, size), interpolation=cv2.INTER_LINEAR)
         return np.asarray(crop[:, ::-1] if rng.random() < 0.5 else crop, np.uint8)

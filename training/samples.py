@@ -30,7 +30,7 @@ class Samples:
     """Samples by number. `empty` is the share of pictures without people, 0..1."""
 
     def __init__(
-        self, sets: list[LabelledSet], how: Augmentation, seed: int, *, empty: float = 0.04, backdrops: int = 800
+        self, sets: list[LabelledSet], how: Augmentation, seed: int, *, empty: float = 0.04, backdrops: int = 2400
     ) -> None:
         self._sets = sets
         self._how = how

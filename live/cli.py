@@ -105,7 +105,8 @@ class OutputPath(click.ParamType[Path]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """`"styled/"` -> an existing folder."""
         path = Path(value)
-        if str(value).endswith(("/", "\\")):
+        completing = ctx is not None and ctx.resilient_parsing  # a press of TAB makes nothing
+        if str(value).endswith(("/", "\\")) and not completing:
             from livestyle.plan import make_folder
 
             make_folder(path)

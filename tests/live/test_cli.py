@@ -164,6 +164,15 @@ def test_completion_prints_a_script(capsys, shell):
     assert "_LIVESTYLE_COMPLETE" in out
 
 
+def test_completing_a_command_line_makes_no_folder(tmp_path):
+    words = f"livestyle a.mp4 -o {tmp_path}/styled/ --st"
+    environment = {**os.environ, "COMP_WORDS": words, "COMP_CWORD": "4", "_LIVESTYLE_COMPLETE": "bash_complete"}
+    program = "from livestyle.cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert "--style" in result.stdout
+    assert not (tmp_path / "styled").exists()
+
+
 def test_list_styles_as_json(capsys):
     code, out, _ = run(capsys, "--list-styles", "--json")
     styles = json.loads(out)

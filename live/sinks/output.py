@@ -40,19 +40,18 @@ class Pending:
         self._open = True
 
     def commit(self) -> None:
-        """Move the finished file in place. Keeps it under its temporary name when someone else took the place."""
+        """Move the finished file in place. Where that fails it stays under its temporary name, which the hint says."""
         if not self._open:
             return
         self._open = False
+        kept = f"the finished file is kept as {self.temporary}"
         if self.path.exists() and not self._overwrite:
-            raise OutputExistsError(
-                f"The output {self.path} appeared while it was being made",
-                hint=f"the finished file is kept as {self.temporary}",
-            )
+            raise OutputExistsError(f"The output {self.path} appeared while it was being made", hint=kept)
         try:
             os.replace(self.temporary, self.path)
-        except OSError as error:
-            raise write_error(self.path, error) from error
+        except OSError as error:  # another user's file in a sticky folder such as /tmp, a folder made meanwhile
+            failure = write_error(self.path, error)
+            raise EncodeError(failure.message, hint=kept) from error
 
     def discard(self) -> None:
         """Remove the temporary file; after `commit` nothing happens."""

@@ -291,3 +291,15 @@ def test_a_camera_that_returns_with_another_size_gets_bars_not_a_stretched_face(
     assert last.shape == (48, 64, 3)
     assert (last[:, :8] == 0).all()
     assert (last[:, 8:56] == 200).all()
+
+
+def test_a_finished_file_that_cannot_be_moved_in_place_is_kept_and_named(tmp_path: Path) -> None:
+    """Another user's file in a sticky folder, a folder made meanwhile: an hour of encoding must not be lost unnamed."""
+    target = tmp_path / "a.mp4"
+    sink = VideoSink(target, live_info(), overwrite=True)
+    sink.write(Frame(read_only(np.zeros((64, 96, 3), np.uint8)), 0, 0.0))
+    target.mkdir()
+    with pytest.raises(EncodeError, match=r"a\.mp4") as caught:
+        sink.close()
+    kept = Path(caught.value.hint.rpartition(" ")[2])
+    assert kept.stat().st_size > 0

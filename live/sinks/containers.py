@@ -51,7 +51,9 @@ _OPTIONS = {
     "libsvtav1": {"preset": "8"},
     "ffv1": {"level": "3"},
     "prores_ks": {"profile": "hq"},
+    "mjpeg": {"strict": "unofficial"},  # without it only full range, which is not what the source has
 }
+_MPEG4_TICK = Fraction(1, 60_000)  # seconds; MPEG-4 counts time in 16 bits
 _NEED_EVEN = {"libx264", "libx265", "libsvtav1"}  # with 4:2:0; VP9 and FFV1 take any size
 _RGB = {"ffv1": ("bgr0", "gbrp16le"), "libx264rgb": ("rgb24", "rgb24"), "gif": ("pal8", "pal8")}
 _SHALLOW = ("yuv420p", "yuvj420p", "yuv422p", "yuv444p")
@@ -85,8 +87,9 @@ def choose_codec(asked: str | None, container: Container, *, deep: bool) -> str:
 def choose_pixels(codec: str, size: tuple[int, int], *, deep: bool) -> str:
     """The pixel format to encode in.
 
-    4:2:0, which plays everywhere, and 10 bits for deep sources. H.264, H.265 and AV1 cannot hold an odd size in 4:2:0:
-    the size is kept exactly and 4:4:4 is used instead, which fewer players show. FFV1 keeps RGB, so it is lossless.
+    4:2:0, which plays everywhere, and 10 bits for deep sources and for encoders that have nothing less. H.264, H.265
+    and AV1 cannot hold an odd size in 4:2:0: the size is kept exactly and 4:4:4 is used instead, which fewer players
+    show. FFV1 keeps RGB, so it is lossless.
     """
     if codec in _RGB:
         return _RGB[codec][deep]
@@ -94,13 +97,19 @@ def choose_pixels(codec: str, size: tuple[int, int], *, deep: bool) -> str:
     if deep and not offered & set(_DEEP):
         log.info("%s has no 10-bit format: the output has 8 bits", codec)
         deep = False
-    wanted: tuple[str, ...] = _DEEP if deep else _SHALLOW
+    wanted: tuple[str, ...] = _DEEP if deep else (*_SHALLOW, *_DEEP)
     if codec in _NEED_EVEN and (size[0] % 2 or size[1] % 2):
         wanted = _odd_formats(codec, size, offered, deep=deep)
     chosen = next((name for name in wanted if name in offered), None)
     if chosen is None:
         raise UsageError(f"The codec {codec} takes none of {', '.join(wanted)}", hint="choose another --codec")
     return chosen
+
+
+def tick_of(codec: str, container: Container, time_base: Fraction) -> Fraction:
+    """Seconds per tick of an output that keeps its frames' own times: the source's, where codec and container can."""
+    tick = container.tick or time_base
+    return _MPEG4_TICK if codec == "mpeg4" and tick.denominator > 65535 else tick
 
 
 def encoder_options(codec: str, crf: int | None, container: Container) -> dict[str, str]:

@@ -13,7 +13,7 @@ from livestyle.fit import letterbox
 from livestyle.frame import Frame, StreamInfo
 from livestyle.media import av
 from livestyle.sinks.companions import Companions
-from livestyle.sinks.containers import choose_codec, choose_pixels, container_of, encoder_options
+from livestyle.sinks.containers import choose_codec, choose_pixels, container_of, encoder_options, tick_of
 from livestyle.sinks.encoding import Converter, aspect_after, output_color, set_tags
 from livestyle.sinks.output import Pending, check_output, write_error
 from livestyle.sinks.pacing import Pace, Shown
@@ -54,7 +54,7 @@ class VideoSink:
         self._size = _checked_size(size) or info.size
         self._pixel_format = choose_pixels(self._codec, self._size, deep=deep)
         self._rate = _constant_rate(rate, info, self._container.constant)
-        self._time_base = 1 / self._rate if self._rate else self._container.tick or info.time_base
+        self._time_base = 1 / self._rate if self._rate else tick_of(self._codec, self._container, info.time_base)
         self._pending = Pending(self._path, overwrite=overwrite)
         self._file: _File | None = None
         self._failed = False

@@ -14,6 +14,7 @@ import pytest
 from tests_media import frames_of, psnr, scene, write_clip
 
 from livestyle.errors import EncodeError, OutputExistsError, UsageError
+from livestyle.fit import to_8_bit
 from livestyle.frame import Frame, StreamInfo, read_only
 from livestyle.media import av
 from livestyle.sinks.video import VideoSink
@@ -304,3 +305,19 @@ def test_a_finished_file_that_cannot_be_moved_in_place_is_kept_and_named(tmp_pat
     kept = Path(caught.value.hint.rpartition(" ")[2])
     assert kept.name.startswith(".a.mp4.part")
     assert kept.stat().st_size > 0
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mov", "prores"), ("a.mp4", "mpeg4"), ("a.mkv", "mjpeg")])
+def test_a_codec_that_the_hints_offer_works_for_a_camera(tmp_path: Path, name: str, codec: str) -> None:
+    """8 bits into ProRes, which has 10; microseconds into MPEG-4, whose time has 16 bits; limited range into MJPEG."""
+    with closing(VideoSink(tmp_path / name, live_info(), codec=codec)) as sink:
+        for index in range(3):
+            sink.write(Frame(read_only(np.full((64, 96, 3), 90 * index, np.uint8)), index * 33_333, 0.0))
+    with closing(VideoSource(tmp_path / name)) as source:
+        frames = list(source)
+        times = [float(frame.pts * source.info.time_base) for frame in frames]
+    assert times == pytest.approx([0, 1 / 30, 2 / 30], abs=0.001)  # Matroska's tick
+    for index, frame in enumerate(frames):
+        assert (
+            abs(to_8_bit(frame.pixels).astype(int) - 90 * index).max() <= 3
+        )  # flat grey survives any of them but for rounding

@@ -51,7 +51,7 @@ class Inference:
             self._changed.notify_all()
 
     def result(self) -> Result | None:
-        """The newest mask that has not been given out yet. Raises what `segment` raised."""
+        """The newest mask that has not been given out yet. Raises what `segment` raised, once."""
         with self._changed:
             return self._take()
 
@@ -78,21 +78,20 @@ class Inference:
         self._thread.join()
 
     def _take(self) -> Result | None:
-        if self._failure is not None:
-            raise self._failure
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
         result, self._result = self._result, None
         return result
 
     def _work(self) -> None:
         _step_back()
-        try:
-            while (job := self._next()) is not None:
-                picture, seconds, era = job
+        while (job := self._next()) is not None:
+            picture, seconds, era = job
+            try:
                 self._put(Result(self._segment(picture), seconds), era)
-        except BaseException as error:
-            with self._changed:
-                self._failure = error
-                self._changed.notify_all()
+            except BaseException as error:  # handed to the frame loop; the next picture may go well
+                self._fail(error)
 
     def _next(self) -> tuple[Picture, float, int] | None:
         with self._changed:
@@ -108,6 +107,11 @@ class Inference:
             if era == self._era:
                 self._result = result
                 self._changed.notify_all()
+
+    def _fail(self, error: BaseException) -> None:
+        with self._changed:
+            self._failure = error
+            self._changed.notify_all()
 
 
 class MaskStats:

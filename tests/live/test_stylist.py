@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 
 import numpy as np
 import pytest
@@ -175,6 +175,19 @@ def test_masks_are_made_although_the_system_forbids_stepping_back(monkeypatch, s
     monkeypatch.setattr("os.setpriority", forbidden)
     with closing(live(segmenter)) as stylist:
         assert stylist.render(frame(0)).masks is not None
+
+
+def test_one_failure_of_the_model_costs_one_frame_and_not_the_stream(segmenter: Halves) -> None:
+    with closing(live(segmenter)) as stylist:
+        stylist.render(frame(0))
+        segmenter.failure = ModelError("out of memory for a moment")
+        with pytest.raises(ModelError):
+            render_for(stylist, seconds=10)
+        segmenter.failure = None
+        with suppress(ModelError):  # of a picture that was under way
+            stylist.render(frame(1000))
+        masks = stylist.render(frame(2000)).masks
+        assert masks is not None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="niceness is per thread on Linux only")

@@ -72,10 +72,16 @@ class OnnxSegmenter:
 
         The picture is stretched to `network_size` exactly, never cropped or padded, so output pixel (i, j) is the
         (i, j)-th of h x w equal tiles of the picture: enlarge it with pixel centres aligned (cv2.INTER_LINEAR).
+        Raises DeviceError.
         """
         height, width = pixels.shape[:2]
         small = _fit(pixels, self.network_size(width, height))
-        return self._run(small)
+        try:
+            return self._run(small)
+        except Exception as error:  # ONNX Runtime's own exceptions have no common base but Exception
+            raise DeviceError(
+                f"the model failed on the device {self.device!r}: {_first_line(error)}", hint="try another --device"
+            ) from error
 
     def _run(self, small: npt.NDArray[np.uint8]) -> Weights:
         result: Weights = self._session.run(None, {self._input: small[np.newaxis]})[0][0]
@@ -200,6 +206,9 @@ def _open_session(model: bytes, path: Path, provider: str, threads: int | None) 
     try:
         return onnxruntime.InferenceSession(model, sess_options=_session_options(threads), providers=providers)
     except Exception as error:  # ONNX Runtime's own exceptions have no common base but Exception
+        if provider != _PROVIDERS["cpu"]:  # a file that cannot be loaded anywhere fails again on the CPU
+            reason = f"The device of {provider} does not start: {_first_line(error)}"
+            raise DeviceError(reason, hint="check its driver, or use --device cpu") from error
         raise ModelError(
             f"{path}: not a model that ONNX Runtime can load: {_first_line(error)}",
             hint="convert the checkpoint again with `python -m livestyle.models.export`",

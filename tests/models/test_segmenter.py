@@ -5,6 +5,7 @@ import hashlib
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,6 +143,37 @@ def test_auto_says_what_it_took(monkeypatch: pytest.MonkeyPatch, caplog: pytest.
     with caplog.at_level(logging.INFO, "livestyle"):
         assert load_segmenter().device == "cpu"
     assert [record.message for record in caplog.records if "'cpu'" in record.message]
+
+
+def test_auto_takes_the_cpu_where_cuda_fails_loudly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some versions of ONNX Runtime raise where a library of CUDA is missing, instead of falling back."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession
+
+    def start(model: bytes, providers: list[str], **options: Any) -> Any:
+        if "CUDAExecutionProvider" in providers:
+            raise RuntimeError("libcudnn.so.9: cannot open shared object file")
+        return session(model, providers=providers, **options)
+
+    monkeypatch.setattr(module, "_installed_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", start)
+    assert load_segmenter().device == "cpu"
+    with pytest.raises(DeviceError, match="libcudnn"):
+        load_segmenter(device="cuda")
+
+
+def test_a_run_that_fails_is_an_error_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime's exceptions belong to no family that a program could catch."""
+    segmenter = load_segmenter(device="cpu")
+
+    def fail(_: object) -> None:
+        raise RuntimeError("CUDA failure 2: out of memory\nand more")
+
+    monkeypatch.setattr(segmenter, "_run", fail)
+    with pytest.raises(DeviceError, match="out of memory") as caught:
+        segmenter(np.zeros((64, 64, 3), np.uint8))
+    assert "and more" not in str(caught.value)
 
 
 def test_the_list_of_devices_tells_what_really_runs(monkeypatch: pytest.MonkeyPatch) -> None:

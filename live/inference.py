@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +39,8 @@ class Inference:
         self._changed = threading.Condition()
         self._offered: tuple[Picture, float] | None = None
         self._result: Result | None = None
-        self._failure: BaseException | None = None
+        self._failure: BaseException | None = None  # of the newest picture; the next success clears it
+        self._failed_at: TracebackType | None = None
         self._era = 0  # counts `forget`: a picture from before it gives no result
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="livestyle-masks", daemon=True)
@@ -51,7 +53,7 @@ class Inference:
             self._changed.notify_all()
 
     def result(self) -> Result | None:
-        """The newest mask that has not been given out yet. Raises what `segment` raised, once."""
+        """The newest mask that has not been given out yet. Raises what `segment` raised, until it succeeds."""
         with self._changed:
             return self._take()
 
@@ -78,9 +80,9 @@ class Inference:
         self._thread.join()
 
     def _take(self) -> Result | None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
+        if self._failure is not None:
+            # With its own traceback again: one that grew with every frame would keep all their pictures.
+            raise self._failure.with_traceback(self._failed_at)
         result, self._result = self._result, None
         return result
 
@@ -105,12 +107,12 @@ class Inference:
     def _put(self, result: Result, era: int) -> None:
         with self._changed:
             if era == self._era:
-                self._result = result
+                self._result, self._failure = result, None
                 self._changed.notify_all()
 
     def _fail(self, error: BaseException) -> None:
         with self._changed:
-            self._failure = error
+            self._failure, self._failed_at = error, error.__traceback__
             self._changed.notify_all()
 
 

@@ -21,12 +21,14 @@ from livestyle.feed import Feed
 from livestyle.frame import ColorInfo, Frame, Pixels, StreamInfo, read_only
 from livestyle.loop import run
 from livestyle.media import cv2
+from livestyle.plan import make_folder
 from livestyle.report import Meter, Report
 from livestyle.session import Stop, style_file
 from livestyle.settings import Settings
 from livestyle.shaders.compile import compile_look
 from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.recipe import Adjust
+from livestyle.sinks.output import check_output
 from livestyle.studio import Studio
 from livestyle.stylist import Stylist
 
@@ -35,6 +37,7 @@ FRAMES = 90
 RATE = Fraction(30)
 TILE = 240  # pixels, of one style on the sheet
 COLUMNS = 5
+WRITTEN = ("clip.mp4", "styled.mp4", "before-after.png", "styles.png")
 
 log = logging.getLogger("livestyle")
 
@@ -79,17 +82,22 @@ class MovingPhoto:
 
 
 def run_demo(folder: Path, studio: Studio, settings: Settings, stop: Stop) -> Report:
-    """Write clip.mp4, styled.mp4, before-after.png and styles.png into `folder`; the report of the styling."""
+    """Write the four files of WRITTEN into `folder`; the report of the styling.
+
+    Raises OutputExistsError for one that is there already, unless overwriting was allowed.
+    """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", hint="-o names a folder for --demo")
     photo = photograph()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    for name in WRITTEN:
+        check_output(folder / name, None, overwrite=settings.overwrite)
     clip, styled = folder / "clip.mp4", folder / "styled.mp4"
     _write_clip(MovingPhoto(photo), clip, stop)
     report = style_file(clip, styled, studio, replace(settings, overwrite=True), stop, quiet=False)
     _write_picture(folder / "before-after.png", before_after(photo, studio))
     _write_picture(folder / "styles.png", contact_sheet(photo, studio))
-    log.info("the demonstration is in %s: clip.mp4, styled.mp4, before-after.png, styles.png", folder.resolve())
+    log.info("the demonstration is in %s: %s", folder.resolve(), ", ".join(WRITTEN))
     return report
 
 

@@ -198,6 +198,16 @@ def styled_video(capsys, clip: Path, output: Path, *arguments) -> dict:
     return json.loads(out)
 
 
+def test_the_demonstration_overwrites_nobodys_files(capsys, tmp_path):
+    pytest.importorskip("skimage", reason="the extra `demo` is not installed")
+    (tmp_path / "clip.mp4").write_bytes(b"precious")
+    code, _, err = run(capsys, "--demo", "-o", tmp_path)
+    assert code == 2
+    assert "-y" in err
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["clip.mp4"]
+    assert (tmp_path / "clip.mp4").read_bytes() == b"precious"
+
+
 @pytest.fixture
 def clip(tmp_path) -> Path:
     """Two seconds of moving colour, without a person: what the command line does does not depend on what it shows."""

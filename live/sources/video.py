@@ -108,6 +108,12 @@ class VideoSource:
             first = self._reading.next()
         if first is None:
             raise self._no_frame(start)
+        if self._stop_pts is not None and first.pts is not None and first.pts >= self._stop_pts:
+            shown = float(first.pts * self._time_base - start_of(self._container))
+            raise SourceError(
+                f"No frame of {self._path} begins in the part asked for; the next one begins at {shown:.2f} s",
+                hint="choose a longer --duration, or another --start",
+            )
         return first
 
     def _seek(self, start: float) -> Any:

@@ -140,6 +140,14 @@ def test_start_beyond_the_end_is_an_error(media: Path) -> None:
         VideoSource(media / "gop.mkv", start=-1)
 
 
+def test_a_part_between_two_frames_is_an_error_and_not_an_empty_success(tmp_path: Path) -> None:
+    slides = write_clip(tmp_path / "slides.mkv", [scene(index) for index in range(3)], [0, 2000, 4000])
+    with pytest.raises(SourceError, match=r"2\.00 s") as caught:
+        VideoSource(slides, start=0.5, duration=0.5)
+    assert "--duration" in caught.value.hint
+    assert len(read(slides, start=0.5, duration=2)) == 1
+
+
 def test_cut_file_gives_its_frames_then_an_error(tmp_path: Path) -> None:
     """A fast-start MP4 cut in half: the readable frames, in order, then what is missing."""
     noise = np.random.default_rng(0)

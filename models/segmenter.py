@@ -102,6 +102,8 @@ def load_segmenter(
     card = read_card(card_path)
     model_path = card_path.with_name(card.file)
     model = _read_checked(model_path, card)
+    if Path(card.file).stem != card_path.stem:
+        raise ModelError(f"{card_path}: the card of another file, {card.file}", hint="give that file, or export again")
     session, used = _open_on(device, model, model_path, threads)
     segmenter = OnnxSegmenter(card, session, used)
     _check_shape(segmenter, model_path)

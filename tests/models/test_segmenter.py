@@ -72,6 +72,15 @@ def test_a_model_without_a_card_is_refused(copy: Path) -> None:
         load_segmenter(copy)
 
 
+def test_the_card_of_another_file_is_refused(copy: Path) -> None:
+    """Who names a file gets that file, not the one beside it that the card speaks of."""
+    named = copy.with_name("other.onnx")
+    named.write_bytes(b"not a model")
+    copy.with_suffix(".json").rename(named.with_suffix(".json"))
+    with pytest.raises(ModelError, match=copy.name):
+        load_segmenter(named)
+
+
 def test_a_model_without_its_file_is_refused(copy: Path) -> None:
     rewrite(copy, file="other.onnx")
     with pytest.raises(ModelError, match=r"other\.onnx: cannot read"):

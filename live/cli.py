@@ -7,17 +7,20 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import get_completion_class
 
 from livestyle import __version__
 from livestyle.errors import LivestyleError, UsageError
 
 if TYPE_CHECKING:
+    from livestyle.plan import Overwrite
     from livestyle.report import Report
     from livestyle.settings import Settings
 
@@ -34,7 +37,12 @@ NOT_FOR_CONFIG = {
     "list_cameras",
     "list_devices",
     "demo",
+    "keep",
+    "replace",
 }
+
+MEANS_FOLDER = "livestyle.output_means_folder"
+CONFIG_PATH = "livestyle.config_path"
 
 log = logging.getLogger("livestyle")
 
@@ -48,7 +56,9 @@ class Seconds(click.ParamType[float]):
         """`"1:02.5"` -> 62.5."""
         total = 0.0
         try:
-            for part in str(value).split(":"):
+            for at, part in enumerate(str(value).split(":")):
+                if at and not 0 <= float(part) < 60:
+                    raise ValueError(part)
                 total = total * 60 + float(part)
         except ValueError:
             self.fail(f"{value!r} is no time: write seconds (12.5) or H:MM:SS (0:00:12.5)", param, ctx)
@@ -98,19 +108,17 @@ class Number(click.ParamType[float]):
 
 
 class OutputPath(click.ParamType[Path]):
-    """A path; one that ends in a separator is made a folder at once, as `Path` forgets the separator."""
+    """A path that is not empty; that it ended in a separator, which `Path` forgets, is kept in `ctx.meta`."""
 
     name = "path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """`"styled/"` -> an existing folder."""
-        path = Path(value)
-        completing = ctx is not None and ctx.resilient_parsing  # a press of TAB makes nothing
-        if str(value).endswith(("/", "\\")) and not completing:
-            from livestyle.plan import make_folder
-
-            make_folder(path)
-        return path
+        """`"styled/"` -> Path("styled"), noted as a folder."""
+        if not str(value):
+            self.fail("the output has no name: write -o FILE or -o FOLDER/", param, ctx)
+        if ctx is not None:
+            ctx.meta[MEANS_FOLDER] = str(value).endswith(("/", "\\"))
+        return Path(value)
 
 
 class StyleName(click.ParamType[str]):
@@ -124,7 +132,7 @@ class StyleName(click.ParamType[str]):
 
         from livestyle.shaders.library import list_recipes
 
-        names = [recipe.name for recipe in list_recipes()]
+        names = [recipe.name.lower().replace(" ", "-") for recipe in list_recipes()]
         found = [CompletionItem(name) for name in names if name.startswith(incomplete.lower())]
         return found or [CompletionItem(incomplete, type="file")]
 
@@ -138,15 +146,18 @@ def _signed(help_text: str) -> dict[str, Any]:
 
 
 _OPTIONS: Sequence[Callable[[Any], Any]] = (
-    click.argument("inputs", nargs=-1, type=click.Path(path_type=Path), metavar="[VIDEO|PHOTO|FOLDER]..."),
+    click.argument("inputs", nargs=-1, type=click.Path(readable=False, path_type=Path),
+                   metavar="[VIDEO|PHOTO|FOLDER]..."),
     click.option("-o", "--output", type=OutputPath(), metavar="PATH",
                  help="File to write; a folder (or a path that ends in /) for several inputs."),
     click.option("--camera", metavar="WHICH",
                  help="Index, (part of a) name, device path, or an rtsp:// or http:// MJPEG address."),
     click.option("--virtual-camera", is_flag=False, flag_value="", default=None, metavar="[DEVICE]",
                  help="Send to a virtual camera, for video calls."),
-    click.option("--window/--no-window", default=True, help="Show the preview window."),
-    click.option("--mirror/--no-mirror", default=True, help="Mirror a camera's preview (never the output)."),
+    click.option("--window/--no-window", default=None,
+                 help="Show the preview window (default: unless a file goes into a file)."),
+    click.option("--mirror/--no-mirror", default=None,
+                 help="Mirror the preview, never the output (default: for a local camera)."),
     click.option("-s", "--style", type=StyleName(), default="vivid", show_default=True,
                  help="A style's name, a recipe file (.toml) or a LUT file."),
     click.option("--intensity", **_unit("How much of the style; 0 changes nothing.")),
@@ -165,13 +176,13 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.option("--sync", type=click.Choice(["auto", "exact", "live"]), default="auto", show_default=True,
                  help="exact: every frame waits for its own mask; live: masks run beside and follow the motion."),
     click.option("--start", type=Seconds(), default=0.0, help="Where in a file to begin (12.5 or 0:00:12.5)."),
-    click.option("--duration", type=Seconds(), help="How much of a file to take."),
-    click.option("--size", type=Size(), help="1280x720, 720p …: asked of the camera, or given to the output."),
+    click.option("--duration", type=Seconds(), help="How much of a file to take; how long a camera runs."),
+    click.option("--size", type=Size(), help="1280x720, 720p …: asked of the camera; an output video fits inside it."),
     click.option("--fps", type=Number(1, 240), help="Frames per second, likewise."),
-    click.option("--codec", metavar="NAME", help="Video encoder, as FFmpeg names it (libx264, libx265, prores_ks …)."),
+    click.option("--codec", metavar="NAME", help="Video encoder: h264, h265, vp9, av1, prores, or as FFmpeg names it."),
     click.option("--crf", type=click.IntRange(0, 63), help="Encoder quality; lower is better and larger."),
-    click.option("-y", "overwrite", flag_value="yes", help="Overwrite outputs that exist."),
-    click.option("-n", "overwrite", flag_value="no", help="Leave outputs that exist and skip their inputs."),
+    click.option("-y", "replace", is_flag=True, help="Overwrite outputs that exist."),
+    click.option("-n", "keep", is_flag=True, help="Leave outputs that exist and skip their inputs."),
     click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout, one line for each input."),
     click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors."),
     click.option("--debug", is_flag=True, help="Show tracebacks and what the parts decide."),
@@ -207,9 +218,12 @@ def command(**options: Any) -> None:
     livestyle holiday/ -o styled/          everything in a folder
     """
     _start_logging(quiet=options["quiet"], debug=options["debug"])
+    options["overwrite"] = _overwrite(options.pop("replace"), options.pop("keep"))
     listing = next((name for name in ("styles", "cameras", "devices") if options[f"list_{name}"]), None)
     if listing is not None:
         _print_list(listing, as_json=options["as_json"])
+    elif options["demo"] and (options["inputs"] or options["camera"] is not None):
+        raise UsageError("--demo brings its own picture", hint="drop --demo, or the input")
     elif options["demo"]:
         _demo(options)
     elif options["camera"] is not None:
@@ -218,6 +232,12 @@ def command(**options: Any) -> None:
         _files(options)
     else:
         raise UsageError("nothing to style", hint="name a video or photo, or use --camera 0, --demo or --help")
+
+
+def _overwrite(replace: bool, keep: bool) -> Overwrite:
+    if replace and keep:
+        raise UsageError("-y overwrites what exists and -n leaves it", hint="give one of the two")
+    return "yes" if replace else "no" if keep else None
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -232,18 +252,30 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _told(error, as_json="--json" in arguments)
     except (KeyboardInterrupt, click.Abort):
         code = INTERRUPTED
+    except click.BadParameter as error:
+        code = _told(_blamed(error), as_json="--json" in arguments)
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except BrokenPipeError:  # the reader of our stdout has gone, as in `livestyle --list-styles | head`
-        sys.stderr.close()
-        code = 0
     except Exception as error:  # a fault of ours: the outputs were closed on the way here
         if "--debug" in arguments:
             traceback.print_exc()
         _say(f"livestyle: internal error: {type(error).__name__}: {error}", "please report it with what --debug prints")
         code = 1
     sys.exit(code)
+
+
+def _blamed(error: click.BadParameter) -> UsageError:
+    """The same as a sentence of ours, naming the configuration file where the value came from there."""
+    name = error.param.name if error.param is not None else None
+    asked = error.param.get_error_hint(error.ctx).strip("'") if error.param is not None and error.ctx else "the value"
+    if (
+        error.ctx is not None
+        and name is not None
+        and error.ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
+    ):
+        return UsageError(f"{error.ctx.meta[CONFIG_PATH]}: {name.replace('_', '-')}: {error.message}")
+    return UsageError(f"{asked}: {error.message}", hint="livestyle --help shows the options")
 
 
 def _told(error: LivestyleError, *, as_json: bool) -> int:
@@ -272,7 +304,9 @@ def _load_config(ctx: click.Context, path: Path | None) -> None:
 
     known = {name for param in ctx.command.params if (name := param.name) and name not in NOT_FOR_CONFIG}
     names = {"as_json": "json"}
-    values = read_config(path or config_path(), {names.get(name, name) for name in known}, must_exist=path is not None)
+    path, must_exist = (path or config_path()), path is not None
+    ctx.meta[CONFIG_PATH] = path
+    values = read_config(path, {names.get(name, name) for name in known}, must_exist=must_exist)
     ctx.default_map = {("as_json" if name == "json" else name): value for name, value in values.items()}
 
 
@@ -294,7 +328,7 @@ def _print_list(what: str, *, as_json: bool) -> None:
     else:
         width = max(len(str(next(iter(row.values())))) for row in rows)
         for row in rows:
-            first, *others = (str(value) for value in row.values())
+            first, *others = ({True: "yes", False: "no"}.get(value, str(value)) for value in row.values())
             click.echo(f"{first:<{width}}  {'  '.join(others)}".rstrip())
 
 
@@ -322,7 +356,8 @@ def _settings(options: dict[str, Any]) -> Settings:
     regions = ("skin", "hair", "clothes", "background")
     same = ("style", "intensity", "tone", "color", "model", "device", "sync", "start", "duration", "size", "codec")
     return Settings(
-        **{name: options[name] for name in (*same, "crf", "window", "mirror", "virtual_camera")},
+        **{name: options[name] for name in (*same, "crf", "mirror", "virtual_camera")},
+        window=options["window"] is not False,
         rate=options["fps"],
         overwrite=options["overwrite"] == "yes",
         strengths={region: options[region] for region in regions if options[region] is not None},
@@ -337,42 +372,58 @@ def _camera(options: dict[str, Any]) -> None:
 
     if options["inputs"]:
         raise UsageError("--camera takes no input files", hint="style them in a second run")
+    if options["start"]:
+        raise UsageError("--start is for files: a camera begins when it begins", hint="drop it")
     settings = _settings(options)
+    if options["output"] is not None and _context().meta[MEANS_FOLDER]:
+        raise UsageError("a camera is written to one file", hint=f"write -o {options['output']}/call.mp4")
     if options["output"] is not None and not wanted(options["output"], None, options["overwrite"]):
         return
     studio = Studio(settings)
-    with Stop().listening() as stop:
-        report = run_camera(options["camera"], options["output"], studio, settings, stop)
+    stop = Stop()
+    report = run_camera(options["camera"], options["output"], studio, settings, stop)
     _finish([_tell(report, options)], stop.asked)
 
 
 def _files(options: dict[str, Any]) -> None:
-    from livestyle.plan import expand_inputs, plan_outputs
-    from livestyle.session import Stop, play_file, style_file
-    from livestyle.studio import Studio
+    from livestyle.plan import expand_inputs, folder_made, is_folder_for, plan_outputs
 
     if options["virtual_camera"] is not None:
         raise UsageError("--virtual-camera needs --camera", hint="video files go to a file (-o) or a window")
+    output = options["output"]
+    if options["window"] is False and output is None:
+        raise UsageError("there is nowhere to send the pictures", hint="drop --no-window, or add -o")
+    if options["window"] and output is not None:
+        raise UsageError("a file is written without a window", hint="drop --window, or drop -o to play the file")
     settings = _settings(options)
     inputs = expand_inputs(options["inputs"])
-    jobs = plan_outputs(inputs, options["inputs"], options["output"], options["overwrite"])
+    with ExitStack() as stack:
+        if output is not None and (_context().meta[MEANS_FOLDER] or is_folder_for(inputs, options["inputs"], output)):
+            stack.enter_context(folder_made(output))
+        _style_all(plan_outputs(inputs, options["inputs"], output, options["overwrite"]), settings, options)
+
+
+def _style_all(jobs: Sequence[tuple[Path, Path | None]], settings: Settings, options: dict[str, Any]) -> None:
+    from livestyle.session import Stop, play_file, style_file
+    from livestyle.studio import Studio
+
     studio = Studio(settings)
     codes: list[int] = []
-    with Stop().listening() as stop:
-        for path, output in jobs:
-            try:
-                report = (
-                    play_file(path, studio, settings, stop)
-                    if output is None
-                    else style_file(path, output, studio, settings, stop, quiet=options["quiet"])
-                )
-                codes.append(_tell(report, options))
-            except LivestyleError as error:
-                if len(jobs) == 1:  # of several, one bad file must not cost the others
-                    raise
-                codes.append(_told(error, as_json=options["as_json"]))
-            if stop.asked:
-                break
+    stop = Stop()
+    for path, output in jobs:
+        try:
+            report = (
+                play_file(path, studio, settings, stop)
+                if output is None
+                else style_file(path, output, studio, settings, stop, quiet=options["quiet"])
+            )
+            codes.append(_tell(report, options))
+        except LivestyleError as error:
+            if len(jobs) == 1:  # of several, one bad file must not cost the others
+                raise
+            codes.append(_told(error, as_json=options["as_json"]))
+        if stop.asked:
+            break
     _finish(codes, stop.asked)
 
 
@@ -391,7 +442,11 @@ def _tell(report: Report, options: dict[str, Any]) -> int:
 def _finish(codes: list[int], interrupted: bool) -> None:
     code = INTERRUPTED if interrupted else next((code for code in codes if code), 0)
     if code:
-        click.get_current_context().exit(code)
+        _context().exit(code)
+
+
+def _context() -> click.Context:
+    return click.get_current_context()
 
 
 def _demo(options: dict[str, Any]) -> None:
@@ -400,6 +455,6 @@ def _demo(options: dict[str, Any]) -> None:
     from livestyle.studio import Studio
 
     settings = _settings(options)
-    with Stop().listening() as stop:
-        report = run_demo(options["output"] or Path("livestyle-demo"), Studio(settings), settings, stop)
+    stop = Stop()
+    report = run_demo(options["output"] or Path("livestyle-demo"), Studio(settings), settings, stop)
     _finish([_tell(report, options)], stop.asked)

@@ -42,7 +42,8 @@ def _option(key: str, known: Collection[str], text: str, path: Path) -> str:
     name = key.replace("-", "_")
     if name in known:
         return name
-    line = next((number for number, row in enumerate(text.splitlines(), 1) if row.strip().startswith(key)), 1)
+    lines = enumerate(text.splitlines(), 1)
+    line = next((number for number, row in lines if row.lstrip(" \t[\"'").startswith(key)), 1)
     close = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {close[0].replace('_', '-')}?" if close else "the keys are livestyle's long options"
     raise UsageError(f"{path}:{line}: unknown option {key}", hint=hint)

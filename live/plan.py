@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,8 @@ def expand_inputs(inputs: Sequence[Path]) -> list[Path]:
             files.append(path)
             continue
         inside = list_folder(path)
+        if any(entry.is_dir() and not entry.name.startswith(".") for entry in path.iterdir()):
+            log.info("the folders inside %s are not looked into: name them too", path)
         if not inside:
             raise InputError(f"{path} holds no photo or video", hint="name a folder that does, or single files")
         files.extend(inside)
@@ -46,15 +49,11 @@ def plan_outputs(
         if len(files) > 1:
             raise UsageError("several inputs need -o FOLDER", hint="or play them one at a time")
         return [(files[0], None)]
-    into_folder = len(files) > 1 or output.is_dir() or named[0].is_dir()
-    if into_folder and output.suffix and not output.is_dir():
-        raise UsageError(f"{output} looks like one file, but there are several inputs", hint=f"write -o {output}/")
+    into_folder = is_folder_for(files, named, output)
     outputs = [output / name_in_folder(path) if into_folder else output for path in files]
     twice = next((path for at, path in enumerate(outputs) if path in outputs[:at]), None)
     if twice is not None:
         raise UsageError(f"two inputs would both become {twice}", hint="rename one, or style them in two runs")
-    if into_folder:
-        make_folder(output)
     return [(path, target) for path, target in zip(files, outputs, strict=True) if wanted(target, path, overwrite)]
 
 
@@ -73,6 +72,32 @@ def name_in_folder(path: Path) -> str:
     if suffix in CONTAINERS or suffix in FORMATS:
         return path.name
     return f"{path.stem}{'.png' if suffix in PHOTO_SUFFIXES else '.mp4'}"
+
+
+def is_folder_for(files: Sequence[Path], named: Sequence[Path], output: Path) -> bool:
+    """Whether `output` means a folder for the styled `files`, which `named` on the command line stood for.
+
+    Raises UsageError when it must be one but looks like a file.
+    """
+    if output.is_dir():
+        return True
+    several = len(files) > 1 or named[0].is_dir()
+    if several and output.suffix:
+        raise UsageError(f"{output} looks like one file, but there are several inputs", hint=f"write -o {output}/")
+    return several
+
+
+@contextmanager
+def folder_made(folder: Path) -> Iterator[None]:
+    """`folder` is there inside the `with`, and gone again after it if it was made here and nothing was put in."""
+    made = not folder.exists()
+    make_folder(folder)
+    try:
+        yield
+    finally:
+        if made:
+            with suppress(OSError):  # it is not empty: it stays
+                folder.rmdir()
 
 
 def make_folder(folder: Path) -> None:

@@ -83,6 +83,7 @@ class Report:
     error: str | None = None  # what ended the run early; the outputs hold every frame up to there
     hint: str = ""
     exit_code: int = 0
+    interrupted: bool = False  # ended by Ctrl-C or SIGTERM: an output file is whole but shorter than its input
 
     def as_json(self) -> dict[str, Any]:
         """A dictionary for `json.dumps`."""
@@ -91,6 +92,8 @@ class Report:
     def line(self) -> str:
         """One line for people."""
         p = self.latency_ms
+        if self.frames_in == 1 == self.frames_out:
+            return f"{self.seconds:.1f} s · {self._masks_text()} · {self.device}, colour {self.colour}"
         parts = [
             f"{self.frames_in} frames in, {self.frames_out} out, {self.dropped} dropped",
             f"{self.held} hold cards" if self.held else "",
@@ -102,8 +105,10 @@ class Report:
         return " · ".join(part for part in parts if part)
 
     def _masks_text(self) -> str:
-        rate = self.masks.get("masks_per_s")
-        return f"masks {rate:.1f}/s ({self.masks.get('sync')})" if rate else "no masks needed"
+        count, rate = self.masks.get("masks"), self.masks.get("masks_per_s")
+        if not count:
+            return "no masks needed"
+        return f"masks {rate:.1f}/s ({self.masks.get('sync')})" if rate else f"{count} mask"
 
 
 def latencies(meter: Meter) -> dict[str, float]:

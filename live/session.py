@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from livestyle.cards import hold_card
 from livestyle.errors import LivestyleError, UsageError
 from livestyle.feed import Feed
+from livestyle.fit import Size, fit_size
 from livestyle.frame import StreamInfo
 from livestyle.loop import Hold, run
 from livestyle.progress import progress_sink
@@ -26,6 +28,7 @@ from livestyle.stylist import Stylist
 
 log = logging.getLogger("livestyle")
 
+INTERRUPTED = 130  # the exit code of a run that Ctrl-C or SIGTERM ended
 AWAY = ("One moment", "the camera is away")
 
 
@@ -40,11 +43,14 @@ class Stop:
         return self.asked
 
     @contextmanager
-    def listening(self) -> Iterator[Stop]:
-        """Take the signals; a second Ctrl-C interrupts at once. Only the main thread may listen."""
+    def listening(self) -> Iterator[None]:
+        """Take the signals; a second Ctrl-C interrupts at once. Only the main thread may listen.
+
+        Outside, Ctrl-C interrupts as usual: a camera that takes long to open is not waited for.
+        """
         previous = {sig: signal.signal(sig, self._ask) for sig in (signal.SIGINT, signal.SIGTERM)}
         try:
-            yield self
+            yield
         finally:
             for sig, handler in previous.items():
                 signal.signal(sig, handler)
@@ -57,13 +63,19 @@ class Stop:
 
 def style_file(path: Path, output: Path, studio: Studio, settings: Settings, stop: Stop, *, quiet: bool) -> Report:
     """Style one photo or video into `output`."""
+    if is_photo(path):
+        _say_what_photos_ignore(path, settings)
     with ExitStack() as stack:
         source = stack.enter_context(closing(open_file(path, settings)))
+        stack.enter_context(stop.listening())  # from here on Ctrl-C means: finish what was begun
         sink = stack.enter_context(closing(_file_sink(output, source, path, settings)))
         sinks: list[Sink] = [sink]
         if not quiet:
             sinks.append(stack.enter_context(closing(progress_sink(source.info, path.name))))
-        return _Job(source, sinks, studio, settings, (str(output),), live=False).run(stop)
+        report = _Job(source, sinks, studio, settings, (str(output),), live=False).run(stop)
+    if report.interrupted and report.outputs:
+        log.warning("stopped on request: %s is whole, but holds only the first %d frames", output, report.frames_out)
+    return report
 
 
 def play_file(path: Path, studio: Studio, settings: Settings, stop: Stop) -> Report:
@@ -79,8 +91,18 @@ def run_camera(which: str, output: Path | None, studio: Studio, settings: Settin
     """Style a camera into a window, a virtual camera, a file, or several of them."""
     from livestyle.sources.camera import CameraSource
 
+    settings = replace(settings, mirror="://" not in which if settings.mirror is None else settings.mirror)
     with closing(CameraSource(which, size=settings.size, rate=settings.rate)) as source:
         return _show(source, studio, settings, stop, output)
+
+
+def _say_what_photos_ignore(path: Path, settings: Settings) -> None:
+    usual = Settings()
+    given = [name for name in ("start", "duration", "size", "rate", "codec", "crf")
+             if getattr(settings, name) != getattr(usual, name)]  # fmt: skip
+    if given:
+        names = ", ".join("--fps" if name == "rate" else f"--{name}" for name in given)
+        log.warning("%s is a photo and keeps its size and format: %s does nothing to it", path, names)
 
 
 def is_photo(path: Path) -> bool:
@@ -117,14 +139,21 @@ def _video_sink(output: Path, info: StreamInfo, settings: Settings) -> Sink:
         info,
         codec=settings.codec,
         crf=settings.crf,
-        size=settings.size,
+        size=None if settings.size is None else even_fit(info.size, settings.size),
         rate=settings.rate,
         overwrite=settings.overwrite,
     )
 
 
+def even_fit(size: Size, box: Size) -> Size:
+    """The largest even size with the aspect of `size` inside `box`: what every codec takes and every player shows."""
+    width, height = fit_size(size, box)
+    return max(2, width - width % 2), max(2, height - height % 2)
+
+
 def _show(source: Source, studio: Studio, settings: Settings, stop: Stop, output: Path | None = None) -> Report:
     with ExitStack() as stack:
+        stack.enter_context(stop.listening())
         sinks: list[Sink] = []
         names: list[str] = []
         if output is not None:
@@ -162,7 +191,7 @@ class _Preview:
 
         info = replace(source.info, path=None)  # a recording of a preview carries no sound
         self._job = job
-        self._window = Window("livestyle", on_command=self._command, status=job.status, mirror=settings.mirror)
+        self._window = Window("livestyle", on_command=self._command, status=job.status, mirror=bool(settings.mirror))
         self._snapshots = SnapshotSink(settings.captures, self._open_photo, self._say)
         self._recorder = RecordSink(settings.captures, lambda path: _video_sink(path, info, Settings()), self._say)
         self.sinks: tuple[Sink, ...] = (self._recorder, self._snapshots, self._window)
@@ -218,16 +247,22 @@ class _Job:
         # A played file has long frames, and no camera that could be away.
         hold = Hold(info, lambda size: hold_card(size, AWAY)) if self._live and info.path is None else None
         segmenter = self.studio.segmenter(live=self._sync == "live")
+        asked = stop if not self._live or self._settings.duration is None or info.path else self._until(stop)
         with closing(Stylist(segmenter, self.studio.grade(), sync=self._sync, time_base=info.time_base)) as stylist:
             self._stylist = stylist
             with Feed(self._source) as feed:
                 failure: LivestyleError | None = None
                 try:
-                    run(feed, stylist.render, self._sinks, self._meter, hold=hold, stop=stop)
+                    run(feed, stylist.render, self._sinks, self._meter, hold=hold, stop=asked)
                 except LivestyleError as error:
                     log.debug("the run ended early", exc_info=True)
                     failure = error
-                return self._report(feed, stylist, failure)
+                return self._report(feed, stylist, failure, interrupted=stop.asked)
+
+    def _until(self, stop: Stop) -> Callable[[], bool]:
+        """Ends a camera's run after --duration seconds; a file ends by itself."""
+        end = time.monotonic() + (self._settings.duration or 0)
+        return lambda: stop() or time.monotonic() >= end
 
     def command(self, command: str) -> bool:
         """A window's key. True when the style changed."""
@@ -246,12 +281,12 @@ class _Job:
         rate, latency = self._meter.now()
         return f"{self.studio.title}   {rate:.0f} frames/s   {latency * 1e3:.0f} ms"
 
-    def _report(self, feed: Feed, stylist: Stylist, failure: LivestyleError | None) -> Report:
+    def _report(self, feed: Feed, stylist: Stylist, failure: LivestyleError | None, *, interrupted: bool) -> Report:
         meter = self._meter
         stats: dict[str, Any] = dict(stylist.stats())
         return Report(
             source=self._source.info.name,
-            outputs=self.outputs,
+            outputs=self.outputs if meter.out or self._live else (),
             style=self.studio.title,
             frames_in=feed.received,
             frames_out=meter.out,
@@ -266,5 +301,6 @@ class _Job:
             colour=self.studio.grade().backend,
             error=None if failure is None else failure.message,
             hint="" if failure is None else failure.hint,
-            exit_code=0 if failure is None else failure.exit_code,
+            exit_code=failure.exit_code if failure is not None else INTERRUPTED if interrupted else 0,
+            interrupted=interrupted,
         )

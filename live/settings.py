@@ -31,5 +31,7 @@ class Settings:
     overwrite: bool = False
     virtual_camera: str | None = None  # None: none; "": the first device; else the device's name or path
     window: bool = True
-    mirror: bool = True  # a camera's preview only, never its output
+    mirror: bool | None = (
+        None  # the preview only, never the output; None: a local camera's, which is a mirror to people
+    )
     captures: Path = Path()  # folder for snapshots and recordings

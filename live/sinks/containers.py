@@ -77,6 +77,8 @@ def choose_codec(asked: str | None, container: Container, *, deep: bool) -> str:
         return container.deep_codec if deep else container.codec
     name = SHORT_NAMES.get(asked.lower(), asked)
     fitting = _fitting(container)
+    if name not in av.codecs_available:
+        raise UsageError(f"There is no encoder called {asked}", hint=f"use one of {', '.join(fitting)}")
     if name not in fitting:
         raise UsageError(
             f"The codec {asked} cannot be written into {container.format}", hint=f"use one of {', '.join(fitting)}"

@@ -14,6 +14,10 @@ from livestyle.errors import EncodeError, OutputExistsError, UsageError
 def check_output(path: Path, source: Path | None, *, overwrite: bool) -> None:
     """Raise UsageError or OutputExistsError when `path` must not be written. `source` is the file being read."""
     folder = path.parent
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(
+            f"{folder} is a file, so {path.name} cannot go into it", hint="name a folder, or another output"
+        )
     if not folder.is_dir():
         raise UsageError(f"The folder {folder} for the output {path.name} does not exist", hint=f"mkdir -p {folder}")
     if path.is_dir():

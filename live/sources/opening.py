@@ -56,6 +56,8 @@ def check_file(path: Path) -> None:
     """Raise SourceNotFoundError or SourceError unless `path` is a file with something in it."""
     if not path.exists():
         raise SourceNotFoundError(f"There is no file {path}", hint="check the name and the folder")
+    if not path.is_dir() and not path.is_file():
+        raise SourceError(f"{path} is not a file", hint="a camera device is opened with --camera")
     if path.is_dir():
         raise SourceError(f"{path} is a folder, not a photo or video", hint="name a file in it, or add -o FOLDER/")
     if path.is_file() and path.stat().st_size == 0:

@@ -135,7 +135,9 @@ def is_deep(image: Any) -> bool:
 def _deep(path: Path) -> Pixels:
     data = np.frombuffer(path.read_bytes(), np.uint8)
     pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)  # leaves orientation alone
-    if pixels is None or pixels.dtype != np.uint16:
+    if pixels is None:
+        raise SourceError(f"{path} is damaged or cut short", hint="open it elsewhere to see whether it is whole")
+    if pixels.dtype != np.uint16:
         raise SourceError(
             f"{path} holds samples that are neither 8 nor 16 bits", hint="export it as 16-bit PNG or TIFF"
         )

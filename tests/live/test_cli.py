@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livestyle.cli import main
+from livestyle.cli import StyleName, main
 from livestyle.frame import Frame, StreamInfo, read_only
 from livestyle.media import cv2
 from livestyle.plan import name_in_folder
@@ -98,6 +98,39 @@ def test_n_leaves_an_output_that_exists_and_succeeds(capsys, tmp_path):
     assert (tmp_path / "out.mp4").read_bytes() == b"precious"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["x.mp4", "-y", "-n"], "one of the two"),
+        (["x.mp4", "-o", ""], "no name"),
+        (["x.mp4", "--no-window"], "nowhere"),
+        (["x.mp4", "-o", "y.mp4", "--window"], "without a window"),
+        (["--camera", "0", "--start", "3"], "--start"),
+        (["--camera", "0", "-o", "calls/"], "one file"),
+        (["x.mp4", "--demo"], "its own picture"),
+        (["x.mp4", "--start", "1:99"], "no time"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(capsys, arguments, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.mp4").write_bytes(b"x")
+    code, _, err = run(capsys, *arguments)
+    assert code == 2
+    assert says in err
+    assert [path.name for path in tmp_path.iterdir()] == ["x.mp4"]
+
+
+def test_a_folder_that_nothing_went_into_is_not_left_behind(capsys, tmp_path):
+    code, _, _ = run(capsys, tmp_path / "missing.mp4", "-o", f"{tmp_path}/styled/")
+    assert code == 3
+    assert not (tmp_path / "styled").exists()
+
+
+def test_style_names_complete_as_they_can_be_typed():
+    names = [item.value for item in StyleName().shell_complete(None, None, "te")]
+    assert names == ["teal-and-orange"]
+
+
 def test_several_inputs_need_a_folder(capsys, tmp_path):
     code, _, err = run(capsys, tmp_path / "a.mp4", tmp_path / "b.mp4")
     assert code == 2
@@ -147,7 +180,9 @@ def test_a_configuration_key_that_is_no_option_is_refused_with_its_line(capsys, 
 def test_a_configuration_value_out_of_range_is_refused_as_on_the_command_line(capsys, tmp_path):
     config = tmp_path / "c.toml"
     config.write_text("intensity = 7\n", "utf-8")
-    assert run(capsys, "--config", config, "x.mp4")[0] == 2
+    code, _, err = run(capsys, "--config", config, "x.mp4")
+    assert code == 2
+    assert f"{config}: intensity" in err
 
 
 def test_the_configuration_file_of_the_platform_is_read(capsys, tmp_path):

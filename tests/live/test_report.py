@@ -57,7 +57,7 @@ def a_report(**changes) -> Report:
         "source": "a", "outputs": ("b",), "style": "Vivid 100%", "frames_in": 12, "frames_out": 10, "dropped": 2,
         "held": 0, "seconds": 1.0, "fps": 10.0, "first_frame_s": 0.1,
         "latency_ms": {"p50": 1.0, "p95": 2.0, "p99": 3.0},
-        "masks": {"sync": "live", "masks_per_s": 9.5}, "device": "cpu", "colour": "compiled",
+        "masks": {"sync": "live", "masks": 95, "masks_per_s": 9.5}, "device": "cpu", "colour": "compiled",
     }  # fmt: skip
     return Report(**{**values, **changes})
 
@@ -66,6 +66,13 @@ def test_the_line_names_what_the_issue_of_a_slow_call_is_found_with():
     line = a_report(held=4).line()
     for part in ("12 frames in", "10 out", "2 dropped", "4 hold cards", "p50 1", "p95 2", "p99 3", "9.5/s", "cpu"):
         assert part in line
+
+
+def test_one_mask_of_a_photo_is_told_as_one():
+    """A photo has no masks a second, and must not look as if skin had not been kept."""
+    line = a_report(frames_in=1, frames_out=1, masks={"sync": "exact", "masks": 1, "masks_per_s": None}).line()
+    assert "1 mask" in line
+    assert "no masks" not in line
 
 
 def test_the_report_is_json():

@@ -15,12 +15,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.errors import StreamError
 from livestyle.frame import Weights
 from livestyle.protocols import Segmenter
 
 Picture = npt.NDArray[np.uint8]
 
 _WAIT = 0.05  # seconds between two looks at whether the thread still lives; every wait has an end
+_JOIN_S = 5.0  # a model that hangs must not hang the program's end too: the thread is a daemon
 _NICENESS = 5  # added: the frame loop goes first where both want the same core (Linux: niceness is per thread)
 
 
@@ -29,6 +31,7 @@ class Result(NamedTuple):
 
     weights: Weights
     seconds: float  # of the picture, as it was offered
+    offered: float  # when it was, time.monotonic()
 
 
 class Inference:
@@ -37,11 +40,10 @@ class Inference:
     def __init__(self, segment: Callable[[Picture], Weights]) -> None:
         self._segment = segment
         self._changed = threading.Condition()
-        self._offered: tuple[Picture, float] | None = None
+        self._offered: tuple[Picture, float, float] | None = None  # as the picture and the times of its Result
         self._result: Result | None = None
         self._failure: BaseException | None = None  # of the newest picture; the next success clears it
         self._failed_at: TracebackType | None = None
-        self._era = 0  # counts `forget`: a picture from before it gives no result
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="livestyle-masks", daemon=True)
         self._thread.start()
@@ -49,7 +51,7 @@ class Inference:
     def offer(self, picture: Picture, seconds: float) -> None:
         """Put `picture` up as the next to segment, in place of one that waits. Never blocks. It must not change."""
         with self._changed:
-            self._offered = picture, seconds
+            self._offered = picture, seconds, time.monotonic()
             self._changed.notify_all()
 
     def result(self) -> Result | None:
@@ -57,27 +59,27 @@ class Inference:
         with self._changed:
             return self._take()
 
-    def wait(self) -> Result:
-        """The next mask, however long it takes. Raises what `segment` raised; needs an offered picture."""
+    def wait(self, patience: float) -> Result:
+        """The next mask; needs an offered picture. Raises what `segment` raised.
+
+        StreamError once it has taken more than `patience` seconds.
+        """
+        end = time.monotonic() + patience
         with self._changed:
             while (result := self._take()) is None:
                 if not self._thread.is_alive():
                     raise RuntimeError("the mask thread has ended")
+                if time.monotonic() >= end:
+                    raise too_slow(f"no mask came within {patience:.1f} s")
                 self._changed.wait(_WAIT)
             return result
 
-    def forget(self) -> None:
-        """Drop what is offered, running and done."""
-        with self._changed:
-            self._era += 1
-            self._offered = self._result = None
-
     def close(self) -> None:
-        """End the thread after the picture it is at, and join it. Twice is fine."""
+        """End the thread after the picture it is at, and join it; one that hangs is left behind. Twice is fine."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(_JOIN_S)
 
     def _take(self) -> Result | None:
         if self._failure is not None:
@@ -89,26 +91,25 @@ class Inference:
     def _work(self) -> None:
         _step_back()
         while (job := self._next()) is not None:
-            picture, seconds, era = job
+            picture, seconds, offered = job
             try:
-                self._put(Result(self._segment(picture), seconds), era)
+                self._put(Result(self._segment(picture), seconds, offered))
             except BaseException as error:  # handed to the frame loop; the next picture may go well
                 self._fail(error)
 
-    def _next(self) -> tuple[Picture, float, int] | None:
+    def _next(self) -> tuple[Picture, float, float] | None:
         with self._changed:
             while self._offered is None and not self._closing:
                 self._changed.wait(_WAIT)
             if self._closing or self._offered is None:
                 return None
-            (picture, seconds), self._offered = self._offered, None
-            return picture, seconds, self._era
+            job, self._offered = self._offered, None
+            return job
 
-    def _put(self, result: Result, era: int) -> None:
+    def _put(self, result: Result) -> None:
         with self._changed:
-            if era == self._era:
-                self._result, self._failure = result, None
-                self._changed.notify_all()
+            self._result, self._failure = result, None
+            self._changed.notify_all()
 
     def _fail(self, error: BaseException) -> None:
         with self._changed:
@@ -153,6 +154,11 @@ class MaskStats:
             "age_p50_s": None if p50 is None else round(p50, 4),
             "age_p95_s": None if p95 is None else round(p95, 4),
         }
+
+
+def too_slow(what: str) -> StreamError:
+    """The error for a model that cannot keep up with a live picture."""
+    return StreamError(f"The model is too slow or stuck: {what}", hint="choose a smaller --model or a faster --device")
 
 
 def _step_back() -> None:

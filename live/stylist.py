@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import Frame, Masks, Weights, read_only
-from livestyle.inference import Inference, MaskStats
+from livestyle.inference import Inference, MaskStats, Result, too_slow
 from livestyle.masks import MaskTracker, region_weights
 from livestyle.motion import WORKING_SIDE, shrink
 from livestyle.protocols import Grade, Segmenter
@@ -20,9 +21,17 @@ from livestyle.refine import refine
 
 _SEGMENTED_SIDE = 2 * WORKING_SIDE  # longer side of the copy that the segmenter gets; it shrinks that to its own size
 
+MAX_AGE_S = 2.0
+"""Live, a mask is carried along for at most so long: what it says by then is a guess."""
+
+FIRST_MASK_S = 10.0
+"""Live, the first mask of all may take so long: devices compile and fill their caches in the first run."""
+
+_NEXT_SCENE_S = 2 * MAX_AGE_S  # the picture that the model is at when the scene changes goes first
+
 
 class Stylist:
-    """Styles the frames of one stream after another. Use from one thread; close it once.
+    """Styles the frames of one stream. Use from one thread; close it once.
 
     `sync` "exact": each frame waits for its own mask. "live": masks are computed beside the frames as fast as it goes
     and carried to the frame at hand by motion; only the first frame of a scene waits. `time_base` is the stream's.
@@ -42,25 +51,21 @@ class Stylist:
         self._time_base = float(time_base)
         self._tracker = MaskTracker()
         self._stats = MaskStats(segmenter, sync)
+        self._newest: Result | None = None  # live: the mask in use
         self._inference = Inference(self._regions_of) if sync == "live" else None
 
     def render(self, frame: Frame) -> Frame:
         """`frame` styled, with `before` and `masks` set; size, dtype, pts and captured stay.
 
         Where the grade changes nothing, the pixels are the frame's own and nothing is segmented. Raises what the
-        segmenter raised, also where it ran on another thread.
+        segmenter raised, also where it ran on another thread. Live, StreamError while no mask is newer than MAX_AGE_S;
+        the next mask ends that.
         """
         if self.grade.is_identity:
             return replace(frame, before=frame.pixels, masks=None)
         weights = self._weights(frame)
         pixels = read_only(self.grade(frame.pixels, weights))
         return replace(frame, pixels=pixels, before=frame.pixels, masks=Masks(weights))
-
-    def reset(self) -> None:
-        """Forget the stream: the next frame belongs to another one, or is a photo."""
-        if self._inference is not None:
-            self._inference.forget()
-        self._tracker.reset()
 
     def stats(self) -> Mapping[str, object]:
         """For the report: sync, device, masks, masks_per_s, and the age of masks in seconds as age_p50_s, age_p95_s."""
@@ -88,13 +93,27 @@ class Stylist:
     def _take_turns(self, inference: Inference, picture: npt.NDArray[np.uint8], seconds: float) -> None:
         inference.offer(picture, seconds)
         if (done := inference.result()) is not None:
-            self._correct(*done)
+            self._take(done)
+        end = time.monotonic() + (FIRST_MASK_S if self._newest is None else _NEXT_SCENE_S)
         while self._tracker.planes is None:  # a new scene: masks of the one before are refused by the tracker
-            self._correct(*inference.wait())
+            self._take(inference.wait(end - time.monotonic()))
+        self._check_age(seconds)
 
-    def _correct(self, weights: Weights, seconds: float) -> None:
-        if self._tracker.correct(weights, seconds):
+    def _take(self, result: Result) -> None:
+        if self._correct(result.weights, result.seconds):
+            self._newest = result
+
+    def _check_age(self, seconds: float) -> None:
+        # By both clocks: a file may run faster than its time, and a loop that was held up has grown no older masks.
+        assert self._newest is not None  # the tracker has planes
+        age = min(seconds - self._newest.seconds, time.monotonic() - self._newest.offered)
+        if age > MAX_AGE_S:
+            raise too_slow(f"the newest mask is {age:.1f} s old")
+
+    def _correct(self, weights: Weights, seconds: float) -> bool:
+        if taken := self._tracker.correct(weights, seconds):
             self._stats.taken(seconds)
+        return taken
 
     def _regions_of(self, picture: npt.NDArray[np.uint8]) -> Weights:
         return region_weights(self._segmenter(picture), self._segmenter.classes, self._segmenter.regions)

@@ -10,7 +10,9 @@ from contextlib import closing, suppress
 import numpy as np
 import pytest
 
-from livestyle.errors import ModelError
+from livestyle import inference as inference_module
+from livestyle import stylist as stylist_module
+from livestyle.errors import ModelError, StreamError
 from livestyle.frame import Frame, Pixels, Weights, read_only
 from livestyle.inference import Inference
 from livestyle.stylist import Stylist
@@ -127,14 +129,6 @@ def test_an_error_of_the_segmenter_surfaces_in_render(stylist: Stylist, segmente
         stylist.render(frame(0))
 
 
-def test_a_second_stream_starts_afresh(stylist: Stylist) -> None:
-    stylist.render(frame(50))
-    stylist.reset()
-    masks = stylist.render(frame(0, light=0)).masks
-    assert masks is not None
-    assert masks.weights[1].max() < 0.05
-
-
 def test_closing_twice_is_fine_and_ends_the_thread(segmenter: Halves) -> None:
     before = threading.active_count()
     stylist = live(segmenter)
@@ -157,6 +151,72 @@ def test_a_live_frame_does_not_wait_for_its_mask(segmenter: Halves) -> None:
     finally:
         segmenter.go.set()
         stylist.close()
+
+
+def test_a_model_that_hangs_is_an_error_and_not_one_mask_for_ever(monkeypatch, segmenter: Halves) -> None:
+    """Too old by the stream's clock and by the wall's; a new mask ends it."""
+    monkeypatch.setattr(stylist_module, "MAX_AGE_S", 0.2)
+    with closing(live(segmenter)) as stylist:
+        stylist.render(frame(0))
+        segmenter.go.clear()
+        try:
+            stylist.render(frame(1))
+            time.sleep(0.25)
+            assert stylist.render(frame(5)).masks is not None  # held up, but the picture has not gone on
+            for index in range(7, 10):
+                with pytest.raises(StreamError, match="too slow or stuck"):
+                    stylist.render(frame(index))
+        finally:
+            segmenter.go.set()
+        assert any(not_too_slow(stylist, index) for index in range(10, 1000))
+
+
+def not_too_slow(stylist: Stylist, index: int) -> bool:
+    time.sleep(0.01)
+    with suppress(StreamError):
+        return stylist.render(frame(index)).masks is not None
+    return False
+
+
+def test_a_file_that_runs_faster_than_its_time_is_not_taken_for_a_slow_model(segmenter: Halves) -> None:
+    with closing(live(segmenter)) as stylist:
+        stylist.render(frame(0))
+        segmenter.go.clear()
+        try:
+            assert all(stylist.render(frame(index)).masks is not None for index in range(10, 100, 10))  # 3 s
+        finally:
+            segmenter.go.set()
+
+
+@pytest.mark.parametrize(("bound", "rendered"), [("FIRST_MASK_S", 0), ("_NEXT_SCENE_S", 1)])
+def test_a_scene_does_not_wait_for_its_mask_for_ever(monkeypatch, segmenter: Halves, bound: str, rendered: int) -> None:
+    monkeypatch.setattr(stylist_module, bound, 0.2)
+    with closing(live(segmenter)) as stylist:
+        for index in range(rendered):
+            stylist.render(frame(index))
+        segmenter.go.clear()
+        try:
+            with pytest.raises(StreamError, match="no mask came") as caught:
+                stylist.render(frame(1000))
+            assert caught.value.hint
+        finally:
+            segmenter.go.set()
+        assert any(not_too_slow(stylist, index) for index in range(1001, 2000))
+
+
+def test_closing_does_not_wait_for_a_model_that_hangs(monkeypatch, segmenter: Halves) -> None:
+    monkeypatch.setattr(inference_module, "_JOIN_S", 0.1)
+    stylist = live(segmenter)
+    stylist.render(frame(0))
+    segmenter.go.clear()
+    stylist.render(frame(1))
+    closer = threading.Thread(target=stylist.close)
+    closer.start()
+    closer.join(5)  # the model hangs for longer
+    hung = closer.is_alive()
+    segmenter.go.set()
+    closer.join()
+    assert not hung
 
 
 def test_a_live_error_surfaces_although_masks_are_there(segmenter: Halves) -> None:
@@ -203,7 +263,7 @@ def test_an_error_that_is_raised_for_many_frames_keeps_none_of_them() -> None:
         inference.offer(np.zeros((4, 4, 3), np.uint8), 0.0)
         for _ in range(10):
             with pytest.raises(ModelError) as caught:
-                inference.wait()
+                inference.wait(10)
             lengths.append(len(list(traceback.walk_tb(caught.value.__traceback__))))
     assert len(set(lengths)) == 1
 

@@ -7,48 +7,17 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 import pytest
+from tests_devices import Recorder
 
 from livestyle.errors import UsageError, VirtualCameraError
 from livestyle.frame import Frame, StreamInfo, read_only
 from livestyle.sinks.virtual_camera import VirtualCamera, how_to_get_one
 
 pyvirtualcam = pytest.importorskip("pyvirtualcam")
-
-
-class Recorder:
-    """A pyvirtualcam backend without a device."""
-
-    opened: ClassVar[list[Recorder]] = []
-    refuse: ClassVar[str] = ""
-    broken: ClassVar[bool] = False
-
-    def __init__(self, *, width: int, height: int, fps: float, fourcc: int, device: str | None, **_: Any) -> None:
-        if Recorder.refuse:
-            raise RuntimeError(Recorder.refuse)
-        self.size, self.fps, self.fourcc = (width, height), fps, fourcc
-        self.name = device or "Recorder"
-        self.frames: list[np.ndarray] = []
-        self.closed = 0
-        Recorder.opened.append(self)
-
-    def close(self) -> None:
-        self.closed += 1
-
-    def send(self, frame: np.ndarray) -> None:
-        if Recorder.broken:
-            raise RuntimeError("No such device")
-        self.frames.append(frame.copy())
-
-    def device(self) -> str:
-        return self.name
-
-    def native_fourcc(self) -> int | None:
-        return None
 
 
 @pytest.fixture

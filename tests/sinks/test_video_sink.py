@@ -234,7 +234,7 @@ def test_nothing_is_overwritten_or_left_over(media: Path, tmp_path: Path) -> Non
     [
         ("a.xyz", {}, "cannot be written as"),
         ("a", {}, "cannot be written as"),
-        ("a.mp4", {"codec": "nonsense"}, "cannot be written into"),
+        ("a.mp4", {"codec": "nonsense"}, "no encoder called nonsense"),
         ("a.webm", {"codec": "h264"}, "cannot be written into"),
         ("a.mp4", {"crf": 99}, "--crf 0 to 51"),
         ("a.mkv", {"codec": "ffv1", "crf": 3}, "no --crf"),

@@ -43,12 +43,13 @@ class VideoSource:
         self._container = open_media(self._path)
         self._lock = threading.Lock()  # PyAV crashes when a container is closed while another thread decodes
         self._closed = False
+        self._closing = threading.Event()  # seen between two packets, so that closing never waits for a whole file
         self._size_noted = False
         try:
             self._stream = _video_stream(self._container, self._path)
             self._time_base = Fraction(self._stream.time_base)
             self._bounds(start, duration)
-            self._reading = _Reading(self._container, self._stream, self._path)
+            self._reading = _Reading(self._container, self._stream, self._path, self._closing)
             first = self._first_frame(start)
             self._reader, self.info = self._describe(first, start, duration)
         except BaseException:
@@ -67,10 +68,11 @@ class VideoSource:
             last = pts
             yield Frame(self._reader.read(picture), pts, time.monotonic())
         with self._lock:  # what the file announces is asked of the open container
-            if not self._closed:
+            if not self._closing.is_set():
                 self._reading.complain(last, self.info)
 
     def close(self) -> None:
+        self._closing.set()
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -124,7 +126,7 @@ class VideoSource:
                 self._container.seek(offset, stream=self._stream, backward=True)
             except av.error.FFmpegError:
                 break
-            self._reading = _Reading(self._container, self._stream, self._path)
+            self._reading = _Reading(self._container, self._stream, self._path, self._closing)
             first = self._reading.next()
             if first is not None and first.pts is not None and first.pts <= self._start_pts:
                 return first
@@ -135,7 +137,7 @@ class VideoSource:
         self._container.close()
         self._container = open_media(self._path)
         self._stream = _video_stream(self._container, self._path)
-        self._reading = _Reading(self._container, self._stream, self._path)
+        self._reading = _Reading(self._container, self._stream, self._path, self._closing)
         return self._reading
 
     def _no_frame(self, start: float) -> SourceError:
@@ -184,7 +186,8 @@ class VideoSource:
 class _Reading:
     """Demuxing and decoding from one place in the file on; counts what was lost."""
 
-    def __init__(self, container: Any, stream: Any, path: Path) -> None:
+    def __init__(self, container: Any, stream: Any, path: Path, closing: threading.Event) -> None:
+        self._closing = closing
         self._stream = stream
         self._path = path
         self._packets = self._demux(container)
@@ -198,9 +201,11 @@ class _Reading:
         self._container = container
 
     def next(self) -> Any:
-        """The next decoded frame in presentation order, None at the end."""
+        """The next decoded frame in presentation order, None at the end and when closing."""
         while not self._ready and not self._done:
             packet = next(self._packets, None)
+            if self._closing.is_set():
+                return None
             self._done = packet is None
             self._ready = self._decode(packet)
         return self._ready.pop(0) if self._ready else None
@@ -223,6 +228,8 @@ class _Reading:
         """Video packets; the others only tell how far the file goes."""
         try:
             for packet in container.demux():
+                if self._closing.is_set():
+                    return
                 if packet.size == 0 and packet.pts is None:
                     continue  # PyAV's own end marks
                 self._count(packet)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from contextlib import closing
 from fractions import Fraction
 from itertools import pairwise
@@ -209,6 +210,27 @@ def test_the_end_is_judged_while_no_other_thread_can_close_the_file(media: Path,
     assert len(list(source)) == len(VFR)
     closing_thread.join()
     assert finished == [False]
+
+
+def test_closing_does_not_wait_for_the_end_of_what_cannot_be_decoded(media: Path, monkeypatch) -> None:
+    """One frame is asked for, and none comes for a long stretch: Ctrl-C must not wait for all of it."""
+    decoded: list[object] = []
+    begun = threading.Event()
+
+    def nothing(packet: object) -> list[object]:
+        decoded.append(packet)
+        begun.set()
+        time.sleep(0.02)
+        return []
+
+    source = VideoSource(media / "gop.mkv")
+    monkeypatch.setattr(source._reading, "_decode", nothing)
+    reader = threading.Thread(target=list, args=(source,))  # its DecodeError would be about a file closed too early
+    reader.start()
+    assert begun.wait(10)
+    source.close()
+    reader.join()
+    assert len(decoded) < 55  # of 60
 
 
 def test_content_decides_the_kind(media: Path, photo, tmp_path: Path) -> None:

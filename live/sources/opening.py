@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import re
 from pathlib import Path
 from typing import Literal
@@ -14,11 +15,12 @@ Kind = Literal["photo", "video"]
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 VIDEO_SUFFIXES = {
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv",
-    ".3gp", ".ogv", ".mxf", ".y4m",
+    ".3gp", ".ogv", ".mxf", ".y4m", ".mjpeg", ".mjpg",
 }  # fmt: skip
 
+_JPEG = b"\xff\xd8\xff"  # start of image and the first byte of a marker
 _PHOTO_MAGIC = (
-    (0, b"\xff\xd8\xff"),  # JPEG
+    (0, _JPEG),
     (0, b"\x89PNG\r\n\x1a\n"),
     (8, b"WEBP"),
     (0, b"II*\x00"),  # TIFF
@@ -35,12 +37,15 @@ _HEAD = 64 * 1024
 def kind_of(path: str | Path) -> Kind:
     """Whether `path` holds a still picture ("photo") or anything else ("video", for FFmpeg to judge).
 
-    Moving GIF and PNG files are videos. Raises SourceNotFoundError, and SourceError for a folder or an empty file.
+    Moving GIF and PNG files and raw Motion JPEG are videos. Raises SourceNotFoundError, and SourceError for a folder or
+    an empty file.
     """
     head = _head(Path(path))
     if head.startswith(b"GIF8"):
         return "photo" if _is_still_gif(Path(path)) else "video"
     if b"acTL" in head[:4096] and head.startswith(b"\x89PNG"):
+        return "video"
+    if head.startswith(_JPEG) and _is_motion_jpeg(Path(path), head):
         return "video"
     return "photo" if any(head[at : at + len(magic)] == magic for at, magic in _PHOTO_MAGIC) else "video"
 
@@ -81,6 +86,27 @@ def _is_still_gif(path: Path) -> bool:
             return not getattr(image, "is_animated", False)
     except (OSError, ValueError, Image.DecompressionBombError):
         return False  # FFmpeg then says what is wrong with it
+
+
+def _is_motion_jpeg(path: Path, head: bytes) -> bool:
+    """Whether one JPEG picture follows directly on another.
+
+    It does in some photos too: those with a depth or gain map say so (CIPA DC-007), and cameras that hang on a preview
+    without a word call the file .jpg.
+    """
+    if path.suffix.lower() in PHOTO_SUFFIXES or b"MPF\0" in head:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        end = data.find(b"\xff\xd9", _start_of_scan(data))  # cannot occur in the samples: 00 follows each ff there
+        return end >= 0 and data[end + 2 : end + 5] == _JPEG
+
+
+def _start_of_scan(data: mmap.mmap) -> int:
+    """Where a JPEG's samples begin, its header with any thumbnail passed over; the end of the data without any."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return at
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

@@ -242,6 +242,24 @@ def test_content_decides_the_kind(media: Path, photo, tmp_path: Path) -> None:
     assert kind_of(clip) == "video"
 
 
+def test_raw_motion_jpeg_is_a_video_although_it_begins_like_a_photo(photo, tmp_path: Path) -> None:
+    """Told by the picture that follows; not by a thumbnail in the header, which ends like a picture."""
+
+    def write(name: str, *pictures: bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(b"".join(pictures))
+        return path
+
+    first, second = (photo(f"{index}.jpg", scene(index)).read_bytes() for index in range(2))
+    stream = write("a.mjpeg", first, second)
+    assert kind_of(stream) == "video"
+    assert len(read(stream)) == 2
+    assert kind_of(write("one.mjpeg", first)) == "photo"
+    assert kind_of(write("thumbnail.bin", photo("c.jpg", comment=first + second).read_bytes())) == "photo"
+    assert kind_of(write("gain map.bin", photo("m.jpg", comment=b"MPF\0").read_bytes(), second)) == "photo"
+    assert kind_of(write("preview.jpg", first, second)) == "photo"
+
+
 def test_folder_is_listed_in_natural_order(tmp_path: Path) -> None:
     """2 comes before 10; hidden and foreign files are left out."""
     for name in ("b10.mp4", "b2.mp4", "a.JPG", ".hidden.mp4", "notes.txt"):

@@ -35,7 +35,7 @@ class Device:
     """A place to run models on, as `--list-devices` shows it."""
 
     name: str  # what --device takes
-    available: bool  # a session really ran on it
+    available: bool  # the model really ran on it
     detail: str  # the ONNX Runtime provider, or why it is not available
 
 
@@ -94,7 +94,7 @@ def load_segmenter(
     """A bundled model by name ("small"), or a path to a `.onnx` file with its card (`.json`) beside it.
 
     `device`: "auto", "cpu", "cuda" or "mps". A named device is used or DeviceError is raised; "auto" takes CUDA where
-    a session really runs on it, else the CPU, and logs which. CoreML is used only when named: it compiles each new
+    the model really runs on it, else the CPU, and logs which. CoreML is used only when named: it compiles each new
     picture size anew. `threads`: CPU threads of one inference; None is one per core; 1 is right where a frame loop
     runs beside it. Raises ModelError for a file, card, checksum or shape that is wrong.
     """
@@ -108,11 +108,6 @@ def load_segmenter(
     segmenter = OnnxSegmenter(card, session, used)
     _check_shape(segmenter, model_path)
     return segmenter
-
-
-def list_models() -> list[ModelCard]:
-    """The cards of the bundled models, by name."""
-    return [read_card(path) for path in sorted(WEIGHTS.glob("*.json"))]
 
 
 def list_devices() -> list[Device]:
@@ -198,7 +193,21 @@ def _open_named(device: str, model: bytes, path: Path, threads: int | None) -> A
     # ONNX Runtime falls back to the CPU without an error where a driver or library is missing.
     if provider not in session.get_providers():
         raise DeviceError(f"The device {device!r} is installed but does not start", hint=_HOW_TO_GET[device])
+    if device != "cpu":
+        _try_run(session, device)
     return session
+
+
+def _try_run(session: Any, device: str) -> None:
+    """A driver that is too old or memory that is taken shows only here; a model at fault fails on the CPU too."""
+    side = 2 * MULTIPLE
+    try:
+        session.run(None, {session.get_inputs()[0].name: np.full((1, side, side, 3), 128, np.uint8)})
+    except Exception as error:  # ONNX Runtime's own exceptions have no common base but Exception
+        raise DeviceError(
+            f"The device {device!r} starts but cannot run a model: {_first_line(error)}",
+            hint="check its driver and who else uses it, or use --device cpu",
+        ) from error
 
 
 def _open_session(model: bytes, path: Path, provider: str, threads: int | None) -> Any:
@@ -206,7 +215,10 @@ def _open_session(model: bytes, path: Path, provider: str, threads: int | None) 
 
     providers = [provider] if provider == _PROVIDERS["cpu"] else [provider, _PROVIDERS["cpu"]]
     try:
-        return onnxruntime.InferenceSession(model, sess_options=_session_options(threads), providers=providers)
+        # Without its own fallback, which would go on with the CPU and only print that it does.
+        return onnxruntime.InferenceSession(
+            model, sess_options=_session_options(threads), providers=providers, enable_fallback=0
+        )
     except Exception as error:  # ONNX Runtime's own exceptions have no common base but Exception
         if provider != _PROVIDERS["cpu"]:  # a file that cannot be loaded anywhere fails again on the CPU
             reason = f"The device of {provider} does not start: {_first_line(error)}"

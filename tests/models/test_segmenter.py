@@ -172,6 +172,47 @@ def test_auto_takes_the_cpu_where_cuda_fails_loudly(monkeypatch: pytest.MonkeyPa
         load_segmenter(device="cuda")
 
 
+class CannotRun:
+    """A session that was opened on CUDA and then finds no memory; on the CPU it is whole."""
+
+    def __init__(self, session: Any, providers: list[str]) -> None:
+        self._session, self._providers = session, providers
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def get_providers(self) -> list[str]:
+        return self._providers
+
+    def run(self, *arguments: Any) -> Any:
+        if "CUDAExecutionProvider" in self._providers:
+            raise RuntimeError("CUDA failure 35: driver version is insufficient\nand more")
+        return self._session.run(*arguments)
+
+
+def test_a_device_that_opens_a_model_and_cannot_run_it_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A named one is an error, 'auto' says so in one line and takes the CPU, the list of devices knows it."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession
+
+    def start(model: bytes, providers: list[str], **options: Any) -> CannotRun:
+        assert not options["enable_fallback"]  # it would go on with the CPU where a device was named
+        return CannotRun(session(model, providers=["CPUExecutionProvider"], **options), providers)
+
+    monkeypatch.setattr(module, "_installed_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", start)
+    with pytest.raises(DeviceError, match=r"cannot run a model.*insufficient") as caught:
+        load_segmenter(device="cuda")
+    assert "and more" not in str(caught.value)
+    with caplog.at_level(logging.INFO, "livestyle"):
+        assert load_segmenter().device == "cpu"
+    assert len([record for record in caplog.records if "insufficient" in record.message]) == 1
+    assert [device.available for device in list_devices()] == [True, False, False]
+
+
 def test_a_run_that_fails_is_an_error_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """ONNX Runtime's exceptions belong to no family that a program could catch."""
     segmenter = load_segmenter(device="cpu")

@@ -103,11 +103,17 @@ class VirtualCamera:
             self._send(self._last)
 
     def close(self) -> None:
-        """Release the device."""
+        """Release the device. Raises VirtualCameraError."""
         if not self._closed:
             self._closed = True
             self._last = None
-            self._camera.close()
+            try:
+                self._camera.close()
+            except Exception as error:  # backends raise what they like
+                raise VirtualCameraError(
+                    f"{self.device}: the virtual camera cannot be closed: {error}",
+                    hint="end the programs that watch it if it stays in use",
+                ) from error
 
     def _send(self, picture: npt.NDArray[np.uint8]) -> None:
         if self._closed:
@@ -141,7 +147,13 @@ def _open(size: Size, rate: float, backend: str | None, device: str | None) -> p
 
 def _backends(backend: str | None) -> list[str]:
     """The names to try: the one that was named, or all that pyvirtualcam has on this system."""
-    from pyvirtualcam.camera import BACKENDS
+    try:
+        from pyvirtualcam.camera import BACKENDS
+    except ImportError as error:  # missing, or its native part does not fit this system
+        raise VirtualCameraError(
+            f"virtual cameras need pyvirtualcam, which cannot be loaded: {error}",
+            hint="pip install --force-reinstall pyvirtualcam",
+        ) from error
 
     if backend is not None and backend not in BACKENDS:
         raise UsageError(f"virtual camera backend {backend!r} does not exist", hint=f"there are: {', '.join(BACKENDS)}")

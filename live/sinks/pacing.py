@@ -21,7 +21,8 @@ class Pace:
     """Holds one picture back until the next one says how long it is shown.
 
     With `constant`, one tick is one frame: pictures are repeated to fill gaps, and the last of several in a tick wins.
-    Otherwise each keeps its own time, moved on by a tick where the output's ticks are too coarse to tell two apart.
+    Otherwise each keeps its own time, moved on by a tick where the output's ticks are too coarse to tell two apart, but
+    never by more: the last one wins there too, or a source that is faster than the ticks would be slowed down.
     """
 
     def __init__(self, time_base: Fraction, *, constant: bool) -> None:
@@ -42,7 +43,7 @@ class Pace:
             self._held = picture, pts
             return iter(())
         before, since = self._held
-        if pts <= since and self._constant:
+        if pts < since or (self._constant and pts == since):
             self._held = picture, since
             return iter(())
         pts = max(pts, since + 1)

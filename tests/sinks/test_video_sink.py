@@ -281,6 +281,19 @@ def test_gif_moves(tmp_path: Path) -> None:
     assert all(psnr(frame.pixels, scene(index)) > 25 for index, frame in enumerate(frames))
 
 
+def test_a_gif_of_a_source_that_is_faster_than_its_clock_is_not_slowed_down(tmp_path: Path) -> None:
+    """240 frames per second in hundredths of a second: some are left out, each is shown at its time within a tick."""
+    with closing(VideoSink(tmp_path / "a.gif", live_info(rate=Fraction(240)))) as sink:
+        for index in range(48):
+            picture = np.full((64, 96, 3), 5 * index, np.uint8)
+            sink.write(Frame(read_only(picture), index * 1_000_000 // 240, 0.0))
+    shown = frames_of(tmp_path / "a.gif")
+    for moment, frame in shown:
+        index = frame.to_ndarray(format="rgb24").mean() / 5
+        assert float(moment) == pytest.approx(index / 240, abs=0.0151)  # a tick, and half of one by rounding
+    assert len(shown) >= 19  # of the 20 ticks
+
+
 def test_a_camera_that_returns_with_another_size_gets_bars_not_a_stretched_face(tmp_path):
     path = tmp_path / "recording.mkv"
     info = StreamInfo("camera", (64, 48), Fraction(1, 1000), is_live=True)

@@ -25,6 +25,7 @@ class Container:
     tick: Fraction | None = None  # seconds; the container's only time base, None: the source's is kept
     constant: bool = False  # True: it counts frames and has no times, so the rate must be constant
     attachments: bool = False  # whether fonts and the like can be carried
+    codecs: tuple[str, ...] | None = None  # encoders that players find in it, None: the muxer refuses the others itself
 
 
 _MP4 = Container("mp4", "libx264", "libx265", text="mov_text")
@@ -34,7 +35,8 @@ CONTAINERS = {
     ".mov": Container("mov", "libx264", "libx265", text="mov_text"),
     ".mkv": Container("matroska", "libx264", "libx265", text="subrip", attachments=True),
     ".webm": Container("webm", "libvpx-vp9", "libsvtav1", text="webvtt"),
-    ".ts": Container("mpegts", "libx264", "libx265"),
+    # FFmpeg writes any codec into MPEG-TS, most of them as private data that nothing can read.
+    ".ts": Container("mpegts", "libx264", "libx265", codecs=("libx264", "libx264rgb", "libx265", "mpeg4")),
     ".avi": Container("avi", "libx264", "libx264", constant=True),
     ".gif": Container("gif", "gif", "gif", tick=Fraction(1, 100)),
 }
@@ -136,7 +138,9 @@ def _fitting(container: Container) -> list[str]:
 
 
 def _can_hold(container: Container, codec: str) -> bool:
-    """Whether this FFmpeg has the encoder and lets the container carry it."""
+    """Whether this FFmpeg has the encoder and lets the container carry it, so that it can be read again."""
+    if container.codecs is not None and codec not in container.codecs:
+        return False
     try:
         av.Codec(codec, "w")
         with av.open(_Nowhere(), "w", format=container.format) as output:

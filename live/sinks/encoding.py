@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, cast
@@ -26,6 +29,7 @@ _FLAGS = (
 )
 # libswscale takes 255 * 2^8 of a 16-bit RGB sample for white, so 65535 would come out a level too bright.
 _SWSCALE_WHITE = 65280
+_SVT_LOG = "SVT_LOG"
 _DIRECT = {"gbrp16le", "rgb24", "bgr0", "pal8"}  # RGB formats: no matrix is applied
 
 
@@ -47,6 +51,22 @@ def set_tags(context: Any, color: ColorInfo) -> None:
     context.color_trc = code_of(TRANSFERS, color.transfer)
     context.colorspace = code_of(MATRICES, color.matrix)
     context.color_range = SWSCALE_RANGES[color.range or "tv"]
+
+
+@contextmanager
+def quiet_encoder(codec: str) -> Iterator[None]:
+    """While an encoder is opened: keep SVT-AV1 from printing about itself, unless its user set SVT_LOG.
+
+    It has no other switch than that variable, so other threads see it for the moment. It looks once per process.
+    """
+    if codec != "libsvtav1" or _SVT_LOG in os.environ:
+        yield
+        return
+    os.environ[_SVT_LOG] = "1"  # errors only
+    try:
+        yield
+    finally:
+        os.environ.pop(_SVT_LOG, None)
 
 
 class Converter:

@@ -14,7 +14,7 @@ from livestyle.frame import Frame, StreamInfo
 from livestyle.media import av
 from livestyle.sinks.companions import Companions
 from livestyle.sinks.containers import choose_codec, choose_pixels, container_of, encoder_options, tick_of
-from livestyle.sinks.encoding import Converter, aspect_after, output_color, set_tags
+from livestyle.sinks.encoding import Converter, aspect_after, output_color, quiet_encoder, set_tags
 from livestyle.sinks.output import Pending, check_output, write_error
 from livestyle.sinks.pacing import Pace, Shown
 
@@ -207,7 +207,8 @@ class _File:
         context.sample_aspect_ratio = aspect_after(self._pixel_aspect(shown_size), shown_size, sink._size)
         if sink._codec == "libx265" and sink._container.format in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # Apple's players refuse FFmpeg's default, hev1
-        context.open()
+        with quiet_encoder(sink._codec):
+            context.open()
         return stream
 
     def _pixel_aspect(self, shown_size: tuple[int, int]) -> Fraction:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -334,3 +336,43 @@ def test_a_codec_that_the_hints_offer_works_for_a_camera(tmp_path: Path, name: s
         assert (
             abs(to_8_bit(frame.pixels).astype(int) - 90 * index).max() <= 3
         )  # flat grey survives any of them but for rounding
+
+
+_RECORD = """
+import os, sys
+from fractions import Fraction
+from pathlib import Path
+import numpy as np
+from livestyle.frame import Frame, StreamInfo, read_only
+from livestyle.sinks.video import VideoSink
+before = os.environ.get("SVT_LOG")
+sink = VideoSink(Path(sys.argv[1]), StreamInfo("camera", (96, 64), Fraction(1, 1000), is_live=True), codec="av1")
+sink.write(Frame(read_only(np.zeros((64, 96, 3), np.uint8)), 0, 0.0))
+sink.close()
+assert os.environ.get("SVT_LOG") == before
+"""
+
+
+def test_an_encoder_prints_nothing_of_its_own(tmp_path: Path) -> None:
+    """SVT-AV1 has a banner of 20 lines; who set its variable gets what he asked for. It looks once per process."""
+
+    def printed(name: str, **variables: str) -> str:
+        environment = {key: value for key, value in os.environ.items() if key != "SVT_LOG"}
+        command = [sys.executable, "-c", _RECORD, str(tmp_path / name)]
+        done = subprocess.run(command, env={**environment, **variables}, stderr=subprocess.PIPE, text=True, check=True)
+        return done.stderr
+
+    assert printed("quiet.webm") == ""
+    assert "Svt" in printed("loud.webm", SVT_LOG="3")
+
+
+def test_what_transport_streams_are_offered_can_be_read_again(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be written into") as caught:
+        VideoSink(tmp_path / "a.ts", live_info(), codec="ffv1")
+    offered = caught.value.hint.removeprefix("use one of ").split(", ")
+    assert {"libx264", "libx265", "mpeg4"} <= set(offered)
+    for codec in offered:
+        with closing(VideoSink(tmp_path / "a.ts", live_info(), codec=codec, overwrite=True)) as sink:
+            for index in range(10):
+                sink.write(Frame(read_only(scene(index)), index * 40_000, 0.0))
+        assert len(frames_of(tmp_path / "a.ts")) == 10

@@ -120,6 +120,7 @@ class PhotoSink:
         shallow: Any = _to_8_bits(pixels)
         alpha = None if notes.alpha is None else _to_8_bits(notes.alpha)
         if alpha is not None and self._format not in _TRANSPARENT:
+            log.info("%s is laid on white: %s keeps no transparency here", self._path, self._format)
             return _save(_over_white(shallow, alpha), self._format, notes)
         shallow = _with_alpha(shallow, alpha)
         return _tiff(shallow, notes) if self._format == "TIFF" else _save(shallow, self._format, notes)

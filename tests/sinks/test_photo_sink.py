@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,19 @@ def test_jpeg_is_of_high_quality(photo: Any, tmp_path: Path) -> None:
         assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3
 
 
-def test_transparent_on_white_where_it_cannot_be_kept(photo: Any, tmp_path: Path) -> None:
-    """JPEG: what was fully transparent is white, not whatever lay hidden there."""
+def test_transparent_on_white_where_it_cannot_be_kept(
+    photo: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """JPEG: what was fully transparent is white, not whatever lay hidden there; said in one line, elsewhere in none."""
     rgba = np.dstack([scene(), np.zeros((64, 96), np.uint8)])
-    with Image.open(copy(photo("a.png", rgba), tmp_path / "o.jpg")) as image:
-        assert np.asarray(image).min() >= 254
+    made = photo("a.png", rgba)
+    with caplog.at_level(logging.INFO, "livestyle"):
+        copy(made, tmp_path / "o.webp")
+        copy(photo("opaque.png"), tmp_path / "opaque.jpg")
+        assert not caplog.records
+        with Image.open(copy(made, tmp_path / "o.jpg")) as image:
+            assert np.asarray(image).min() >= 254
+    assert ["transparency" in record.message for record in caplog.records] == [True]
 
 
 def test_nothing_is_overwritten_or_left_over(photo: Any, tmp_path: Path) -> None:

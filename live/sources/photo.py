@@ -133,8 +133,10 @@ def is_deep(image: Any) -> bool:
 
 
 def _deep(path: Path) -> Pixels:
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)  # leaves orientation alone
+    data = path.read_bytes()
+    # libpng prints about files that are cut short, which nothing silences.
+    cut = data.startswith(b"\x89PNG") and b"IEND" not in data
+    pixels = None if cut else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)  # orientation as it is
     if pixels is None:
         raise SourceError(f"{path} is damaged or cut short", hint="open it elsewhere to see whether it is whole")
     if pixels.dtype != np.uint16:

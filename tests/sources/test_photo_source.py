@@ -68,6 +68,15 @@ def test_damaged_photos_are_one_sentence(photo, tmp_path) -> None:
         PhotoSource(tmp_path / "no.jpg")
 
 
+def test_a_16_bit_photo_that_is_cut_short_is_one_sentence_and_no_noise(photo, tmp_path, capfd) -> None:
+    """libpng would print on standard error by itself."""
+    whole = photo("a.png", scene(dtype=np.uint16)).read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SourceError, match="damaged or cut short"):
+        PhotoSource(tmp_path / "cut.png")
+    assert capfd.readouterr().err == ""
+
+
 def test_absurd_size_is_refused(tmp_path) -> None:
     """A header that claims 100,000 x 100,000 pixels allocates nothing."""
     import struct

@@ -14,7 +14,7 @@ _TOP, _BOTTOM = (58, 62, 70), (34, 37, 43)  # a dark neutral gradient: calm on a
 _FIRST, _OTHERS = (236, 238, 240), (170, 175, 182)
 
 
-def hold_card(size: Size, lines: Sequence[str] = ("One moment, please", "The camera is away")) -> Pixels:
+def hold_card(size: Size, lines: Sequence[str]) -> Pixels:
     """(H, W, 3) uint8 RGB of `size` (width, height): a calm card with `lines` centred, the first one larger.
 
     Sent instead of a frame that could not be styled, so it holds no part of any picture. Text shrinks to fit.

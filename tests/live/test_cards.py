@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from livestyle.cards import hold_card
+from livestyle.session import AWAY
 
 
 @pytest.mark.parametrize("size", [(320, 240), (1280, 720), (720, 1280), (3840, 2160), (641, 359)])
 def test_card_has_the_size_and_readable_centred_text(size: tuple[int, int]) -> None:
-    card = hold_card(size)
+    card = hold_card(size, AWAY)
     assert card.shape == (size[1], size[0], 3)
     assert card.dtype == np.uint8
     ys, xs = np.nonzero(card.max(axis=2) > 150)
@@ -30,7 +31,7 @@ def test_long_lines_shrink_to_fit() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 300), (16, 16)])
 def test_tiny_cards_do_not_fail(size: tuple[int, int]) -> None:
-    assert hold_card(size).shape == (size[1], size[0], 3)
+    assert hold_card(size, AWAY).shape == (size[1], size[0], 3)
 
 
 def test_a_card_without_lines_is_plain() -> None:

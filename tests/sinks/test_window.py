@@ -243,7 +243,7 @@ def test_mirror_from_the_start(screen: Screen) -> None:
 
 def test_a_hold_card_is_never_mirrored(screen: Screen) -> None:
     """Its words must be readable; the loop writes it without a picture before the style."""
-    card = hold_card((160, 120))
+    card = hold_card((160, 120), ("One moment",))
     Window("test", mirror=True).write(Frame(read_only(card), 0, 0.0))
     assert np.array_equal(screen.shown[-1], card[:, :, ::-1])
 

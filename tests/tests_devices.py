@@ -12,7 +12,7 @@ import numpy as np
 
 from livestyle.sources.camera_names import Camera
 
-BLUE = (200, 10, 20)  # BGR, every pixel of the camera's picture
+BLUE = (200, 10, 20)  # BGR
 
 
 class Driver:
@@ -20,6 +20,7 @@ class Driver:
 
     def __init__(self, size: tuple[int, int] = (64, 48), rate: float = 30.0) -> None:
         self.size, self.rate = size, rate
+        self.color = BLUE  # of every pixel
         self.plugged = True
         self.flowing = threading.Event()  # cleared: grab() hangs
         self.flowing.set()
@@ -56,7 +57,7 @@ class FakeCapture:
             self.driver.broken_jpegs -= 1
             return False, None
         width, height = self.driver.size
-        picture = np.full((height, width, 3), BLUE, np.uint8)
+        picture = np.full((height, width, 3), self.driver.color, np.uint8)
         return True, picture
 
     def get(self, prop: int, /) -> float:

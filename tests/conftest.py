@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -17,6 +18,16 @@ from livestyle.media import av, cv2
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode adds nothing: tests_media is shared by all folders
 
 from tests_media import VFR, Picture, add_sound, add_subtitles_and_notes, scene, write_clip
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """What the command line sets up for its messages ends with the test that ran it."""
+    log = logging.getLogger("livestyle")
+    before = log.handlers[:], log.propagate, log.level
+    yield
+    log.handlers[:], log.propagate = before[:2]
+    log.setLevel(before[2])
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,13 @@ _OPTIONS = {
     "mjpeg": {"strict": "unofficial"},  # without it only full range, which is not what the source has
 }
 _MPEG4_TICK = Fraction(1, 60_000)  # seconds; MPEG-4 counts time in 16 bits
+# A camera does not wait for the encoder: larger files, but the frames are kept.
+_LIVE_OPTIONS = {
+    "libx264": {"preset": "veryfast"},
+    "libx265": {"preset": "ultrafast"},
+    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
+    "libsvtav1": {"preset": "12"},
+}
 _NEED_EVEN = {"libx264", "libx265", "libsvtav1"}  # with 4:2:0; VP9 and FFV1 take any size
 _RGB = {"ffv1": ("bgr0", "gbrp16le"), "libx264rgb": ("rgb24", "rgb24"), "gif": ("pal8", "pal8")}
 _SHALLOW = ("yuv420p", "yuvj420p", "yuv422p", "yuv444p")
@@ -116,9 +123,11 @@ def tick_of(codec: str, container: Container, time_base: Fraction) -> Fraction:
     return _MPEG4_TICK if codec == "mpeg4" and tick.denominator > 65535 else tick
 
 
-def encoder_options(codec: str, crf: int | None, container: Container) -> dict[str, str]:
-    """Private options for the encoder. Raises UsageError for a crf that it does not know."""
+def encoder_options(codec: str, crf: int | None, container: Container, *, live: bool = False) -> dict[str, str]:
+    """Private options for the encoder, its fast ones for a `live` source. Raises UsageError for an unknown crf."""
     options = dict(_OPTIONS.get(codec, {}))
+    if live:
+        options |= _LIVE_OPTIONS.get(codec, {})
     if codec in _CRF:
         highest, usual = _CRF[codec]
         crf = usual if crf is None else crf

@@ -50,7 +50,7 @@ class VideoSink:
         check_output(self._path, info.path, overwrite=overwrite)
         deep = info.bit_depth > 8
         self._codec = choose_codec(codec, self._container, deep=deep)
-        self._options = encoder_options(self._codec, crf, self._container)
+        self._options = encoder_options(self._codec, crf, self._container, live=info.is_live)
         self._size = _checked_size(size) or info.size
         self._pixel_format = choose_pixels(self._codec, self._size, deep=deep)
         self._rate = _constant_rate(rate, info, self._container.constant)

@@ -19,6 +19,7 @@ from livestyle.errors import EncodeError, OutputExistsError, UsageError
 from livestyle.fit import to_8_bit
 from livestyle.frame import Frame, StreamInfo, read_only
 from livestyle.media import av
+from livestyle.sinks.containers import container_of, encoder_options
 from livestyle.sinks.video import VideoSink
 from livestyle.sources.video import VideoSource
 
@@ -376,3 +377,10 @@ def test_what_transport_streams_are_offered_can_be_read_again(tmp_path: Path) ->
             for index in range(10):
                 sink.write(Frame(read_only(scene(index)), index * 40_000, 0.0))
         assert len(frames_of(tmp_path / "a.ts")) == 10
+
+
+def test_a_live_source_gets_the_fast_settings_of_its_encoder():
+    """The encoder shares its cores with the camera's frame loop; a file can wait."""
+    container = container_of(Path("a.mp4"))
+    assert encoder_options("libx264", None, container, live=True)["preset"] == "veryfast"
+    assert "preset" not in encoder_options("libx264", None, container)

@@ -86,8 +86,8 @@ def run_demo(folder: Path, studio: Studio, settings: Settings, stop: Stop) -> Re
 
     Raises OutputExistsError for one that is there already, unless overwriting was allowed.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file", hint="-o names a folder for --demo")
+    if not folder.is_dir() and (folder.exists() or folder.suffix):
+        raise UsageError(f"{folder} is no folder", hint="-o names a folder for --demo")
     photo = photograph()
     make_folder(folder)
     for name in WRITTEN:

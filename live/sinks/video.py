@@ -126,6 +126,7 @@ class _File:
         self._durations: dict[int, int] = {}
         self._last_pts: int | None = None
         self._written = 0
+        self._encoded = 0
         self._color = output_color(sink._info.color, sink._size, sink._pixel_format)
         self._convert = Converter(sink._size, sink._pixel_format, self._color)
         self._origin = first.pts * self._base if sink._info.is_live else Fraction(0)
@@ -159,10 +160,18 @@ class _File:
         end = self._end()
         for shown in self._pace.finish(end - self._origin):
             self._encode(shown)
-        self._mux(self._stream.encode(None))
+        self._mux(self._last_packets())
         if self._companions is not None:
             self._companions.copy_rest(self._output, self._last_pts, end)
         self._output.close()
+
+    def _last_packets(self) -> list[Any]:
+        packets: list[Any] = list(self._stream.encode(None))
+        if self._encoded <= 2:
+            # libx265 fills in decoding times from its third frame on: before, they are whatever was in memory.
+            for packet in packets:
+                packet.dts = packet.pts
+        return packets
 
     def abandon(self) -> None:
         """Release files and memory, whatever state they are in."""
@@ -175,6 +184,7 @@ class _File:
         picture = shown.picture
         picture.pts, picture.time_base = shown.pts, self._time_base
         self._durations[shown.pts] = shown.duration
+        self._encoded += 1
         self._mux(self._stream.encode(picture))
         if self._companions is not None:
             self._companions.copy_until(self._output, shown.pts * self._time_base + self._origin)

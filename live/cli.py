@@ -17,14 +17,13 @@ from click.core import ParameterSource
 from click.shell_completion import get_completion_class
 
 from livestyle import __version__
-from livestyle.errors import LivestyleError, UsageError
+from livestyle.errors import INTERRUPTED, LivestyleError, UsageError
 
 if TYPE_CHECKING:
     from livestyle.plan import Overwrite
     from livestyle.report import Report
     from livestyle.settings import Settings
 
-INTERRUPTED = 130
 NAMED_SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
 SHELLS = ("bash", "zsh", "fish")
 NOT_FOR_CONFIG = {

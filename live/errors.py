@@ -24,6 +24,8 @@ Exceptions of other libraries are mapped to these once, where the foreign call i
 
 from __future__ import annotations
 
+INTERRUPTED = 130  # the exit code of a run that Ctrl-C or SIGTERM ended
+
 
 class LivestyleError(Exception):
     """An error with one sentence for people: `str(error)` says what and where, `hint` says what to do."""

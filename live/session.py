@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from livestyle.cards import hold_card
-from livestyle.errors import LivestyleError, UsageError
+from livestyle.errors import INTERRUPTED, LivestyleError, UsageError
 from livestyle.feed import Feed
 from livestyle.fit import Size, fit_size
 from livestyle.frame import StreamInfo
@@ -28,7 +28,6 @@ from livestyle.stylist import Stylist
 
 log = logging.getLogger("livestyle")
 
-INTERRUPTED = 130  # the exit code of a run that Ctrl-C or SIGTERM ended
 AWAY = ("One moment", "the camera is away")
 
 
@@ -63,12 +62,13 @@ class Stop:
 
 def style_file(path: Path, output: Path, studio: Studio, settings: Settings, stop: Stop, *, quiet: bool) -> Report:
     """Style one photo or video into `output`."""
-    if is_photo(path):
+    photo = is_photo(path)
+    if photo:
         _say_what_photos_ignore(path, settings)
     with ExitStack() as stack:
-        source = stack.enter_context(closing(open_file(path, settings)))
+        source = stack.enter_context(closing(_open_file(path, settings, photo=photo)))
         stack.enter_context(stop.listening())  # from here on Ctrl-C means: finish what was begun
-        sink = stack.enter_context(closing(_file_sink(output, source, path, settings)))
+        sink = stack.enter_context(closing(_file_sink(output, source, path, settings, photo=photo)))
         sinks: list[Sink] = [sink]
         if not quiet:
             sinks.append(stack.enter_context(closing(progress_sink(source.info, path.name))))
@@ -82,8 +82,9 @@ def play_file(path: Path, studio: Studio, settings: Settings, stop: Stop) -> Rep
     """Play one photo or video, styled, in a window."""
     from livestyle.sources.paced import PacedSource, RepeatedSource
 
-    with closing(open_file(path, settings)) as source:
-        paced = RepeatedSource(source) if is_photo(path) else PacedSource(source)
+    photo = is_photo(path)
+    with closing(_open_file(path, settings, photo=photo)) as source:
+        paced = RepeatedSource(source) if photo else PacedSource(source)
         return _show(paced, studio, replace(settings, mirror=False, window=True, virtual_camera=None), stop)
 
 
@@ -112,9 +113,8 @@ def is_photo(path: Path) -> bool:
     return kind_of(path) == "photo"
 
 
-def open_file(path: Path, settings: Settings) -> Source:
-    """A photo or video source, chosen by the file's content."""
-    if is_photo(path):
+def _open_file(path: Path, settings: Settings, *, photo: bool) -> Source:
+    if photo:
         from livestyle.sources.photo import PhotoSource
 
         return PhotoSource(path)
@@ -123,8 +123,8 @@ def open_file(path: Path, settings: Settings) -> Source:
     return VideoSource(path, start=settings.start, duration=settings.duration)
 
 
-def _file_sink(output: Path, source: Source, path: Path, settings: Settings) -> Sink:
-    if is_photo(path):
+def _file_sink(output: Path, source: Source, path: Path, settings: Settings, *, photo: bool) -> Sink:
+    if photo:
         from livestyle.sinks.photo import PhotoSink
 
         return PhotoSink(output, path, overwrite=settings.overwrite)

@@ -54,9 +54,9 @@ class MaskTracker:
     then holds for the frame last advanced to.
     """
 
-    def __init__(self, *, tau: float = TAU) -> None:
+    def __init__(self, *, tau: float = TAU, flow: FlowEstimator | None = None) -> None:
         self._tau = tau
-        self._flow = FlowEstimator()
+        self._flow = flow or FlowEstimator()
         self._steps: deque[_Step] = deque()
         self.reset()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
@@ -13,13 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import Frame, Masks, Weights, read_only
-from livestyle.inference import Inference, MaskStats, Result, too_slow
+from livestyle.inference import Inference, MaskStats, Picture, Result, too_slow
 from livestyle.masks import MaskTracker, region_weights
 from livestyle.motion import WORKING_SIDE, shrink
 from livestyle.protocols import Grade, Segmenter
 from livestyle.refine import refine
 
 _SEGMENTED_SIDE = 2 * WORKING_SIDE  # longer side of the copy that the segmenter gets; it shrinks that to its own size
+
+Refine = Callable[[npt.NDArray[np.float32], Picture], Weights]
+"""(h, w, R) weights and the picture of the same size -> (R, h, w) weights with its edges."""
 
 MAX_AGE_S = 2.0
 """Live, a mask is carried along for at most so long: what it says by then is a guess."""
@@ -35,6 +38,7 @@ class Stylist:
 
     `sync` "exact": each frame waits for its own mask. "live": masks are computed beside the frames as fast as it goes
     and carried to the frame at hand by motion; only the first frame of a scene waits. `time_base` is the stream's.
+    `tracker`, `inference` and `refine` take the place of its own stages: to measure them, or to do without one.
     """
 
     def __init__(
@@ -44,15 +48,19 @@ class Stylist:
         *,
         sync: Literal["exact", "live"] = "exact",
         time_base: Fraction | float = Fraction(1, 1000),
+        tracker: MaskTracker | None = None,
+        inference: Callable[[Callable[[Picture], Weights]], Inference] = Inference,
+        refine: Refine = refine,
     ) -> None:
         self.grade = grade  # may be replaced between two frames
         self._segmenter = segmenter
         self._sync = sync
         self._time_base = float(time_base)
-        self._tracker = MaskTracker()
+        self._tracker = tracker or MaskTracker()
+        self._refine = refine
         self._stats = MaskStats(segmenter, sync)
         self._newest: Result | None = None  # live: the mask in use
-        self._inference = Inference(self._regions_of) if sync == "live" else None
+        self._inference = inference(self._regions_of) if sync == "live" else None
 
     def render(self, frame: Frame) -> Frame:
         """`frame` styled, with `before` and `masks` set; size, dtype, pts and captured stay.
@@ -88,7 +96,7 @@ class Stylist:
         planes = self._tracker.planes
         assert planes is not None  # the first frame of a scene waited for its mask
         self._stats.used(seconds)
-        return refine(planes, guide)
+        return self._refine(planes, guide)
 
     def _take_turns(self, inference: Inference, picture: npt.NDArray[np.uint8], seconds: float) -> None:
         inference.offer(picture, seconds)

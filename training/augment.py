@@ -31,6 +31,9 @@ class Augmentation:
     aspect: float = 1.35  # a crop is up to this much wider or higher than square before it is squeezed into one
     aim: float = 0.5  # probability that a crop is centred on the head where labels show it
     paste: float = 0.5  # probability that a person that can be cut out gets another background
+    far: float = 0.05  # probability of a crop that shows the picture's people smaller than its set's zoom would
+    hands: float = 0.12  # probability of a hand or forearm over head or body
+    disguise: float = 0.06  # probability of clothes or walls in the colours of skin, of hats in those of hair
     surround: float = 0.75  # probability that what lies outside the picture is a backdrop, not its mirror image
     light: float = 0.8  # probability of other exposure, gamma and colour cast
     dark: float = 0.12  # probability of low light with its noise
@@ -101,9 +104,12 @@ def framed(
     how: Augmentation,
 ) -> tuple[Image, Members]:
     """A (size, size, 3) view of a picture and its labels, possibly before another background."""
+    far = rng.random() < how.far
+    if far:
+        zoom = (zoom[1], 2 * zoom[1])
     matrix = crop_matrix(rng, picture, zoom, size, how)
     cut = picture.cutout is not None and rng.random() < how.paste
-    surround = cut or rng.random() < how.surround
+    surround = cut or far or rng.random() < how.surround  # mirror images would tile a small picture
     border = cv2.BORDER_CONSTANT if surround else cv2.BORDER_REFLECT_101
     source, scaled = _shrunk(picture, matrix)
     pixels = _warp(source, scaled, size, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE if surround else border)

@@ -11,7 +11,7 @@ from livestyle.training.reader import LabelledSet
 
 Image = npt.NDArray[np.uint8]
 
-_SKIN_TONES = np.array([[236, 200, 178], [214, 168, 136], [178, 124, 92], [124, 82, 58], [70, 46, 36]], np.float32)
+SKIN_TONES = np.array([[236, 200, 178], [214, 168, 136], [178, 124, 92], [124, 82, 58], [70, 46, 36]], np.float32)
 
 
 def largest_empty_rectangle(members: Members, step: int = 8) -> tuple[int, int, int, int]:
@@ -62,7 +62,7 @@ def texture(rng: np.random.Generator, size: int) -> Image:
 
 def _coloured(rng: np.random.Generator, field: npt.NDArray[np.float32]) -> Image:
     if rng.random() < 0.5:
-        ends = _SKIN_TONES[rng.integers(len(_SKIN_TONES), size=2)] + rng.normal(0, 15, (2, 3))
+        ends = SKIN_TONES[rng.integers(len(SKIN_TONES), size=2)] + rng.normal(0, 15, (2, 3))
     else:
         ends = rng.uniform(0, 255, (2, 3))
     image = ends[0] + field[..., None] * (ends[1] - ends[0])

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from livestyle.training.augment import Augmentation, framed, lit
 from livestyle.training.backdrops import Backdrops, empty_parts
 from livestyle.training.classes import BACKGROUND, Members
+from livestyle.training.disguise import disguised
+from livestyle.training.hands import Hands, find_limbs
 from livestyle.training.reader import LabelledSet, Picture
 
 
@@ -30,7 +32,14 @@ class Samples:
     """Samples by number. `empty` is the share of pictures without people, 0..1."""
 
     def __init__(
-        self, sets: list[LabelledSet], how: Augmentation, seed: int, *, empty: float = 0.04, backdrops: int = 2400
+        self,
+        sets: list[LabelledSet],
+        how: Augmentation,
+        seed: int,
+        *,
+        empty: float = 0.04,
+        backdrops: int = 2400,
+        limbs: int = 600,
     ) -> None:
         self._sets = sets
         self._how = how
@@ -40,6 +49,7 @@ class Samples:
         sources = [s for s in sets if s.described.backdrops]
         parts = [p for s in sources for p in empty_parts(s, backdrops // len(sources))]
         self._backdrops = Backdrops(parts)
+        self._hands = Hands(find_limbs(sets, limbs) if how.hands else [])
 
     def _picture(self, rng: np.random.Generator, labelled: LabelledSet) -> Picture:
         for _ in range(100):
@@ -56,7 +66,18 @@ class Samples:
             pixels = self._backdrops.draw(rng, size)
             return Sample(lit(rng, pixels, self._how), np.full((size, size), BACKGROUND, np.uint8), "empty")
         labelled = self._sets[chosen]
-        pixels, members = framed(
-            rng, self._picture(rng, labelled), labelled.described.zoom, size, self._backdrops, self._how
+        pixels, members = self._varied(
+            rng,
+            *framed(rng, self._picture(rng, labelled), labelled.described.zoom, size, self._backdrops, self._how),
         )
         return Sample(lit(rng, pixels, self._how), members, labelled.described.name)
+
+    def _varied(
+        self, rng: np.random.Generator, pixels: npt.NDArray[np.uint8], members: Members
+    ) -> tuple[npt.NDArray[np.uint8], Members]:
+        """A view with what the sets do not show: colours that mislead, hands before faces."""
+        if rng.random() < self._how.disguise:
+            pixels = disguised(rng, pixels, members)
+        if rng.random() < self._how.hands:
+            pixels, members = self._hands.over(rng, pixels, members, self._backdrops)
+        return pixels, members

@@ -37,7 +37,7 @@ def test_labels_move_with_the_pixels(drawn: Path) -> None:
 
     90 %: interpolation mixes colours along edges, which are long where a ring of hair is a few pixels wide.
     """
-    samples = _samples(drawn, light=0, dark=0, grey=0, blur=0, noise=0, jpeg=0)
+    samples = _samples(drawn, disguise=0, light=0, dark=0, grey=0, blur=0, noise=0, jpeg=0)
     colours = {HAIR: (60, 40, 20), SKIN: (220, 170, 140), CLOTHES: (180, 30, 40)}
     seen = set()
     for number in range(40):
@@ -68,7 +68,7 @@ def _person(cutout: bool) -> Picture:
 
 
 def test_a_person_that_can_be_cut_out_gets_another_background() -> None:
-    how = Augmentation(flip=0, rotate=0, aspect=1, aim=0, paste=1)
+    how = Augmentation(flip=0, rotate=0, aspect=1, aim=0, far=0, paste=1)
     blue = Backdrops([np.full((90, 90, 3), (0, 0, 255), np.uint8)], textures=0)
     pixels, members = framed(np.random.default_rng(0), _person(True), (1.0, 1.0), 60, blue, how)
     assert (pixels[members == BACKGROUND].mean(axis=0)[2] > 240).all()
@@ -78,7 +78,7 @@ def test_a_person_that_can_be_cut_out_gets_another_background() -> None:
 
 
 def test_what_lies_outside_the_picture_is_background() -> None:
-    how = Augmentation(flip=0, rotate=0, aspect=1, aim=0, paste=0, surround=1)
+    how = Augmentation(flip=0, rotate=0, aspect=1, aim=0, far=0, paste=0, surround=1)
     blue = Backdrops([np.full((90, 90, 3), (0, 0, 255), np.uint8)], textures=0)
     pixels, members = framed(np.random.default_rng(0), _person(False), (2.0, 2.0), 60, blue, how)
     outside = (pixels == (0, 0, 255)).all(axis=2)

@@ -25,12 +25,20 @@ log = logging.getLogger("livestyle")
 LABELLED = "ccp,celebamask,fasseg,eg1800,figaro1k,lfw_hair,celeb1k_hair,sfa,iskin"
 
 
+class _Messages(logging.Handler):
+    """Messages on what stderr is at the moment: a progress bar stands in for it and lets them pass above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one message."""
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
 def _speaking(command: Callable[..., None]) -> Callable[..., None]:
     """Show messages on stderr, and errors as one sentence with the exit code that belongs to them."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+        logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_Messages()])
         try:
             command(*args, **kwargs)
         except LivestyleError as error:
@@ -155,6 +163,7 @@ def evaluate(
 
 
 def _measure(models: list[tuple[str, Segmenter]], sets: list[LabelledSet], out: Path | None) -> None:
+    from rich.console import Console
     from rich.progress import Progress
 
     from livestyle.training.evaluate import evaluate as measure
@@ -162,7 +171,7 @@ def _measure(models: list[tuple[str, Segmenter]], sets: list[LabelledSet], out: 
 
     empty = pictures_without_people(sets)
     evaluations = []
-    with Progress(transient=True) as bar:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         for name, model in models:
             task = bar.add_task(name, total=sum(map(len, sets)))
             evaluations.append(measure(name, model, sets, empty, functools.partial(bar.advance, task)))

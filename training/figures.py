@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from livestyle.frame import REGIONS
 from livestyle.protocols import Segmenter
 from livestyle.training.classes import Members, region_bits
 from livestyle.training.evaluate import Evaluation, Score
+from livestyle.training.log import LOSSES
 from livestyle.training.metrics import Planes, enlarged, region_planes
 from livestyle.training.reader import LabelledSet, Picture
 
@@ -102,8 +104,10 @@ def losses(log: Path, path: Path) -> None:
         raise InputError(f"{log} has no line yet.")
     figure, axes = _axes(1, 2, 9, 3.5)
     samples = [row["samples"] for row in rows]
-    for name in ("labels", "features"):
-        axes[0, 0].plot(samples, [row[name] for row in rows], label=name)
+    for name in LOSSES:
+        values = [row.get(name, math.nan) for row in rows]
+        if not all(map(math.isnan, values)):
+            axes[0, 0].plot(samples, values, label=name)
     axes[0, 0].set(xlabel="samples", ylabel="loss")
     axes[0, 0].legend()
     axes[0, 1].plot(samples, [row["rate"] for row in rows], color="tab:green")

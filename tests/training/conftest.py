@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -67,14 +69,11 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def settings_text(drawn: Path, tmp_path: Path) -> Callable[..., str]:
-    """The text of settings for a run of a few steps in tmp_path/run."""
-
-    def text(steps: int = 4, run: str = "run", extra: str = "") -> str:
-        return f"""
+def run_settings(drawn: Path, folder: Path, steps: int = 4) -> str:
+    """The text of settings for a run of a few steps on the drawn people. One thread: the tests share the machine."""
+    return f"""
 [run]
-folder = "{(tmp_path / run).as_posix()}"
+folder = "{folder.as_posix()}"
 device = "cpu"
 precision = "fp32"
 threads = 1
@@ -90,10 +89,51 @@ batch = 2
 sizes = [64, 96]
 until = [0.5, 1.0]
 ema = 0.9
-{extra}
 """
 
+
+@pytest.fixture
+def settings_text(drawn: Path, tmp_path: Path) -> Callable[..., str]:
+    """The text of settings for a run in tmp_path/run."""
+
+    def text(steps: int = 4, run: str = "run") -> str:
+        return run_settings(drawn, tmp_path / run, steps)
+
     return text
+
+
+@pytest.fixture(scope="session")
+def finished(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of four steps, trained by the command; nobody writes to it afterwards."""
+    from click.testing import CliRunner
+
+    from livestyle.training import cli
+
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "s.toml").write_text(run_settings(drawn, folder / "run", steps=60))
+    with own_signals():
+        changed = [str(folder / "s.toml"), "--set", "recipe.steps=4"]
+        done = CliRunner().invoke(cli.train, changed, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return folder / "run"
+
+
+@contextmanager
+def own_signals() -> Iterator[None]:
+    """A run listens to signals; leave pytest's own handlers as they were."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.fixture
+def keep_signals() -> Iterator[None]:
+    """own_signals around a test."""
+    with own_signals():
+        yield
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,37 +23,6 @@ Text = Callable[..., str]
 PEERS = Path(__file__).parents[2].parent / "shared" / "peers"
 
 
-@pytest.fixture(scope="module")
-def run(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a run of six steps."""
-    import signal
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    folder = tmp_path_factory.mktemp("run")
-    text = f"""
-[run]
-device = "cpu"
-precision = "fp32"
-folder = "{(folder / "run").as_posix()}"
-log_every = 2
-[data]
-folder = "{drawn.as_posix()}"
-sets = ["{(drawn / "drawn.toml").as_posix()}"]
-[model]
-size = "xxsmall"
-[recipe]
-steps = 60
-batch = 2
-"""
-    (folder / "s.toml").write_text(text)
-    changes = ["--set", "recipe.steps=6", "--set", "recipe.sizes=[64]", "--set", "recipe.until=[1.0]"]
-    done = CliRunner().invoke(cli.train, [str(folder / "s.toml"), *changes], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    yield folder / "run"
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 def test_settings_that_make_no_sense_end_with_2_before_anything_starts(settings_text: Text, tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(settings_text())
     done = CliRunner().invoke(cli.train, [str(tmp_path / "s.toml"), "--set", "recipe.batch=1"])
@@ -68,8 +37,8 @@ def test_a_change_that_is_no_setting_is_a_usage_error(change: str) -> None:
         cli._overridden("[recipe]\n", (change,))
 
 
-def test_evaluate_writes_figures_table_and_json(run: Path, drawn: Path, tmp_path: Path) -> None:
-    command = [f"mine={run}", "--data", str(drawn), "--sets", str(drawn / "drawn.toml"), "--out", str(tmp_path)]
+def test_evaluate_writes_figures_table_and_json(finished: Path, drawn: Path, tmp_path: Path) -> None:
+    command = [f"mine={finished}", "--data", str(drawn), "--sets", str(drawn / "drawn.toml"), "--out", str(tmp_path)]
     done = CliRunner().invoke(cli.evaluate, [*command, "--input-size", "64x64"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "| drawn people (drawn) |" in done.output
@@ -83,9 +52,9 @@ def test_evaluate_writes_figures_table_and_json(run: Path, drawn: Path, tmp_path
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_export_writes_a_model_that_gives_what_torch_gives(run: Path, drawn: Path, tmp_path: Path) -> None:
+def test_export_writes_a_model_that_gives_what_torch_gives(finished: Path, drawn: Path, tmp_path: Path) -> None:
     command = [
-        str(run),
+        str(finished),
         str(tmp_path / "out"),
         "--name",
         "mine",
@@ -104,8 +73,8 @@ def test_export_writes_a_model_that_gives_what_torch_gives(run: Path, drawn: Pat
     np.testing.assert_allclose(planes.sum(0), 1, atol=1e-4)
 
 
-def test_plot_draws_the_learning_curves(run: Path, tmp_path: Path) -> None:
-    done = CliRunner().invoke(cli.plot, [str(run), str(tmp_path / "l.png")], catch_exceptions=False)
+def test_plot_draws_the_learning_curves(finished: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli.plot, [str(finished), str(tmp_path / "l.png")], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert (tmp_path / "l.png").read_bytes().startswith(b"\x89PNG")
 

@@ -20,20 +20,11 @@ from livestyle.training.train import BatchShare, Trainer
 
 Text = Callable[..., str]
 
+pytestmark = pytest.mark.usefixtures("keep_signals")
+
 
 def _trainer(text: str) -> Trainer:
     return Trainer(parse_settings(text, "s.toml"))
-
-
-@pytest.fixture(autouse=True)
-def keep_signals() -> object:
-    """A run listens to signals; leave pytest's own handlers as they were."""
-    import signal
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def test_a_run_writes_its_log_settings_and_checkpoint(settings_text: Text, tmp_path: Path) -> None:

@@ -143,14 +143,15 @@ def read_facts(path: Path) -> Facts:
 
 def _load_checkpoint(folder: Path) -> Any:
     import torch
-    from transformers import MobileViTForSemanticSegmentation
     from transformers.utils import logging as transformers_logging
+
+    from livestyle.models.network import PortraitNetwork
 
     transformers_logging.disable_progress_bar()
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder}: no config.json there", hint="give the folder of a transformers checkpoint")
     try:
-        model, report = MobileViTForSemanticSegmentation.from_pretrained(
+        model, report = PortraitNetwork.from_pretrained(
             folder, dtype=torch.float32, output_loading_info=True, local_files_only=True
         )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
@@ -198,10 +199,13 @@ def _whole_graph(model: Any, preprocessing: Preprocessing) -> torch.nn.Module:
             samples = pixels.permute(0, 3, 1, 2).float() / 255
             if preprocessing.order == "bgr":
                 samples = samples.flip(1)
-            logits = self.network(pixel_values=(samples - self.mean) / self.std, return_dict=True).logits
-            # Logits, not probabilities, are enlarged: the edge between two classes then stays one sharp step.
-            scale = MULTIPLE // OUTPUT_STRIDE / (MULTIPLE / model.config.output_stride)
-            logits = torch.nn.functional.interpolate(logits, scale_factor=scale, mode="bilinear", align_corners=False)
+            logits = self.network((samples - self.mean) / self.std).logits
+            if model.fine is None:
+                # Logits, not probabilities, are enlarged: the edge between two classes then stays one sharp step.
+                scale = model.config.output_stride / OUTPUT_STRIDE
+                logits = torch.nn.functional.interpolate(
+                    logits, scale_factor=scale, mode="bilinear", align_corners=False
+                )
             return logits.softmax(1)
 
     return Graph().eval()

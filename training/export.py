@@ -17,12 +17,13 @@ from livestyle.errors import ModelError
 from livestyle.models.card import ModelCard, read_card, write_card
 from livestyle.models.export import Facts, export, read_facts
 from livestyle.models.segmenter import load_segmenter
-from livestyle.training.checkpoint import FILE, load_checkpoint, write_folder
+from livestyle.training.checkpoint import FILE, write_folder
 from livestyle.training.evaluate import judge
 from livestyle.training.metrics import Tally
-from livestyle.training.network import load_network, reads_bgr
+from livestyle.training.network import finished_network, load_network, reads_bgr
 from livestyle.training.reader import LabelledSet, Picture, open_sets
 from livestyle.training.sets import BUILTIN, find_set
+from livestyle.training.teacher import TeacherNetwork
 
 log = logging.getLogger("livestyle")
 
@@ -44,11 +45,11 @@ def as_folder(path: Path, scratch: Path) -> Path:
             f"{path} is neither a run's folder nor a transformers folder.",
             hint=f"Such a folder holds {FILE} or config.json.",
         )
-    from transformers import MobileViTConfig, MobileViTForSemanticSegmentation
-
-    state = load_checkpoint(path)
-    network = MobileViTForSemanticSegmentation(MobileViTConfig.from_dict(state["config"]))
-    network.load_state_dict(state["average"])
+    network = finished_network(path)
+    if isinstance(network, TeacherNetwork):
+        raise ModelError(
+            f"{path} holds a teacher, which is not for shipping.", hint="Let a MobileViT learn from it: model.guide."
+        )
     write_folder(network.eval(), scratch)
     return scratch
 

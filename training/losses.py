@@ -81,7 +81,15 @@ def guide_loss(logits: Tensor, guide: Tensor, members: Tensor) -> Tensor:
     return -(target * ours.log_softmax(1)).sum(1).mean()
 
 
-def feature_loss(predicted: Tensor, features: Tensor) -> Tensor:
-    """Mean squared error to the teacher's features, each channel scaled to mean 0 and deviation 1 over the batch."""
-    mean, deviation = features.mean((0, 2, 3), keepdim=True), features.std((0, 2, 3), keepdim=True)
-    return F.mse_loss(predicted.float(), (features - mean) / (deviation + 1e-3))
+def feature_loss(views: list[Tensor], features: list[Tensor]) -> Tensor:
+    """Mean over the levels of the mean squared error to a guide's features.
+
+    Each channel is scaled to mean 0 and deviation 1 over the batch. `features` may have further, coarser levels.
+    """
+    return torch.stack([_scaled_error(ours, theirs) for ours, theirs in zip(views, features, strict=False)]).mean()
+
+
+def _scaled_error(ours: Tensor, theirs: Tensor) -> Tensor:
+    theirs = theirs.float()
+    deviation, mean = torch.std_mean(theirs, dim=(0, 2, 3), keepdim=True)
+    return F.mse_loss(ours.float(), (theirs - mean) / (deviation + 1e-3))

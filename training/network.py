@@ -11,7 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from livestyle.errors import ModelError
+from livestyle.models.network import PortraitNetwork, start_decoder
+from livestyle.training.checkpoint import FILE as CHECKPOINT
+from livestyle.training.checkpoint import load_checkpoint
 from livestyle.training.classes import CLASSES
+from livestyle.training.teacher import WIDTH, TeacherNetwork, start_teacher
 
 log = logging.getLogger("livestyle")
 
@@ -25,21 +29,29 @@ _SIZES: dict[str, dict[str, Any]] = {  # Mehta, Rastegari, "MobileViT", 2021, ta
     "xxsmall": {"hidden_sizes": [64, 80, 96], "neck_hidden_sizes": [16, 16, 24, 48, 64, 80, 320], "expand_ratio": 2.0},
 }
 SIZES = tuple(_SIZES)
+LEVELS = 3  # of the decoder's features that a guide teaches, the finest first
+
+
+TEACHER = "mobilenetv2"
+"""The size that names the teacher (training/teacher.py) instead of a MobileViT."""
+FINE_WIDTH = 64
 
 
 def _labels() -> dict[str, Any]:
     return {"id2label": dict(enumerate(CLASSES)), "label2id": {name: k for k, name in enumerate(CLASSES)}}
 
 
-def fresh_network(size: str) -> nn.Module:
+def fresh_network(size: str) -> PortraitNetwork:
     """An untrained network of a size of SIZES with one output for each of CLASSES."""
-    from transformers import MobileViTConfig, MobileViTForSemanticSegmentation
+    from transformers import MobileViTConfig
 
     config = MobileViTConfig(
         **_SIZES[size], **_labels(), output_stride=16, hidden_dropout_prob=0.0, classifier_dropout_prob=0.0
     )
-    network: nn.Module = MobileViTForSemanticSegmentation(config)
+    config.fine_width = FINE_WIDTH
+    network = PortraitNetwork(config)
     network.apply(_widen)
+    start_decoder(network.fine)
     return network
 
 
@@ -49,16 +61,22 @@ def _widen(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
 
-def load_network(name_or_folder: str) -> nn.Module:
-    """A network in the format of `transformers`; a head for other classes is replaced. Raises ModelError."""
+def load_network(name_or_folder: str) -> PortraitNetwork:
+    """A network in the format of `transformers`. Raises ModelError.
+
+    A head for other classes is replaced, and a checkpoint without the fine decoder gets an untrained one.
+    """
     import transformers
 
     transformers.logging.disable_progress_bar()
+    verbosity = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()  # what is missing is said below, in our words
     try:
-        network, report = transformers.MobileViTForSemanticSegmentation.from_pretrained(
+        config = transformers.MobileViTConfig.from_pretrained(name_or_folder, **_labels())
+        config.fine_width = getattr(config, "fine_width", 0) or FINE_WIDTH
+        network, report = PortraitNetwork.from_pretrained(
             name_or_folder,
-            **_labels(),
-            num_labels=len(CLASSES),
+            config=config,
             ignore_mismatched_sizes=True,
             dtype=torch.float32,
             output_loading_info=True,
@@ -68,9 +86,14 @@ def load_network(name_or_folder: str) -> nn.Module:
             f"No network can be loaded from {name_or_folder}: {error}",
             hint="Give a folder with config.json and model.safetensors, or a hub name.",
         ) from error
+    finally:
+        transformers.logging.set_verbosity(verbosity)
     if report["mismatched_keys"]:
         log.info("%s tells other classes apart: its last layer starts anew.", name_or_folder)
-    result: nn.Module = network
+    if any(name.startswith("fine.") for name in report["missing_keys"]):
+        log.info("%s has no fine decoder: it starts anew.", name_or_folder)
+        start_decoder(network.fine)
+    result: PortraitNetwork = network
     return result
 
 
@@ -102,8 +125,13 @@ def flip_input_order(network: nn.Module) -> None:
         stem.convolution.weight.copy_(stem.convolution.weight.flip(1))
 
 
-def start_network(start: str, size: str) -> nn.Module:
-    """The network a run starts from: "" for nothing, else a hub name or folder. It reads RGB in [0, 1]."""
+def start_network(start: str, size: str, backbone: str = "") -> PortraitNetwork | TeacherNetwork:
+    """The network a run starts from: "" for nothing, else a hub name or folder. It reads RGB in [0, 1].
+
+    For the size TEACHER it starts from the ImageNet weights in the file `backbone`.
+    """
+    if size == TEACHER:
+        return start_teacher(Path(backbone))
     network = load_network(start) if start else fresh_network(size)
     if start and reads_bgr(start):
         log.info("%s reads BGR: its first layer was turned to RGB.", start)
@@ -111,27 +139,48 @@ def start_network(start: str, size: str) -> nn.Module:
     return network
 
 
-def follow_network(name_or_folder: str) -> nn.Module:
-    """A better model to learn from: as start_network gives it, frozen. It must tell CLASSES apart already."""
-    network = start_network(name_or_folder, "")
+def guiding_network(name_or_folder: str) -> PortraitNetwork | TeacherNetwork:
+    """A better model to learn from, frozen: the folder of a run, or what start_network takes. Raises ModelError."""
+    network = finished_network(Path(name_or_folder)) if _is_run(name_or_folder) else start_network(name_or_folder, "")
     network.requires_grad_(False)
     return network.eval()
 
 
-class Student(nn.Module):
-    """The network, and while a teacher teaches, a linear view of its last features. forward: (logits, view or None)."""
+def _is_run(name_or_folder: str) -> bool:
+    return (Path(name_or_folder) / CHECKPOINT).is_file()
 
-    def __init__(self, network: nn.Module, taught: int = 0) -> None:
+
+def finished_network(run: Path) -> PortraitNetwork | TeacherNetwork:
+    """The network of a run's folder with its averaged weights. Raises ModelError."""
+    from transformers import MobileViTConfig
+
+    state = load_checkpoint(run)
+    network = TeacherNetwork() if state["size"] == TEACHER else PortraitNetwork(MobileViTConfig(**state["config"]))
+    network.load_state_dict(state["average"])
+    return network
+
+
+def feature_width(network: PortraitNetwork | TeacherNetwork) -> int:
+    """Channels of the decoder's features."""
+    return int(network.config.fine_width) if isinstance(network, PortraitNetwork) else WIDTH
+
+
+class Student(nn.Module):
+    """The network, and while a guide teaches, linear views of its decoder's features at 1/4, 1/8 and 1/16.
+
+    forward: (logits, views or None).
+    """
+
+    def __init__(self, network: PortraitNetwork | TeacherNetwork, taught: int = 0) -> None:
         super().__init__()
         self.network = network
-        features = network.config.neck_hidden_sizes[-2]
-        self.view = nn.Conv2d(features, taught, 1) if taught else None
-
-    def forward(self, pixels: Tensor, teach: bool = False) -> tuple[Tensor, Tensor | None]:
-        """`pixels` (B, 3, H, W) RGB in [0, 1] -> logits (B, C, H/16, W/16)."""
-        network: Any = self.network
-        states = network.mobilevit.encoder(
-            network.mobilevit.conv_stem(pixels), output_hidden_states=True, return_dict=True
+        self.views = (
+            nn.ModuleList(nn.Conv2d(feature_width(network), taught, 1) for _ in range(LEVELS)) if taught else None
         )
-        logits: Tensor = network.segmentation_head(states.hidden_states)
-        return logits, self.view(states.last_hidden_state) if teach and self.view is not None else None
+
+    def forward(self, pixels: Tensor, teach: bool = False) -> tuple[Tensor, list[Tensor] | None]:
+        """`pixels` (B, 3, H, W) RGB in [0, 1] -> logits (B, C, H/4, W/4), the finest view first."""
+        logits, features = self.network.features(pixels)
+        if not teach or self.views is None:
+            return logits, None
+        return logits, [view(x) for view, x in zip(self.views, features, strict=False)]

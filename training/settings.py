@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import tomllib
 import typing
@@ -12,7 +13,7 @@ from typing import Any
 
 from livestyle.errors import UsageError
 from livestyle.training.augment import Augmentation
-from livestyle.training.network import SIZES
+from livestyle.training.network import SIZES, TEACHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class RunSettings:
     workers: int = 0  # processes that prepare samples; 0: the training process itself, best on two cores
     checkpoint_minutes: float = 5.0
     log_every: int = 20  # steps
+    tensorboard: bool = False  # also write the curves for TensorBoard
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,10 @@ class DataSettings:
 class ModelSettings:
     """What learns."""
 
-    size: str = "small"  # "small", "xsmall" or "xxsmall"; a start that is given decides the size itself
+    size: str = "small"  # "small", "xsmall" or "xxsmall" (a start decides the size itself); "mobilenetv2": a teacher
     start: str = ""  # hub name or folder to start from, "": from nothing
-    guide: str = ""  # hub name or folder of a better model of the same classes that fills in partial labels
-    teacher: str = ""  # MobileNetV2 weights under timm's names, "": no feature distillation
+    guide: str = ""  # hub name, folder or run of a better model of the same classes to learn from
+    backbone: str = ""  # ImageNet weights of MobileNetV2 under timm's names, for size "mobilenetv2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class RecipeSettings:
     batch: int = 16  # samples a step, over all processes
     sizes: tuple[int, ...] = (192, 224, 256)  # sample sizes in pixels, multiples of 32, in order
     until: tuple[float, ...] = (0.4, 0.75, 1.0)  # progress 0..1 up to which each size is used
+    optimizer: str = "adamw"  # "adamw", or "muon" for training from little (optimizer.py)
     rate: float = 1e-3
     warmup: float = 0.03  # share of the run in which the rate rises, 0..1
     decay: float = 0.02  # AdamW's weight decay, not applied to norms and biases
@@ -77,8 +80,8 @@ class RecipeSettings:
     ema: float = 0.998  # share of the averaged weights kept at each step
     dice: float = 0.3  # weight of the Dice loss
     guide: float = 0.5  # weight of following model.guide, if there is one
-    teach: float = 0.3  # weight of feature distillation at the start
-    teach_until: float = 0.6  # progress at which distillation has faded out
+    teach: float = 0.3  # weight of learning the guide's features at the start
+    teach_until: float = 0.8  # progress at which that has faded out
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,10 @@ class Settings:
     augment: Augmentation = field(default_factory=Augmentation)
 
 
-_CHANCES = ("flip", "aim", "paste", "surround", "light", "dark", "grey", "blur", "noise", "jpeg")
+OPTIMIZERS = ("adamw", "muon")
+_CHANCES = (
+    "flip", "aim", "paste", "far", "hands", "disguise", "surround", "light", "dark", "grey", "blur", "noise", "jpeg",
+)  # fmt: skip
 
 
 def _value(given: Any, wanted: Any, where: str) -> Any:
@@ -156,15 +162,21 @@ def check(settings: Settings) -> None:
     _require(all(s > 0 and s % 32 == 0 for s in recipe.sizes), "recipe.sizes must be multiples of 32.")
     rising = all(a < b for a, b in zip(recipe.until, recipe.until[1:], strict=False))
     _require(rising and recipe.until[-1] == 1.0, "recipe.until must rise and end with 1.0.")
+    _require(recipe.optimizer in OPTIMIZERS, f"recipe.optimizer must be one of {', '.join(OPTIMIZERS)}.")
     _require(recipe.rate > 0 and recipe.clip > 0, "recipe.rate and recipe.clip must be greater than 0.")
     _require(
         0 <= recipe.warmup < 1 and 0 <= recipe.ema < 1, "recipe.warmup and recipe.ema must be at least 0 and below 1."
     )
     _require(0 <= settings.data.empty < 1, "data.empty must be at least 0 and below 1.")
     _require(bool(settings.data.sets), "data.sets must name at least one data set.")
-    _require(model.size in SIZES, f"model.size must be one of {', '.join(SIZES)}.")
     _require(run.precision in ("bf16", "fp16", "fp32"), "run.precision must be bf16, fp16 or fp32.")
-    _require(not model.teacher or Path(model.teacher).is_file(), f"model.teacher: there is no file {model.teacher}.")
+    _require(model.size in (*SIZES, TEACHER), f"model.size must be one of {', '.join((*SIZES, TEACHER))}.")
+    _require((model.size == TEACHER) == bool(model.backbone), f"model.backbone belongs to model.size = {TEACHER}.")
+    _require(
+        not model.backbone or Path(model.backbone).is_file(), f"model.backbone: there is no file {model.backbone}."
+    )
+    board = not run.tensorboard or importlib.util.find_spec("tensorboard") is not None
+    _require(board, "run.tensorboard needs the package tensorboard, which is not installed.")
     for name in _CHANCES:
         _require(0 <= getattr(settings.augment, name) <= 1, f"augment.{name} is a probability, 0 to 1.")
     _require(settings.augment.aspect >= 1, "augment.aspect must be at least 1.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import os
 import signal
@@ -19,14 +18,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from livestyle.errors import DeviceError, UsageError
 from livestyle.training.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
+from livestyle.training.log import Log
 from livestyle.training.losses import feature_loss, guide_loss, label_loss
-from livestyle.training.network import Student, follow_network, start_network
+from livestyle.training.network import TEACHER, Student, feature_width, guiding_network, start_network
+from livestyle.training.optimizer import make_optimizer
 from livestyle.training.reader import open_sets
 from livestyle.training.samples import Samples
 from livestyle.training.schedule import Average, progress_of, rate_at, size_at, teach_at
 from livestyle.training.sets import find_set
 from livestyle.training.settings import Settings, to_toml
-from livestyle.training.teacher import CHANNELS, load_teacher
+from livestyle.training.teacher import TeacherNetwork, unfold_norms
 
 log = logging.getLogger("livestyle")
 
@@ -102,24 +103,29 @@ class Trainer:
 
     def _build(self) -> None:
         model, recipe = self.settings.model, self.settings.recipe
-        self.guide = follow_network(model.guide).to(self.device) if model.guide else None
-        self.teacher = load_teacher(Path(model.teacher), self.device) if model.teacher and recipe.teach else None
-        student = Student(start_network(model.start, model.size), CHANNELS if self.teacher else 0)
+        self.guide = guiding_network(model.guide) if model.guide else None
+        if self.guide is not None:
+            self.guide.to(self.device, memory_format=torch.channels_last)
+        network = start_network(model.start, model.size, model.backbone)
+        if isinstance(network, TeacherNetwork):
+            unfold_norms(network, self._pixels(*self._batch_for_norms()))
+        student = Student(network, feature_width(self.guide) if self.guide is not None and recipe.teach else 0)
         self.student = student.to(self.device, memory_format=torch.channels_last)
         self.average = Average(self.student.network, recipe.ema)
-        trained = [p for p in self.student.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.decay},
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=recipe.rate)
+        self.optimizer = make_optimizer(recipe, self.student)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.settings.run.precision == "fp16")
         self.parallel: nn.Module = self.student
         if self.world > 1:
-            # The linear view is unused once the teacher has faded out.
+            # The linear views are unused once the guide's features have faded out.
             self.parallel = nn.parallel.DistributedDataParallel(
-                self.student, find_unused_parameters=self.teacher is not None
+                self.student, find_unused_parameters=self.student.views is not None
             )
+
+    def _batch_for_norms(self) -> Batch:
+        """The same for every process, so that all start from the same network."""
+        share = BatchShare(self.samples, self.settings.recipe.sizes[0], 0, 32, 0, 1, 1)
+        pixels, members = zip(*(share[k] for k in range(32)), strict=True)
+        return torch.stack(pixels), torch.stack(members)
 
     # -- state ---------------------------------------------------------------------------------------------------
 
@@ -137,7 +143,7 @@ class Trainer:
                 "seconds": self.progress.seconds,
             },
             "size": self.settings.model.size,
-            "config": self.student.network.config.to_dict(),
+            "config": self.student.network.config.to_dict() if self.settings.model.size != TEACHER else {},
         }
 
     def resume(self) -> bool:
@@ -171,29 +177,33 @@ class Trainer:
         """One optimiser step. Returns the losses."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        raw, members = batch[0].to(self.device), batch[1].to(self.device)
-        pixels = raw.permute(0, 3, 1, 2).float().div(255)  # NHWC storage seen as NCHW is channels_last already
+        members, pixels = batch[1].to(self.device), self._pixels(*batch)
         with self._autocast():
-            logits, view = self.parallel(pixels, teach > 0)
-            features = self.teacher(pixels) if self.teacher is not None and teach > 0 else None
-            guide = self._guided(pixels)
+            logits, views = self.parallel(pixels, teach > 0)
         losses = {"labels": label_loss(logits, members, self.settings.recipe.dice)}
         total = losses["labels"]
-        if view is not None and features is not None:
-            losses["features"] = feature_loss(view, features)
-            total = total + teach * losses["features"]
-        if guide is not None:
-            losses["guide"] = guide_loss(logits, guide, members)
-            total = total + self.settings.recipe.guide * losses["guide"]
+        if self.guide is not None:
+            guided = self._guided(pixels, logits, views, members)
+            total = total + self.settings.recipe.guide * guided["guide"]
+            if "features" in guided:
+                total = total + teach * guided["features"]
+            losses |= guided
         self._step(total)
         return losses
 
-    def _guided(self, pixels: Tensor) -> Tensor | None:
-        if self.guide is None:
-            return None
-        with torch.no_grad():
-            logits: Tensor = self.guide(pixels).logits
-        return logits
+    def _pixels(self, raw: Tensor, _: Tensor) -> Tensor:
+        """(B, H, W, 3) uint8 as (B, 3, H, W) in [0, 1]; NHWC storage seen as NCHW is channels_last already."""
+        return raw.to(self.device).permute(0, 3, 1, 2).float().div(255)
+
+    def _guided(self, pixels: Tensor, logits: Tensor, views: list[Tensor] | None, members: Tensor) -> dict[str, Tensor]:
+        """The losses to the guide's probabilities and, while it teaches them, to its features."""
+        assert self.guide is not None
+        with torch.no_grad(), self._autocast():
+            theirs, features = self.guide.features(pixels)
+        losses = {"guide": guide_loss(logits, theirs, members)}
+        if views is not None:
+            losses["features"] = feature_loss(views, features)
+        return losses
 
     def _step(self, total: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
@@ -237,7 +247,8 @@ class Trainer:
         (self.folder / "settings.toml").write_text(to_toml(self.settings), encoding="utf-8")
         recipe = self.settings.recipe
         saved = time.monotonic()
-        with Log(self.folder / "log.csv", self.progress.step, self.rank == 0) as table:
+        tensorboard = self.settings.run.tensorboard
+        with Log(self.folder, self.progress.step, active=self.rank == 0, tensorboard=tensorboard) as table:
             while (done := self._done()) < 1.0:
                 for batch in self._loader(size_at(recipe, done), self._steps_ahead(done)):
                     self._train_step(batch, done, table)
@@ -279,7 +290,7 @@ class Trainer:
         self.average.update(self.student.network, self.progress.step)
         self.progress.step += 1
         self.progress.samples += recipe.batch
-        table.add(losses, self.progress.samples)
+        table.add(losses, self.progress.samples, done)
         self.progress.seconds = table.clock(self.progress.seconds, start)
         if self.progress.step % self.settings.run.log_every == 0:
             table.write(self.progress, done, rate, batch[0].shape[1])
@@ -294,62 +305,3 @@ class Trainer:
         for name in ("SIGTERM", "SIGUSR1", "SIGINT"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), ask)
-
-
-class Log:
-    """A CSV table of the run: means over the steps since the last line."""
-
-    COLUMNS = ("step", "samples", "seconds", "progress", "rate", "size", "labels", "features", "per_second")
-
-    def __init__(self, path: Path, step: int, active: bool) -> None:
-        self._active = active
-        self._losses: dict[str, list[float]] = {}
-        self._last: float | None = None
-        self._since: tuple[float, int] | None = None
-        if active:
-            fresh = step == 0 or not path.is_file()
-            self._file = path.open("w" if fresh else "a", newline="", encoding="utf-8")
-            self._rows = csv.writer(self._file)
-            if fresh:
-                self._rows.writerow(self.COLUMNS)
-
-    def __enter__(self) -> Log:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._active:
-            self._file.close()
-
-    def clock(self, seconds: float, start: float) -> float:
-        """`seconds` plus the time since the last step ended, so that reading samples counts as well."""
-        now = time.monotonic()
-        passed = now - (self._last if self._last is not None else start)
-        self._last = now
-        return seconds + passed
-
-    def add(self, losses: dict[str, Tensor], samples: int) -> None:
-        """Remember the losses of a step."""
-        for name, value in losses.items():
-            self._losses.setdefault(name, []).append(float(value.detach()))
-        self._since = self._since or (time.monotonic(), samples)
-
-    def write(self, progress: Progress, done: float, rate: float, size: int) -> None:
-        """One line, and one sentence for people."""
-        means = {name: float(np.mean(values)) for name, values in self._losses.items()}
-        began, samples = self._since or (time.monotonic(), progress.samples)
-        speed = (progress.samples - samples) / max(time.monotonic() - began, 1e-9)
-        if self._active:
-            values = (progress.step, progress.samples, round(progress.seconds, 1), round(done, 5), f"{rate:.3g}", size)
-            self._rows.writerow(
-                (*values, f"{means['labels']:.4f}", f"{means.get('features', 0.0):.4f}", f"{speed:.2f}")
-            )
-            self._file.flush()
-            log.info(
-                "step %d · %.1f %% · loss %.3f · %d px · %.1f pictures/s",
-                progress.step,
-                100 * done,
-                means["labels"],
-                size,
-                speed,
-            )
-        self._losses, self._since = {}, (time.monotonic(), progress.samples)

@@ -1,4 +1,4 @@
-"""The network's sizes, starts and channel order, and the teacher of features."""
+"""The networks: sizes, starts, channel order, the fine decoder; the teacher that starts from ImageNet."""
 
 from __future__ import annotations
 
@@ -8,25 +8,31 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from livestyle.errors import ModelError
+from livestyle.models.network import PortraitNetwork
 from livestyle.training.checkpoint import write_folder
 from livestyle.training.classes import CLASSES
-from livestyle.training.network import Student, fresh_network, load_network, reads_bgr, start_network
-from livestyle.training.teacher import CHANNELS, MobileNetV2Features, _padded_same, load_teacher
+from livestyle.training.network import FINE_WIDTH, Student, fresh_network, load_network, reads_bgr, start_network
+from livestyle.training.teacher import WIDTH, SameConv2d, TeacherNetwork, start_teacher, unfold_norms
 
 WEIGHTS = Path(__file__).parents[2].parent / "shared" / "init" / "mobilenetv2_imagenet_timm.pt"
 
 
 @pytest.mark.parametrize(("size", "millions"), [("xxsmall", 1.85), ("xsmall", 2.94), ("small", 6.35)])
 def test_sizes_have_the_published_number_of_parameters(size: str, millions: float) -> None:
-    """Mehta & Rastegari 2021, table 4 (DeepLabv3): 1.9, 2.9 and 6.4 million."""
-    assert sum(p.numel() for p in fresh_network(size).parameters()) / 1e6 == pytest.approx(millions, abs=0.01)
+    """Mehta & Rastegari 2021, table 4 (DeepLabv3): 1.9, 2.9 and 6.4 million; the fine decoder adds 2 % at most."""
+    network = fresh_network(size)
+    fine = sum(p.numel() for p in network.fine.parameters())  # type: ignore[union-attr]
+    assert (sum(p.numel() for p in network.parameters()) - fine) / 1e6 == pytest.approx(millions, abs=0.01)
+    assert fine / 1e6 < 0.02 * millions
 
 
 def _saved(folder: Path, *, bgr: bool | None) -> torch.nn.Module:
     torch.manual_seed(0)
     network = fresh_network("xxsmall").eval()
+    nn.init.normal_(network.fine.classifier.weight, std=0.1)  # type: ignore[union-attr]
     write_folder(network, folder)
     if bgr is not None:
         text = json.dumps({"do_flip_channel_order": bgr})
@@ -67,14 +73,36 @@ def test_a_folder_without_a_network_is_an_error(tmp_path: Path) -> None:
         load_network(str(tmp_path))
 
 
-def test_the_student_gives_what_the_network_gives_and_a_view_of_its_features() -> None:
+def test_a_checkpoint_without_the_fine_decoder_gives_the_same_logits_enlarged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The untrained decoder adds nothing, so fine-tuning goes on from where the checkpoint stood."""
+    from transformers import MobileViTForSemanticSegmentation
+
+    torch.manual_seed(0)
+    plain = MobileViTForSemanticSegmentation(fresh_network("xxsmall").config).eval()
+    plain.config.fine_width = 0
+    plain.save_pretrained(tmp_path)
+    with caplog.at_level("INFO"):
+        network = load_network(str(tmp_path)).eval()
+    assert "fine decoder" in caplog.text
+    pixels = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        coarse = F.interpolate(plain(pixels).logits, scale_factor=4, mode="bilinear", align_corners=False)
+        torch.testing.assert_close(network(pixels).logits, coarse)
+        without = PortraitNetwork.from_pretrained(tmp_path).eval()
+        torch.testing.assert_close(without(pixels).logits, plain(pixels).logits)
+
+
+def test_the_student_gives_what_the_network_gives_and_views_of_its_features() -> None:
     network = fresh_network("xxsmall").eval()
-    student = Student(network, taught=CHANNELS).eval()
+    student = Student(network, taught=5).eval()
     pixels = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        logits, view = student(pixels, teach=True)
+        logits, views = student(pixels, teach=True)
         torch.testing.assert_close(logits, network(pixels).logits)
-    assert view.shape == (2, CHANNELS, 4, 6)
+    assert [view.shape for view in views] == [(2, 5, 16, 24), (2, 5, 8, 12), (2, 5, 4, 6)]
+    assert network.features(pixels)[1][0].shape[1] == FINE_WIDTH
     assert student(pixels)[1] is None
 
 
@@ -104,35 +132,68 @@ def _teacher_weights() -> dict[str, torch.Tensor]:
     return weights
 
 
-def test_the_teacher_gives_two_stages_at_one_sixteenth() -> None:
-    teacher = MobileNetV2Features(_teacher_weights())
-    features = teacher(torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1)))
-    assert features.shape == (2, CHANNELS, 4, 6)
-    assert torch.isfinite(features).all()
-    assert features.std((0, 2, 3)).min() > 0
+@pytest.fixture
+def backbone(tmp_path: Path) -> Path:
+    torch.save(_teacher_weights(), tmp_path / "backbone.pt")
+    return tmp_path / "backbone.pt"
+
+
+def test_the_teacher_has_the_decoders_features_at_four_strides(backbone: Path) -> None:
+    teacher = start_teacher(backbone)
+    logits, features = teacher.features(torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1)))
+    assert logits.shape == (2, len(CLASSES), 16, 24)
+    assert [x.shape for x in features] == [(2, WIDTH, 64 // s, 96 // s) for s in (4, 8, 16, 32)]
+
+
+def _backbone_output(teacher: TeacherNetwork, pixels: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return teacher.blocks(F.relu6(teacher.bn1(teacher.conv_stem(pixels * 2 - 1))))  # type: ignore[no-any-return]
+
+
+def test_unfolded_norms_measure_the_batch_and_change_nothing(backbone: Path) -> None:
+    """In evaluation the function stays; in training, batches no longer change the scale of a layer."""
+    teacher = start_teacher(backbone).eval()
+    pixels = torch.rand(4, 3, 96, 96, generator=torch.Generator().manual_seed(1))
+    before = _backbone_output(teacher, pixels)
+    unfold_norms(teacher, pixels)
+    torch.testing.assert_close(_backbone_output(teacher, pixels), before, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(_backbone_output(teacher.train(), pixels), before, rtol=0.05, atol=0.01)
+    assert float(teacher.bn1.running_var.std()) > 0  # type: ignore[union-attr]
 
 
 def test_padding_is_tensorflows_same() -> None:
     """A 3 × 3 convolution of stride 2 on an even side pads one pixel at the end only."""
     x = torch.arange(16.0).reshape(1, 1, 4, 4)
-    torch.testing.assert_close(_padded_same(x, 3, 2), F.pad(x, (0, 1, 0, 1)))
-    torch.testing.assert_close(_padded_same(x, 3, 1), F.pad(x, (1, 1, 1, 1)))
+    for stride, pads in ((2, (0, 1, 0, 1)), (1, (1, 1, 1, 1))):
+        conv = SameConv2d(1, 1, 3, stride, bias=False)
+        torch.testing.assert_close(conv(x), F.conv2d(F.pad(x, pads), conv.weight, stride=stride))
 
 
-def test_a_file_without_a_teacher_is_an_error(tmp_path: Path) -> None:
+def test_a_file_without_a_backbone_is_an_error(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1)}, tmp_path / "t.pt")
     with pytest.raises(ModelError, match=r"t\.pt"):
-        load_teacher(tmp_path / "t.pt", torch.device("cpu"))
+        start_teacher(tmp_path / "t.pt")
     (tmp_path / "u.pt").write_bytes(b"nothing")
     with pytest.raises(ModelError, match=r"u\.pt"):
-        load_teacher(tmp_path / "u.pt", torch.device("cpu"))
+        start_teacher(tmp_path / "u.pt")
+    weights = _teacher_weights()
+    del weights["blocks.3.1.conv_dw.weight"]
+    torch.save(weights, tmp_path / "v.pt")
+    with pytest.raises(ModelError, match=r"blocks\.3\.1"):
+        start_teacher(tmp_path / "v.pt")
 
 
-@pytest.mark.skipif(not WEIGHTS.is_file(), reason="the teacher's weights are not here")
-def test_the_real_teacher_sees_structure() -> None:
-    """Its features must not depend on where a pattern stands: shifting by one cell shifts them (away from edges)."""
-    teacher = load_teacher(WEIGHTS, torch.device("cpu"))
-    wide = torch.rand(1, 3, 192, 224, generator=torch.Generator().manual_seed(1))
-    one, other = teacher(wide[..., :192]), teacher(wide[..., 32:])
-    fine, shifted = one[:, :96, 5:7, 6:7], other[:, :96, 5:7, 4:5]
-    assert float(F.cosine_similarity(fine.flatten(), shifted.flatten(), dim=0)) > 0.9
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason="the ImageNet weights are not here")
+def test_the_real_backbone_knows_a_cat() -> None:
+    """With its classifier put back, the backbone calls scikit-image's cat a cat: ImageNet's 281 to 285."""
+    import cv2
+    from skimage import data
+
+    teacher = start_teacher(WEIGHTS).eval()
+    weights = torch.load(WEIGHTS, weights_only=True)
+    pixels = torch.from_numpy(cv2.resize(data.chelsea()[:, 75:375], (224, 224), interpolation=cv2.INTER_AREA))
+    unfold_norms(teacher, torch.rand(4, 3, 96, 96, generator=torch.Generator().manual_seed(1)))
+    features = _backbone_output(teacher, pixels.permute(2, 0, 1)[None] / 255)
+    head = F.conv2d(features, weights["conv_head.weight"].float()) + weights["bn2.bias"].float().view(1, -1, 1, 1)
+    odds = F.relu6(head).mean((2, 3)) @ weights["classifier.weight"].float().T + weights["classifier.bias"].float()
+    assert int(odds.argmax()) - 1 in range(281, 286)  # the first of 1001 is "nothing"

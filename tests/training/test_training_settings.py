@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from livestyle.errors import UsageError
 from livestyle.training.sets import BUILTIN, find_set
-from livestyle.training.settings import RecipeSettings, Settings, parse_settings, read_settings, to_toml
+from livestyle.training.settings import RecipeSettings, Settings, parse_settings, to_toml
 
 RECIPES = BUILTIN.parent
 
@@ -43,7 +44,9 @@ def test_settings_survive_being_written_and_read() -> None:
         (GOOD + "ema = 1.0\n", "recipe.ema"),
         (GOOD + "rate = 0\n", "recipe.rate"),
         (GOOD + '[model]\nsize = "huge"\n', "model.size"),
-        (GOOD + '[model]\nteacher = "nosuch.pt"\n', "nosuch.pt"),
+        (GOOD + 'optimizer = "sgd"\n', "recipe.optimizer"),
+        (GOOD + '[model]\nsize = "mobilenetv2"\nbackbone = "nosuch.pt"\n', "nosuch.pt"),
+        (GOOD + '[model]\nsize = "mobilenetv2"\n', "model.backbone"),
         (GOOD + '[run]\nprecision = "fp8"\n', "run.precision"),
         (GOOD + "[augment]\nflip = 2\n", "augment.flip"),
         (GOOD + "[data]\nsets = []\n", "data.sets"),
@@ -68,5 +71,8 @@ def test_the_settings_of_the_test_run_are_valid(settings_text: Callable[..., str
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_the_recipes_that_come_along_are_valid(path: Path) -> None:
-    settings = read_settings(path)
+    """The teacher's asks for a file, which its user names."""
+    backbone = f'size = "mobilenetv2"\nbackbone = {json.dumps(__file__)}'
+    text = path.read_text(encoding="utf-8").replace('size = "mobilenetv2"', backbone)
+    settings = parse_settings(text, str(path))
     assert all(find_set(name) for name in settings.data.sets)

@@ -65,7 +65,7 @@ ALLOWED = {
     "livestyle.models": ("livestyle.models",),
     "livestyle.training": ("livestyle.training", "livestyle.models"),
 }
-APPLICATION = ("livestyle.cli", "livestyle.session", "livestyle.studio", "livestyle.demo")
+APPLICATION = ("livestyle.cli", "livestyle.session", "livestyle.studio", "livestyle.demo", "livestyle.bench.cli")
 
 
 @pytest.mark.parametrize(("name", "path"), sorted(modules()), ids=lambda value: value if isinstance(value, str) else "")
@@ -78,8 +78,10 @@ def test_imports_point_the_right_way(name, path):
         if name == package or name.startswith(package + "."):
             outside = {m for m in ours if not m.startswith(may) and not m.startswith((*BASE, "livestyle.media"))}
             assert not outside
-    if not name.startswith("livestyle.training"):
+    if not name.startswith(("livestyle.training", "livestyle.bench")):
         assert not {m for m in ours if m.startswith("livestyle.training")}
+    if not name.startswith("livestyle.bench"):  # it measures everything, and nothing may come to need it
+        assert not {m for m in ours if m.startswith("livestyle.bench")}
     if name not in APPLICATION and not name.startswith(("livestyle.models", "livestyle.shaders", "livestyle.training")):
         assert not {m for m in ours if m.startswith(("livestyle.cli", "livestyle.session", "livestyle.studio"))} or (
             name == "livestyle.__main__"

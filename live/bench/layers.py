@@ -1,0 +1,88 @@
+"""Pictures that can be laid over one another, each knowing what region its pixels are of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.frame import REGIONS
+
+Image = npt.NDArray[np.uint8]
+Plane = npt.NDArray[np.float32]
+Planes = npt.NDArray[np.float32]
+
+BACKGROUND = REGIONS.index("background")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """One picture with a soft outline and its regions, as far as its labels say for certain."""
+
+    pixels: Image  # (H, W, 3) RGB; under a soft outline, what the thing itself would look like there
+    cover: Plane  # (H, W) in [0, 1]: how much of a pixel the layer hides
+    least: Planes  # (H, W, R) in [0, 1]: share of a pixel that surely is each region
+    most: Planes  # (H, W, R): share that may be; equal to `least` where the label is certain
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.cover.shape[1], self.cover.shape[0]
+
+
+def flat(pixels: Image, region: int = BACKGROUND) -> Layer:
+    """A layer without outline that is all of one region."""
+    height, width = pixels.shape[:2]
+    planes = np.zeros((height, width, len(REGIONS)), np.float32)
+    planes[..., region] = 1
+    return Layer(pixels, np.ones((height, width), np.float32), planes, planes)
+
+
+def cut_out(pixels: Image, person: npt.NDArray[np.bool_], sure: Planes, maybe: Planes, height: int) -> Layer:
+    """`person`, a part of `pixels`, cut out, cropped to itself and enlarged to `height` pixels.
+
+    `sure` and `maybe`: (H, W, R) of {0, 1}, the regions that a pixel surely is and may be. The outline is one source
+    pixel inside the label's, where the surroundings no longer shine through, and as soft as the picture itself.
+    """
+    x, y, width, tall = cv2.boundingRect(person.astype(np.uint8))
+    part = np.s_[y : y + tall, x : x + width]
+    inside = np.ascontiguousarray(person[part], np.uint8)
+    size = max(1, round(width * height / tall)), height
+    core = cv2.erode(inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    cover = _softened(core.astype(np.float32), size)
+    least = _carried_on(sure[part], inside, size)
+    most = least if np.array_equal(sure[part], maybe[part]) else _carried_on(maybe[part], inside, size)
+    colours = _beyond_edge(np.ascontiguousarray(pixels[part]), core)
+    return Layer(np.asarray(cv2.resize(colours, size, interpolation=cv2.INTER_CUBIC), np.uint8), cover, least, most)
+
+
+def _softened(core: Plane, size: tuple[int, int]) -> Plane:
+    soft = cv2.GaussianBlur(core, (0, 0), 0.8, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(np.clip(cv2.resize(soft, size, interpolation=cv2.INTER_CUBIC) * 1.6 - 0.3, 0, 1), np.float32)
+
+
+def _carried_on(planes: Planes, inside: Image, size: tuple[int, int]) -> Planes:
+    spread = np.dstack([_spread(plane, inside) for plane in cv2.split(planes)])
+    soft = cv2.resize(cv2.GaussianBlur(spread, (0, 0), 0.6), size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.clip(soft, 0, 1), np.float32)
+
+
+def _spread(plane: Any, inside: Image) -> Plane:
+    """`plane` as it is inside, and beyond the outline as at the nearest place inside."""
+    weight = inside.astype(np.float32)
+    near = cv2.blur(plane * weight, (9, 9)) / np.maximum(cv2.blur(weight, (9, 9)), 1e-6)
+    return np.where(inside > 0, plane, near).astype(np.float32)
+
+
+def _beyond_edge(pixels: Image, core: Image) -> Image:
+    """`pixels` inside `core`; around it its own colours carried on, where the old surroundings were."""
+    weight = core.astype(np.float32)[..., np.newaxis]
+    around = pixels.astype(np.float32)
+    for side in (31, 7):
+        mean = cv2.blur(weight, (side, side))[..., np.newaxis]
+        near = cv2.blur(pixels * weight, (side, side)) / np.maximum(mean, 1e-6)
+        around = np.where(mean > 0.02, near, around)
+    return np.where(weight > 0, pixels, np.clip(around, 0, 255)).astype(np.uint8)

@@ -1,0 +1,185 @@
+"""Ways to get steady masks out of a model: livestyle's own, the same without one stage, and what others do.
+
+Every method sees the same frames and the same raw outputs of the model. It is a function of a film and a segmenter that
+yields (R, h, w) weights for every frame in order; what it costs is told to a stopwatch.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.bench.replay import PacedInference
+from livestyle.bench.sequences import TIME_BASE, Film, Moment
+from livestyle.bench.stopwatch import Stopwatch, TimedFlow, TimedTracker
+from livestyle.errors import UsageError
+from livestyle.frame import REGIONS, Frame, Pixels, Weights
+from livestyle.masks import TAU, region_weights
+from livestyle.motion import WORKING_SIDE, Luma, Motion, shrink
+from livestyle.protocols import Segmenter
+from livestyle.refine import refine
+from livestyle.stylist import Stylist
+
+Masks = Iterator[Weights]
+Way = Callable[[Film, Segmenter, Stopwatch], Masks]
+
+RATE = 12.0
+"""Masks a second that a small computer gives beside a live picture."""
+
+EMA_S = 0.1
+"""Seconds in which the plain moving average takes in 63 % of a new mask."""
+
+COMBINE = 0.7
+"""`combine_with_previous_ratio` of MediaPipe's own graphs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One row of the table."""
+
+    name: str
+    about: str
+    way: Way
+    needs_truth: bool = False
+
+
+def moments_shown(film: Film, segmenter: Segmenter) -> Iterator[Moment]:
+    """The film's moments, each shown first to a segmenter that wants to know the truth."""
+    see = getattr(segmenter, "see", None)
+    for moment in film.moments:
+        if see is not None:
+            see(moment)
+        yield moment
+
+
+def raw_masks(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+    """The model's own mask of every frame, of the same copy of the frame that the stylist gives it."""
+    for moment in moments_shown(film, segmenter):
+        planes = segmenter(shrink(moment.pixels, 2 * WORKING_SIDE))
+        yield region_weights(planes, segmenter.classes, segmenter.regions)
+
+
+def _held(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+    """The newest mask that has come, wherever things have gone since."""
+    inference = PacedInference(lambda p: region_weights(segmenter(p), segmenter.classes, segmenter.regions), 1 / RATE)
+    newest = None
+    for moment in moments_shown(film, segmenter):
+        inference.offer(shrink(moment.pixels, 2 * WORKING_SIDE), float(moment.pts * TIME_BASE))
+        done = inference.result() if newest is not None else inference.wait(0)
+        newest = done or newest
+        assert newest is not None
+        yield newest.weights
+
+
+def _averaged(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+    """Exponential moving average over time, the same at every frame rate."""
+    share = 1 - math.exp(-1 / (float(film.rate) * EMA_S))
+    kept: Weights | None = None
+    for new in raw_masks(film, segmenter, watch):
+        kept = new if kept is None else kept + np.float32(share) * (new - kept)
+        yield kept
+
+
+def _by_uncertainty(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+    """MediaPipe's SegmentationSmoothingCalculator: the old value weighs in by the squared entropy of the new one.
+
+    It knows one plane; here every region's plane is smoothed by itself and their sum made 1 again.
+    """
+    kept: Weights | None = None
+    for new in raw_masks(film, segmenter, watch):
+        if kept is not None:
+            new = new + (kept - new) * (_entropy(new) ** 2 * np.float32(COMBINE))
+            new = new / np.maximum(new.sum(axis=0), 1e-6)
+        kept = new
+        yield new
+
+
+def _entropy(p: Weights) -> Weights:
+    """Of a yes or no with probability `p`, in bits: 0..1."""
+    p = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.asarray(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)), np.float32)
+
+
+def _everything_background(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+    weights = np.zeros((len(REGIONS), 1, 1), np.float32)
+    weights[REGIONS.index("background")] = 1
+    for _ in film.moments:
+        yield weights
+
+
+def _truth(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+    for moment in film.moments:
+        if moment.truth is None:
+            raise UsageError("the method truth needs a sequence whose truth is known")
+        yield np.ascontiguousarray(moment.truth.weights.transpose(2, 0, 1))
+
+
+class _Unstyled:
+    """A grade that changes nothing but wants masks."""
+
+    is_identity = False
+
+    def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
+        return pixels
+
+
+class _NoMotion(TimedFlow):
+    def between(self, now: Luma, before: Luma) -> Motion:
+        return Motion(np.zeros((*now.shape, 2), np.float32), np.ones(now.shape, np.float32))
+
+
+def _unrefined(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.uint8]) -> Weights:
+    return np.ascontiguousarray(planes.transpose(2, 0, 1))
+
+
+def own(*, sync: Literal["exact", "live"] = "exact", tau: float = TAU, motion: bool = True, edges: bool = True,
+        per_second: float = RATE) -> Way:  # fmt: skip
+    """livestyle's stylist, with stages switched off. Live, a mask takes 1 / `per_second` seconds."""
+
+    def way(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+        flow = TimedFlow(watch) if motion else _NoMotion(watch)
+        stages: dict[str, Any] = {
+            "tracker": TimedTracker(watch, tau=tau, flow=flow),
+            "refine": watch.timed("refine", refine if edges else _unrefined),
+            "inference": lambda segment: PacedInference(segment, 1 / per_second),
+        }
+        with closing(Stylist(segmenter, _Unstyled(), sync=sync, time_base=TIME_BASE, **stages)) as stylist:
+            for moment in moments_shown(film, segmenter):
+                masks = stylist.render(Frame(moment.pixels, moment.pts, time.monotonic())).masks
+                assert masks is not None  # _Unstyled is no identity
+                yield masks.weights
+
+    return way
+
+
+_ALL = (
+    Method("truth", "the truth itself, at half the size: what no mask can beat", _truth, needs_truth=True),
+    Method("global", "no masks: everything gets the background's look", _everything_background),
+    Method("raw", "the model's mask of each frame, enlarged", raw_masks),
+    Method("ema", f"moving average over {EMA_S:g} s", _averaged),
+    Method("mediapipe", "smoothed by uncertainty, as MediaPipe does", _by_uncertainty),
+    Method("ours", "livestyle, a mask of every frame (--sync exact)", own()),
+    Method("-motion", "the same, nothing carried along", own(motion=False)),
+    Method("-time", "the same, nothing kept over time", own(tau=1e-6)),
+    Method("-edges", "the same, edges not refined", own(edges=False)),
+    Method("live", f"livestyle at {RATE:g} late masks a second (--sync live)", own(sync="live")),
+    Method("held", f"the model's newest of {RATE:g} late masks a second, as it is", _held),
+)
+
+METHODS: Mapping[str, Method] = {method.name: method for method in _ALL}
+"""Every method by its name."""
+
+
+def methods_named(names: list[str]) -> list[Method]:
+    """The methods called so; all of them for none. Raises UsageError."""
+    for name in names:
+        if name not in METHODS:
+            raise UsageError(f"There is no method called {name}", hint=f"methods: {', '.join(METHODS)}")
+    return [METHODS[name] for name in names or METHODS]

@@ -1,0 +1,80 @@
+"""Methods side by side on one film."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from livestyle.bench.answers import Answers
+from livestyle.bench.judge import Judge
+from livestyle.bench.methods import Method, raw_masks
+from livestyle.bench.replay import Remembered
+from livestyle.bench.sequences import Film
+from livestyle.bench.stopwatch import Stopwatch
+from livestyle.frame import Weights
+from livestyle.protocols import Grade, Segmenter
+
+Watcher = Callable[[str, int, Weights], None]
+"""Is told every method's name, frame number and weights, for pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One method on one film."""
+
+    film: str
+    kind: str
+    method: str
+    figures: dict[str, float]  # keys of judge.FIGURES
+    regions: dict[str, dict[str, float]]  # region -> iou, biou
+    cost: dict[str, float] = field(default_factory=dict)  # stage -> milliseconds a frame; inference is not in it
+
+
+def compare(
+    film: Film, methods: Sequence[Method], segmenter: Segmenter, grade: Grade, watcher: Watcher | None = None
+) -> list[Score]:
+    """Every method's score on `film`, in order. Inference runs once for each picture that any of them asks about.
+
+    Methods that need the truth are left out where there is none.
+    """
+    remembered = Remembered(segmenter)
+    answers = Answers(film, list(raw_masks(film, remembered, Stopwatch())))
+    known = film.moments[0].truth is not None
+    wanted = [method for method in methods if known or not method.needs_truth]
+    scores = [_score(method, answers, remembered, grade, watcher) for method in wanted]
+    if remembered.seconds:
+        inference = 1e3 * float(np.median(remembered.seconds))
+        for score in scores:
+            score.cost["one inference"] = inference
+    return scores
+
+
+def _score(method: Method, answers: Answers, segmenter: Remembered, grade: Grade, watcher: Watcher | None) -> Score:
+    film, judge, watch = answers.film, Judge(answers, grade), Stopwatch()
+    segmenter.watch = watch
+    masks = method.way(film, segmenter, watch)
+    spent, index = 0.0, 0
+    while True:
+        start = time.perf_counter()
+        weights = next(masks, None)
+        spent += time.perf_counter() - start
+        if weights is None:
+            break
+        judge.add(index, weights)
+        if watcher is not None:
+            watcher(method.name, index, weights)
+        index += 1
+    if index != len(film.moments):
+        raise RuntimeError(f"{method.name} gave {index} masks for {len(film.moments)} frames")
+    kind = "clip" if film.kind is None else film.kind.name
+    return Score(film.name, kind, method.name, judge.figures(), judge.by_region(), _cost(watch, spent, index))
+
+
+def _cost(watch: Stopwatch, spent: float, frames: int) -> dict[str, float]:
+    stages = {name: 1e3 * seconds / frames for name, seconds in watch.seconds.items()}
+    inference = stages.pop("inference", 0.0)
+    total = 1e3 * spent / frames - inference
+    return {"all": total, **stages, "rest": total - sum(stages.values())}

@@ -1,0 +1,228 @@
+"""Short films whose truth is known to the pixel, because they are made here.
+
+People are cut out of labelled pictures and moved over another background by known warps; their labels go the same way.
+What a sequence shows is a function of its kind, rate, size and seed alone.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from collections.abc import Sequence as Several
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.bench.cast import Cast
+from livestyle.bench.layers import BACKGROUND, Image, Layer, Plane, Planes
+from livestyle.bench.motions import KINDS, Kind, Pose, Shot
+from livestyle.frame import REGIONS
+
+Field = npt.NDArray[np.float32]
+Composed = tuple[Field, Planes, Planes]
+"""(H, W, 3) colours, and (H, W, R) shares that are surely and that may be each region."""
+
+MARGIN = 1.3  # a place is so much wider and higher than the frame, for the camera to move in
+SHARES = 255  # soft truth is kept as uint8 shares of this
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """What the regions of one frame really are, as far as the labels say."""
+
+    may: Image  # (H, W): bit r is set where the pixel may be of REGIONS[r]; several bits: nobody knows
+    least: Image  # (h, w, R) at half the size, in 1/255: what is surely each region
+    most: Image  # (h, w, R): what may be; equal to `least` where it is known
+
+    def inside(self, region: int) -> npt.NDArray[np.bool_]:
+        """(H, W): pixels that are surely of the region."""
+        return np.asarray(self.may == 1 << region)
+
+    def outside(self, region: int) -> npt.NDArray[np.bool_]:
+        """(H, W): pixels that are surely not of the region."""
+        return np.asarray((self.may & (1 << region)) == 0)
+
+    @property
+    def weights(self) -> Planes:
+        """(h, w, R) float32 in [0, 1] at half the size; in the middle of what is possible where it is not known."""
+        return np.asarray((self.least.astype(np.float32) + self.most) * np.float32(0.5 / SHARES))
+
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """(h, w, R): where `weights` are known to within 4 %."""
+        return np.asarray(self.most - self.least <= 10)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """One frame of a film."""
+
+    pixels: Image  # (H, W, 3) RGB, read-only
+    pts: int  # in units of 1/90000 s
+    scene: int = 0  # another number after a cut
+    truth: Truth | None = None  # None in a real clip
+
+
+TIME_BASE = Fraction(1, 90_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A sequence of moments, all of one size, and how often they come."""
+
+    name: str
+    moments: tuple[Moment, ...]
+    rate: Fraction  # frames per second
+    kind: Kind | None = None  # None: a real clip
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        height, width = self.moments[0].pixels.shape[:2]
+        return width, height
+
+
+def make_film(kind: str, cast: Cast, *, rate: int = 30, size: tuple[int, int] = (1280, 720), seed: int = 0,
+              seconds: float | None = None) -> Film:  # fmt: skip
+    """The film of `kind` (a key of KINDS) with the people of `cast`; `seconds` cuts it short."""
+    what = KINDS[kind]
+    count = max(2, round(rate * min(seconds or what.seconds, what.seconds)))
+    stage = _Stage(what, cast, size, seed)
+    moments = tuple(stage.moment(index, Fraction(index, rate)) for index in range(count))
+    return Film(f"{kind}-{seed}", moments, Fraction(rate), what)
+
+
+class _Stage:
+    def __init__(self, kind: Kind, cast: Cast, size: tuple[int, int], seed: int) -> None:
+        self._kind, self._size = kind, size
+        self._draw = np.random.default_rng((zlib.crc32(kind.name.encode()), seed))
+        self._chance = self._draw.random(8)
+        # Portraits of the first seeds come from sets whose labels know every region: see Labelled.portrait.
+        first = len(kind.actors) * seed + 2 * int(self._draw.integers(0, 10))
+        self._actors = [_actor(cast, what, first + 2 * k, round(share * size[1]))
+                        for k, (what, share) in enumerate(zip(kind.actors, kind.heights, strict=True))]  # fmt: skip
+        behind = int(self._draw.integers(0, 1000))
+        around = round(size[0] * MARGIN), round(size[1] * MARGIN)
+        self._places = [cast.place(behind + k, around) for k in range(kind.places)]
+        self._noise = _noise_bank(size, kind.noise)
+
+    def moment(self, index: int, seconds: Fraction) -> Moment:
+        shot = self._kind.shot(float(seconds), self._chance)
+        colours, least, most = self._composed(shot)
+        pixels = self._exposed(colours, shot, index)
+        pixels.flags.writeable = False
+        return Moment(pixels, int(seconds / TIME_BASE), shot.place, _truth(least, most))
+
+    def _composed(self, shot: Shot) -> Composed:
+        place = self._places[shot.place]
+        field = _field(self._size, place.size, _standing(place, shot.camera, self._size), Pose())
+        colours = _taken(place.pixels, field, cv2.BORDER_REFLECT_101).astype(np.float32)
+        least = np.zeros((*colours.shape[:2], len(REGIONS)), np.float32)
+        least[..., BACKGROUND] = 1
+        most = least
+        for number, pose in shot.poses.items():
+            colours, least, most = _laid_over((colours, least, most), self._actors[number], pose, shot.camera)
+        return colours, least, most
+
+    def _exposed(self, colours: Field, shot: Shot, index: int) -> Image:
+        """Light is scaled as light, so the encoded values (exponent 1/2.2) by the same root; then the noise comes."""
+        rows = np.linspace(0, 2.5 * 2 * np.pi, self._size[1], dtype=np.float32) + np.float32(shot.band_phase)
+        gain = 2.0**shot.exposure * (1 + shot.bands * np.sin(rows))
+        colours *= (gain ** (1 / 2.2)).astype(np.float32)[:, np.newaxis, np.newaxis]
+        x, y = np.random.default_rng((index, len(self._noise))).integers(0, _NOISE_ROOM, 2)
+        colours += self._noise[y : y + self._size[1], x : x + self._size[0]]
+        return np.asarray(np.clip(colours + 0.5, 0, 255), np.uint8)
+
+
+_NOISE_ROOM = 61  # pixels that the noise is moved about by, in both directions
+
+
+@lru_cache(maxsize=4)
+def _noise_bank(size: tuple[int, int], deviation: float) -> Field:
+    draw = np.random.default_rng(7)
+    noise = draw.standard_normal((size[1] + _NOISE_ROOM, size[0] + _NOISE_ROOM, 3), np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), 0.6)  # demosaicing correlates neighbours
+    return np.asarray(noise * (deviation / noise.std()), np.float32)
+
+
+def _actor(cast: Cast, what: str, number: int, height: int) -> Layer:
+    return cast.portrait(number, height) if what == "portrait" else cast.figure(number, height)
+
+
+def _standing(place: Layer, camera: Pose, size: tuple[int, int]) -> Pose:
+    """The pose that puts the middle of a place into the middle of the frame, and follows the camera."""
+    below = (place.size[1] - size[1]) / 2 / size[1]
+    return Pose(camera.x, camera.y + below, camera.angle)
+
+
+def _laid_over(below: Composed, layer: Layer, pose: Pose, camera: Pose) -> Composed:
+    colours, least, most = below
+    height, width = colours.shape[:2]
+    seen = replace(pose, x=pose.x + camera.x, y=pose.y + camera.y, angle=pose.angle + camera.angle)
+    field = _field((width, height), layer.size, seen, seen)
+    cover = _taken(layer.cover, field, cv2.BORDER_CONSTANT)[..., np.newaxis]
+    sure = _mixed(least, _taken(layer.least, field, cv2.BORDER_REPLICATE), cover)
+    known = most is least and layer.most is layer.least
+    maybe = sure if known else _mixed(most, _taken(layer.most, field, cv2.BORDER_REPLICATE), cover)
+    return _mixed(colours, _taken(layer.pixels, field, cv2.BORDER_REPLICATE), cover), sure, maybe
+
+
+def _mixed(below: Field, above: npt.NDArray[np.float32] | Image, cover: Field) -> Field:
+    return np.asarray(below + cover * (above - below), np.float32)
+
+
+def _taken(values: npt.NDArray[np.float32] | Image, field: Field, border: int) -> npt.NDArray[np.float32]:
+    return np.asarray(cv2.remap(values, field, None, cv2.INTER_LINEAR, borderMode=border))
+
+
+def _field(size: tuple[int, int], layer: tuple[int, int], pose: Pose, bend: Pose) -> Field:
+    """(H, W, 2): where in the layer each pixel of a frame of `size` looks, for a layer standing in `pose`.
+
+    Bending is a displacement that is smooth over the layer and largest at its top (lean), around the face (nod) and
+    at the mouth (jaw).
+    """
+    width, height = size
+    cos, sin = np.cos(np.deg2rad(pose.angle)) / pose.scale, np.sin(np.deg2rad(pose.angle)) / pose.scale
+    right = np.arange(width, dtype=np.float32) - np.float32((width - 1) / 2 + pose.x * height)
+    down = (np.arange(height, dtype=np.float32) - np.float32(height - 1 + pose.y * height))[:, np.newaxis]
+    x = np.float32(cos) * right + np.float32(sin) * down + np.float32((layer[0] - 1) / 2)
+    y = np.float32(-sin) * right + np.float32(cos) * down + np.float32(layer[1] - 1)
+    if bend.lean or bend.nod or bend.jaw:
+        x, y = _bent(x, y, layer, height, bend)
+    return np.dstack([x, y])
+
+
+def _bent(x: Plane, y: Plane, layer: tuple[int, int], unit: int, bend: Pose) -> tuple[Plane, Plane]:
+    u, v = (x / layer[0] - 0.5), y / layer[1]
+    head = np.clip(1.15 - v, 0, 1) ** 2
+    face = np.exp(-((u / 0.28) ** 2) - ((v - 0.45) / 0.28) ** 2)
+    mouth = np.exp(-((u / 0.15) ** 2) - ((v - 0.68) / 0.1) ** 2)
+    moved = x - np.float32(bend.lean * unit) * head
+    return moved, y - np.float32(unit) * (np.float32(bend.nod) * face + np.float32(bend.jaw) * mouth)
+
+
+def _truth(least: Planes, most: Planes) -> Truth:
+    possible = most >= 0.5
+    may = np.packbits(possible, axis=2, bitorder="little")[..., 0]
+    may[may == 0] = (1 << len(REGIONS)) - 1  # three regions meet: nobody says whose it is
+    sure = _halved(least)
+    return Truth(may, sure, sure if most is least else _halved(most))
+
+
+def _halved(planes: Planes) -> Image:
+    size = max(1, planes.shape[1] // 2), max(1, planes.shape[0] // 2)
+    return np.asarray(np.rint(cv2.resize(planes, size, interpolation=cv2.INTER_AREA) * SHARES), np.uint8)
+
+
+def kinds_named(names: Several[str]) -> Iterator[str]:
+    """`names`, each of which must be a kind; all kinds for none. Raises UsageError."""
+    from livestyle.errors import UsageError
+
+    for name in names or KINDS:
+        if name not in KINDS:
+            raise UsageError(f"There is no kind of sequence called {name}", hint=f"kinds: {', '.join(KINDS)}")
+        yield name

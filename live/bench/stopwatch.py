@@ -1,0 +1,77 @@
+"""What each stage costs, in milliseconds a frame."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
+
+from livestyle.frame import Weights
+from livestyle.masks import TAU, MaskTracker
+from livestyle.motion import FlowEstimator, Luma, Motion
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Stopwatch:
+    """Seconds by stage. A stage inside another one is counted for itself and taken off the outer one."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._inner: list[float] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Counts what happens inside the `with` for `name`."""
+        self._inner.append(0.0)
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - start
+            self.seconds[name] += spent - self._inner.pop()
+            if self._inner:
+                self._inner[-1] += spent
+
+    def timed(self, name: str, function: Callable[P, T]) -> Callable[P, T]:
+        """`function`, its calls counted for `name`."""
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            with self.stage(name):
+                return function(*args, **kwargs)
+
+        return call
+
+
+class TimedFlow(FlowEstimator):
+    """Optical flow that counts for the stage "flow"."""
+
+    def __init__(self, watch: Stopwatch) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def between(self, now: Luma, before: Luma) -> Motion:
+        """As the flow estimator's own."""
+        with self._watch.stage("flow"):
+            return super().between(now, before)
+
+
+class TimedTracker(MaskTracker):
+    """A tracker that counts for the stages "carry" and "blend"."""
+
+    def __init__(self, watch: Stopwatch, *, tau: float = TAU, flow: FlowEstimator | None = None) -> None:
+        super().__init__(tau=tau, flow=flow)
+        self._watch = watch
+
+    def advance(self, luma: Luma, seconds: float) -> None:
+        """As the tracker's own."""
+        with self._watch.stage("carry"):
+            super().advance(luma, seconds)
+
+    def correct(self, weights: Weights, seconds: float) -> bool:
+        """As the tracker's own."""
+        with self._watch.stage("blend"):
+            return super().correct(weights, seconds)

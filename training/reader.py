@@ -76,18 +76,26 @@ def _decoded(data: bytes, flag: int, what: str) -> npt.NDArray[np.uint8]:
     return image.astype(np.uint8, copy=False)
 
 
+def decode_image(row: Row) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) RGB. Raises BadRow."""
+    return np.asarray(cv2.cvtColor(_decoded(row.image, cv2.IMREAD_COLOR, "picture"), cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def decode_mask(row: Row) -> npt.NDArray[np.uint8]:
+    """(H, W) label ids; hub data sets store them three times. Raises BadRow."""
+    labels = _decoded(row.mask, cv2.IMREAD_UNCHANGED, "mask")
+    return np.ascontiguousarray(labels[..., 0]) if labels.ndim == 3 else labels
+
+
 def decode(row: Row, described: SetDescription) -> Picture:
     """The picture of a row with its labels as sets of classes. Raises BadRow."""
-    pixels = cv2.cvtColor(_decoded(row.image, cv2.IMREAD_COLOR, "picture"), cv2.COLOR_BGR2RGB)
-    labels = _decoded(row.mask, cv2.IMREAD_UNCHANGED, "mask")
-    if labels.ndim == 3:  # hub data sets store the ids three times
-        labels = np.ascontiguousarray(labels[..., 0])
+    pixels, labels = decode_image(row), decode_mask(row)
     if labels.shape != pixels.shape[:2]:
         raise BadRow("picture and mask differ in size")
     members = described.table()[labels]
     if not members.all():
         raise BadRow("mask has an unknown label id")
-    return _with_cutout(row.name, np.asarray(pixels, np.uint8), labels, members, described)
+    return _with_cutout(row.name, pixels, labels, members, described)
 
 
 def _with_cutout(

@@ -26,6 +26,9 @@ Field = npt.NDArray[np.float32]
 Composed = tuple[Field, Planes, Planes]
 """(H, W, 3) colours, and (H, W, R) shares that are surely and that may be each region."""
 
+Box = tuple[int, int, int, int]
+"""left, top, right, bottom in pixels; the last two are not part of it."""
+
 MARGIN = 1.3  # a place is so much wider and higher than the frame, for the camera to move in
 SHARES = 255  # soft truth is kept as uint8 shares of this
 
@@ -109,30 +112,41 @@ class _Stage:
         around = round(size[0] * MARGIN), round(size[1] * MARGIN)
         self._places = [cast.place(behind + k, around) for k in range(kind.places)]
         self._noise = _noise_bank(size, kind.noise)
+        self._seen: object = None
+        self._last: tuple[Field, Truth] | None = None
 
     def moment(self, index: int, seconds: Fraction) -> Moment:
         shot = self._kind.shot(float(seconds), self._chance)
-        colours, least, most = self._composed(shot)
+        colours, truth = self._composed(shot)
         pixels = self._exposed(colours, shot, index)
         pixels.flags.writeable = False
-        return Moment(pixels, int(seconds / TIME_BASE), shot.place, _truth(least, most))
+        return Moment(pixels, int(seconds / TIME_BASE), shot.place, truth)
 
-    def _composed(self, shot: Shot) -> Composed:
+    def _composed(self, shot: Shot) -> tuple[Field, Truth]:
+        """Before light and noise; where nothing has moved since the last frame, what was composed for that."""
+        seen = shot.place, shot.camera, tuple(shot.poses.items())
+        if self._last is None or self._seen != seen:
+            picture = self._behind(shot)
+            for number, pose in shot.poses.items():
+                picture = _laid_over(picture, self._actors[number], pose, shot.camera)
+            colours, least, most = picture
+            self._seen, self._last = seen, (colours, _truth(least, most))
+        return self._last
+
+    def _behind(self, shot: Shot) -> Composed:
         place = self._places[shot.place]
-        field = _field(self._size, place.size, _standing(place, shot.camera, self._size), Pose())
+        box = 0, 0, *self._size
+        field = _field(self._size, box, place.size, _standing(place, shot.camera, self._size))
         colours = _taken(place.pixels, field, cv2.BORDER_REFLECT_101).astype(np.float32)
         least = np.zeros((*colours.shape[:2], len(REGIONS)), np.float32)
         least[..., BACKGROUND] = 1
-        most = least
-        for number, pose in shot.poses.items():
-            colours, least, most = _laid_over((colours, least, most), self._actors[number], pose, shot.camera)
-        return colours, least, most
+        return colours, least, least
 
     def _exposed(self, colours: Field, shot: Shot, index: int) -> Image:
         """Light is scaled as light, so the encoded values (exponent 1/2.2) by the same root; then the noise comes."""
         rows = np.linspace(0, 2.5 * 2 * np.pi, self._size[1], dtype=np.float32) + np.float32(shot.band_phase)
         gain = 2.0**shot.exposure * (1 + shot.bands * np.sin(rows))
-        colours *= (gain ** (1 / 2.2)).astype(np.float32)[:, np.newaxis, np.newaxis]
+        colours = colours * (gain ** (1 / 2.2)).astype(np.float32)[:, np.newaxis, np.newaxis]
         x, y = np.random.default_rng((index, len(self._noise))).integers(0, _NOISE_ROOM, 2)
         colours += self._noise[y : y + self._size[1], x : x + self._size[0]]
         return np.asarray(np.clip(colours + 0.5, 0, 255), np.uint8)
@@ -160,39 +174,54 @@ def _standing(place: Layer, camera: Pose, size: tuple[int, int]) -> Pose:
 
 
 def _laid_over(below: Composed, layer: Layer, pose: Pose, camera: Pose) -> Composed:
+    """Writes into `below`."""
     colours, least, most = below
-    height, width = colours.shape[:2]
+    size = colours.shape[1], colours.shape[0]
     seen = replace(pose, x=pose.x + camera.x, y=pose.y + camera.y, angle=pose.angle + camera.angle)
-    field = _field((width, height), layer.size, seen, seen)
+    left, top, right, bottom = box = _reach(size, layer.size, seen)
+    if left >= right or top >= bottom:
+        return below
+    if most is least and layer.most is not layer.least:
+        most = least.copy()
+    field, part = _field(size, box, layer.size, seen), np.s_[top:bottom, left:right]
     cover = _taken(layer.cover, field, cv2.BORDER_CONSTANT)[..., np.newaxis]
-    sure = _mixed(least, _taken(layer.least, field, cv2.BORDER_REPLICATE), cover)
-    known = most is least and layer.most is layer.least
-    maybe = sure if known else _mixed(most, _taken(layer.most, field, cv2.BORDER_REPLICATE), cover)
-    return _mixed(colours, _taken(layer.pixels, field, cv2.BORDER_REPLICATE), cover), sure, maybe
-
-
-def _mixed(below: Field, above: npt.NDArray[np.float32] | Image, cover: Field) -> Field:
-    return np.asarray(below + cover * (above - below), np.float32)
+    above = [(colours, layer.pixels), (least, layer.least)] + ([(most, layer.most)] if most is not least else [])
+    for values, own in above:
+        values[part] += cover * (_taken(own, field, cv2.BORDER_REPLICATE) - values[part])
+    return colours, least, most
 
 
 def _taken(values: npt.NDArray[np.float32] | Image, field: Field, border: int) -> npt.NDArray[np.float32]:
     return np.asarray(cv2.remap(values, field, None, cv2.INTER_LINEAR, borderMode=border))
 
 
-def _field(size: tuple[int, int], layer: tuple[int, int], pose: Pose, bend: Pose) -> Field:
-    """(H, W, 2): where in the layer each pixel of a frame of `size` looks, for a layer standing in `pose`.
+def _reach(size: tuple[int, int], layer: tuple[int, int], pose: Pose) -> Box:
+    """The part of a frame of `size` that a layer can cover: where its corners come to lie, and how far it is bent."""
+    cos, sin = pose.scale * np.cos(np.deg2rad(pose.angle)), pose.scale * np.sin(np.deg2rad(pose.angle))
+    x = np.array([-0.5, 0.5, -0.5, 0.5]) * layer[0]
+    y = np.array([-1.0, -1.0, 0.0, 0.0]) * layer[1]
+    room = 2 + size[1] * (1.4 * abs(pose.lean) + abs(pose.nod) + abs(pose.jaw))
+    right = cos * x - sin * y + size[0] / 2 + pose.x * size[1]
+    down = sin * x + cos * y + size[1] * (1 + pose.y)
+    first = np.clip(np.floor([right.min() - room, down.min() - room]), 0, size).astype(int)
+    last = np.clip(np.ceil([right.max() + room, down.max() + room]), 0, size).astype(int)
+    return int(first[0]), int(first[1]), int(last[0]), int(last[1])
+
+
+def _field(size: tuple[int, int], box: Box, layer: tuple[int, int], pose: Pose) -> Field:
+    """Where in the layer each pixel in the `box` of a frame of `size` looks, for a layer standing in `pose`: (h, w, 2).
 
     Bending is a displacement that is smooth over the layer and largest at its top (lean), around the face (nod) and
     at the mouth (jaw).
     """
-    width, height = size
+    (width, height), (left, top, end, bottom) = size, box
     cos, sin = np.cos(np.deg2rad(pose.angle)) / pose.scale, np.sin(np.deg2rad(pose.angle)) / pose.scale
-    right = np.arange(width, dtype=np.float32) - np.float32((width - 1) / 2 + pose.x * height)
-    down = (np.arange(height, dtype=np.float32) - np.float32(height - 1 + pose.y * height))[:, np.newaxis]
+    right = np.arange(left, end, dtype=np.float32) - np.float32((width - 1) / 2 + pose.x * height)
+    down = (np.arange(top, bottom, dtype=np.float32) - np.float32(height - 1 + pose.y * height))[:, np.newaxis]
     x = np.float32(cos) * right + np.float32(sin) * down + np.float32((layer[0] - 1) / 2)
     y = np.float32(-sin) * right + np.float32(cos) * down + np.float32(layer[1] - 1)
-    if bend.lean or bend.nod or bend.jaw:
-        x, y = _bent(x, y, layer, height, bend)
+    if pose.lean or pose.nod or pose.jaw:
+        x, y = _bent(x, y, layer, height, pose)
     return np.dstack([x, y])
 
 

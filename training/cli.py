@@ -130,7 +130,7 @@ def _named(text: str) -> tuple[str, Path]:
 @click.option("--input-size", default="256x256", show_default=True, help="For checkpoints: what the network sees.")
 @click.option("--strict", is_flag=True, help="Stop at the first bad row instead of counting it.")
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for evaluation.json, table.md and figures."
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for evaluation.json, tables.md and figures."
 )
 @_speaking
 def evaluate(
@@ -168,7 +168,8 @@ def _measure(models: list[tuple[str, Segmenter]], sets: list[LabelledSet], out: 
     from rich.progress import Progress
 
     from livestyle.training.evaluate import evaluate as measure
-    from livestyle.training.evaluate import pictures_without_people, table
+    from livestyle.training.evaluate import pictures_without_people
+    from livestyle.training.tables import everything
 
     empty = pictures_without_people(sets)
     evaluations = []
@@ -178,7 +179,7 @@ def _measure(models: list[tuple[str, Segmenter]], sets: list[LabelledSet], out: 
             evaluations.append(measure(name, model, sets, empty, functools.partial(bar.advance, task)))
     for labelled in sets:
         labelled.bad.report(labelled.described.name)
-    text = table(evaluations, sets)
+    text = everything(evaluations, sets)
     click.echo(text)
     if out:
         _write(out, text, evaluations, models, sets)
@@ -190,7 +191,7 @@ def _write(
     from livestyle.training import figures
 
     out.mkdir(parents=True, exist_ok=True)
-    (out / "table.md").write_text(text + "\n", encoding="utf-8")
+    (out / "tables.md").write_text(text + "\n", encoding="utf-8")
     report = {evaluation.name: evaluation.report() for evaluation in evaluations}
     (out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     figures.comparison(out / "comparison.png", figures.spread(sets, 2), models)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -58,17 +60,27 @@ class Evaluation:
     tallies: dict[str, Tally] = field(default_factory=dict)
     scores: list[Score] = field(default_factory=list)
     false_people: dict[str, float] = field(default_factory=dict)  # share of pixels called hair or skin, by source
+    empty: dict[str, int] = field(default_factory=dict)  # how many pictures without people, by source
     regions: set[str] = field(default_factory=set)  # those the model can be measured by
+
+    @property
+    def total(self) -> Tally:
+        """What the sets have in common, counted together."""
+        return merged(list(self.tallies.values()))
 
     def report(self) -> dict[str, Any]:
         """The figures as JSON takes them."""
-        total = merged(list(self.tallies.values())).report()
-        sets = {name: self._measured(tally.report()) for name, tally in self.tallies.items()}
+        total = self.total
+        figures = total.report()
+        gap = {kind: round(value, 4) for kind, value in total.tone_gap().items() if not math.isnan(value)}
+        error = total.calibration_error()
         return {
-            "sets": sets,
-            "tones": total["tones"],
-            "reliability": total["reliability"],
+            "sets": {name: self._measured(tally.report()) for name, tally in self.tallies.items()},
+            **{name: figures[name] for name in ("pictures", "tones", "confusion", "reliability")},
+            "tone_gap": gap,
+            "calibration_error": None if math.isnan(error) else round(error, 4),
             "false_people": self.false_people,
+            "pictures_without_people": self.empty,
         }
 
     def _measured(self, figures: dict[str, Any]) -> dict[str, Any]:
@@ -112,6 +124,7 @@ def evaluate(
             tick()
     for source, pictures in empty.items():
         result.false_people[source] = round(false_people(model, pictures), 5)
+        result.empty[source] = len(pictures)
     return result
 
 
@@ -150,6 +163,32 @@ def _flag(rng: np.random.Generator, size: int = 256) -> Image:
     return np.asarray(folded.transpose(1, 0, 2) if rng.random() < 0.5 else folded, np.uint8)
 
 
+def _grain(rng: np.random.Generator, size: int, across: int, along: int) -> npt.NDArray[np.float64]:
+    """(size, size) smooth noise of mean 0 that changes `across` times from left to right, `along` times downwards."""
+    noise = rng.standard_normal((along + 1, across + 1))
+    return np.asarray(cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC), np.float64)
+
+
+def _wood(rng: np.random.Generator, size: int = 256) -> Image:
+    """Planks: rings as waves that lean and bend, another phase and shade on each plank. Nothing trains on it."""
+    planks = (np.arange(size) * int(rng.integers(2, 6)) // size)[None]
+    phase = 6 * planks + 0.05 * np.arange(size) + 1.5 * _grain(rng, size, 4, 2)
+    rings = np.sin(float(rng.uniform(3, 8)) * phase) + 0.6 * _grain(rng, size, 120, 6)
+    shade = 1 + 0.08 * rings + 0.12 * rng.standard_normal(6)[planks]
+    seams = np.where(np.diff(planks, prepend=0) > 0, 0.5, 1.0)
+    colour = np.array([[205, 160, 110], [160, 105, 60], [110, 70, 45]])[rng.integers(3)]
+    return np.clip((shade * seams)[..., None] * colour, 0, 255).astype(np.uint8)
+
+
+def _sand(rng: np.random.Generator, size: int = 256) -> Image:
+    """Ripples in fine grain. Nothing trains on it."""
+    y = np.arange(size)[:, None] / size
+    ripples = np.sin(2 * np.pi * float(rng.uniform(4, 14)) * (y + 0.08 * _grain(rng, size, 5, 5)))
+    shade = 1 + 0.1 * ripples + 0.07 * rng.standard_normal((size, size)) + 0.06 * _grain(rng, size, 3, 3)
+    colour = np.array([[222, 190, 150], [200, 165, 120], [235, 215, 185]])[rng.integers(3)]
+    return np.clip(shade[..., None] * colour, 0, 255).astype(np.uint8)
+
+
 def _packaged() -> list[Image]:
     try:
         from skimage import data
@@ -176,6 +215,7 @@ def pictures_without_people(sets: list[LabelledSet], limit: int = 120) -> dict[s
         "objects and surfaces": _packaged(),
         "flags": [_flag(rng) for _ in range(12)],
         "textures": [texture(rng, 256) for _ in range(24)],
+        "wood and sand": [draw(rng) for draw in (_wood, _sand) for _ in range(12)],
     }
     return {name: pictures for name, pictures in found.items() if pictures}
 
@@ -193,28 +233,3 @@ def open_model(path: Path, scratch: Path, input_size: tuple[int, int] = (256, 25
     folder = as_folder(path, scratch / "checkpoint")
     export_model(folder, scratch, "measured", input_size)
     return load_segmenter(str(scratch / "measured.onnx"), device="cpu")
-
-
-def table(evaluations: list[Evaluation], sets: list[LabelledSet]) -> str:
-    """The figures side by side as a Markdown table."""
-    head = ["set", "pictures", "region", *(e.name for e in evaluations)]
-    rows = [head, ["---"] * len(head)]
-    for labelled in sets:
-        name = labelled.described.name
-        for region in REGIONS:
-            if not evaluations[0].tallies[name].regions[region].truth:
-                continue
-            cells = [_cell(e, name, region) for e in evaluations]
-            rows.append(
-                [f"{labelled.described.about} ({name})", str(evaluations[0].tallies[name].pictures), region, *cells]
-            )
-    for source in evaluations[0].false_people:
-        cells = [f"{100 * e.false_people[source]:.2f} %" for e in evaluations]
-        rows.append([f"nobody: {source}", "", "hair or skin", *cells])
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
-def _cell(evaluation: Evaluation, name: str, region: str) -> str:
-    if region not in evaluation.regions:
-        return "–"
-    return f"{evaluation.tallies[name].regions[region].iou:.3f}"

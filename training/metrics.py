@@ -34,6 +34,9 @@ TONES = (
 """Skin-tone bins: name and smallest individual typology angle in degrees (Chardon et al. 1991; Del Bino 2006)."""
 
 
+TONE_PICTURES = 20  # a bin of fewer pictures says more of those pictures than of the tone
+
+
 @dataclass(slots=True)
 class Overlap:
     """Pixel counts of one region's overlap; IoU is 0..1, NaN where nothing was certain."""
@@ -176,6 +179,16 @@ class Tally:
             },
             "reliability": self.reliability(),
         }
+
+    def tone_gap(self) -> dict[str, float]:
+        """IoU and recall of skin: the best tone's minus the worst's, among tones of enough pictures. NaN below two."""
+        enough = [o for tone, o in self.tones.items() if self.tone_pictures[tone] >= TONE_PICTURES]
+        kinds = {"iou": [o.iou for o in enough], "recall": [o.recall for o in enough]}
+        return {kind: max(values) - min(values) if len(values) > 1 else math.nan for kind, values in kinds.items()}
+
+    def calibration_error(self) -> float:
+        """Expected calibration error, 0..1 (Naeini, Cooper, Hauskrecht 2015): mean |confidence - share right|."""
+        return float(np.abs(self.sure - self.right).sum() / self.seen.sum()) if self.seen.any() else math.nan
 
     def reliability(self) -> list[dict[str, float]]:
         """For each bin of confidence that occurs: its mean, the share that was right, the share of all pixels."""

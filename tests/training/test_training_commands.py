@@ -42,11 +42,14 @@ def test_evaluate_writes_figures_table_and_json(finished: Path, drawn: Path, tmp
     done = CliRunner().invoke(cli.evaluate, [*command, "--input-size", "64x64"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "| drawn people (drawn) |" in done.output
+    assert (tmp_path / "tables.md").read_text() in done.output
     report = json.loads((tmp_path / "evaluation.json").read_text())["mine"]
     figures = report["sets"]["drawn"]
     assert set(figures["region_iou"]) == set(REGIONS)
     assert all(0 <= value <= 1 for value in figures["region_iou"].values())
     assert np.array(figures["confusion"]["pixels"]).sum() == figures["pictures"] * 96 * 80
+    assert report["confusion"]["pixels"] == figures["confusion"]["pixels"]  # of one set, all sets together
+    assert set(report["pictures_without_people"]) == set(report["false_people"])
     assert sum(row["share"] for row in report["reliability"]) == pytest.approx(1, abs=1e-3)
     for name in ("comparison", "worst", "reliability"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")

@@ -9,7 +9,16 @@ import pytest
 
 from livestyle.frame import REGIONS
 from livestyle.training.classes import ANY, BACKGROUND, CLASSES, REGION_OF, member_bits, region_bits
-from livestyle.training.metrics import Tally, enlarged, merged, region_planes, tone_of, typology_angle
+from livestyle.training.metrics import (
+    TONE_PICTURES,
+    Overlap,
+    Tally,
+    enlarged,
+    merged,
+    region_planes,
+    tone_of,
+    typology_angle,
+)
 
 HAIR = member_bits(["hair"])
 GREY = np.full((10, 10, 3), 128, np.uint8)
@@ -108,3 +117,24 @@ def test_reliability_sets_confidence_against_correctness() -> None:
     tally = Tally()
     tally.add(_planes(np.zeros((10, 10), int), confidence=0.85), GREY, members)
     assert tally.reliability() == [{"confidence": 0.85, "right": 0.6, "share": 1.0}]
+
+
+def test_the_calibration_error_is_the_mean_distance_of_confidence_and_correctness() -> None:
+    """40 % of the pixels are hair and called background: 0.85 against 0.6."""
+    members = np.full((10, 10), BACKGROUND, np.uint8)
+    members[:4] = HAIR
+    tally = Tally()
+    assert math.isnan(tally.calibration_error())
+    tally.add(_planes(np.zeros((10, 10), int), confidence=0.85), GREY, members)
+    assert tally.calibration_error() == pytest.approx(0.25)
+
+
+def test_the_gap_lies_between_the_best_and_the_worst_tone_that_enough_pictures_show() -> None:
+    tally = Tally(
+        tones={"light": Overlap(90, 100, 100), "tan": Overlap(80, 100, 80), "dark": Overlap(10, 100, 10)},
+        tone_pictures={"light": TONE_PICTURES, "tan": TONE_PICTURES, "dark": TONE_PICTURES - 1},
+    )
+    assert tally.tone_gap()["recall"] == pytest.approx(0.9 - 0.8)
+    assert tally.tone_gap()["iou"] == pytest.approx(90 / 110 - 0.8)
+    del tally.tones["tan"]
+    assert all(math.isnan(value) for value in tally.tone_gap().values())

@@ -1,0 +1,121 @@
+"""The figures of an evaluation as Markdown tables, models side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from livestyle.frame import REGIONS
+from livestyle.training.classes import CLASSES
+from livestyle.training.evaluate import Evaluation
+from livestyle.training.metrics import RELIABILITY_BINS, TONE_PICTURES, TONES, Overlap, Tally
+from livestyle.training.reader import LabelledSet
+
+Overlaps = Callable[[Tally], dict[str, Overlap]]
+
+
+def _markdown(head: list[str], rows: Iterable[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _by_set(
+    evaluations: list[Evaluation], sets: list[LabelledSet], names: tuple[str, ...], of: Overlaps
+) -> list[list[str]]:
+    """A row for each set and each of `names` that its labels show for certain."""
+    rows = []
+    for labelled in sets:
+        described = labelled.described
+        tallies = [e.tallies[described.name] for e in evaluations]
+        for name in names:
+            if any(name in of(tally) and of(tally)[name].truth for tally in tallies):
+                cells = [_cell(e, of(e.tallies[described.name]), name) for e in evaluations]
+                rows.append([f"{described.about} ({described.name})", str(tallies[0].pictures), name, *cells])
+    return rows
+
+
+def _cell(evaluation: Evaluation, overlaps: dict[str, Overlap], name: str) -> str:
+    measured = name in overlaps and (name not in REGIONS or name in evaluation.regions)
+    return _number(overlaps[name].iou) if measured else "–"
+
+
+def regions(evaluations: list[Evaluation], sets: list[LabelledSet]) -> str:
+    """IoU of each region on each set, and how much of empty pictures is taken for people."""
+    rows = _by_set(evaluations, sets, REGIONS, lambda tally: tally.regions)
+    for source in evaluations[0].false_people:
+        cells = [f"{100 * e.false_people[source]:.2f} %" for e in evaluations]
+        rows.append([f"nobody: {source}", str(evaluations[0].empty[source]), "hair or skin", *cells])
+    return _markdown(["set", "pictures", "region", *(e.name for e in evaluations)], rows)
+
+
+def boundaries(evaluations: list[Evaluation], sets: list[LabelledSet]) -> str:
+    """Boundary IoU of each region on each set."""
+    rows = _by_set(evaluations, sets, REGIONS, lambda tally: tally.boundaries)
+    return _markdown(["set", "pictures", "region", *(e.name for e in evaluations)], rows)
+
+
+def classes(evaluations: list[Evaluation], sets: list[LabelledSet]) -> str:
+    """IoU of each class on each set, for models that tell all classes apart."""
+    rows = _by_set(evaluations, sets, CLASSES, lambda tally: tally.classes)
+    return _markdown(["set", "pictures", "class", *(e.name for e in evaluations)], rows)
+
+
+def tones(evaluations: list[Evaluation]) -> str:
+    """IoU and recall of skin by skin tone over all sets, and between the best and the worst tone."""
+    totals = [e.total for e in evaluations]
+    rows = []
+    for tone, _ in TONES:
+        if tone in totals[0].tones:
+            cells = [f"{_number(t.tones[tone].iou)} / {_number(t.tones[tone].recall)}" for t in totals]
+            rows.append([tone, str(totals[0].tone_pictures[tone]), *cells])
+    gaps = [total.tone_gap() for total in totals]
+    rows.append(
+        ["best − worst", f"≥ {TONE_PICTURES}", *(f"{_number(g['iou'])} / {_number(g['recall'])}" for g in gaps)]
+    )
+    return _markdown(["skin tone", "pictures", *(f"{e.name} (IoU / recall)" for e in evaluations)], rows)
+
+
+def confusion(evaluation: Evaluation) -> str:
+    """Where the pixels of each labelled region go, in per cent, over all sets."""
+    counts = evaluation.total.confusion
+    rows = [
+        [region, str(int(row.sum())), *(f"{100 * n / row.sum():.1f} %" for n in row)]
+        for region, row in zip(REGIONS, counts, strict=True)
+        if row.sum()
+    ]
+    return _markdown(["labelled", "pixels", *(f"called {region}" for region in REGIONS)], rows)
+
+
+def reliability(evaluations: list[Evaluation]) -> str:
+    """How often a model is right for each tenth of confidence, and the share of pixels about which it is so sure."""
+    totals = [e.total for e in evaluations]
+    rows = [
+        [f"{k / RELIABILITY_BINS:.1f} to {(k + 1) / RELIABILITY_BINS:.1f}", *(_sureness(t, k) for t in totals)]
+        for k in range(RELIABILITY_BINS)
+        if any(t.seen[k] for t in totals)
+    ]
+    rows.append(["calibration error", *(_number(t.calibration_error()) for t in totals)])
+    return _markdown(["confidence", *(f"{e.name}: right (share)" for e in evaluations)], rows)
+
+
+def _sureness(tally: Tally, k: int) -> str:
+    seen = int(tally.seen[k])
+    return f"{tally.right[k] / seen:.3f} ({100 * seen / int(np.sum(tally.seen)):.1f} %)" if seen else "–"
+
+
+def everything(evaluations: list[Evaluation], sets: list[LabelledSet]) -> str:
+    """All tables under their headings."""
+    parts = [
+        ("IoU by region", regions(evaluations, sets)),
+        ("Boundary IoU by region", boundaries(evaluations, sets)),
+        ("IoU by class", classes(evaluations, sets)),
+        ("Skin by tone, all sets together", tones(evaluations)),
+        *((f"Confusion of {e.name}, all sets together", confusion(e)) for e in evaluations),
+        ("Reliability, all sets together", reliability(evaluations)),
+    ]
+    return "\n\n".join(f"### {title}\n\n{table}" for title, table in parts)

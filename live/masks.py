@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import REGIONS, Weights
-from livestyle.motion import Field, FlowEstimator, Luma, Plane, carry, is_cut
+from livestyle.motion import FlowEstimator, Luma, Motion, Path, Plane, carry, is_cut, led_by, resized_flow
 
 Planes = npt.NDArray[np.float32]
 """(h, w, R) float32: weights with the regions last, as cv2 moves and enlarges them."""
@@ -30,6 +30,8 @@ MEMORY = 2.0
 
 GAP = 0.5
 """Seconds without a frame after which what was believed is forgotten instead of carried."""
+
+_LEAST_WORTH = 0.05  # of a late mask where nothing shows what it said: a guess, but nobody has a better one
 
 _DISAGREES = (0.1, 0.35)
 """Difference between belief and new mask below which it is noise, and above which it is news."""
@@ -44,7 +46,7 @@ def region_weights(probabilities: Weights, classes: Sequence[str], regions: Mapp
 @dataclass(frozen=True, slots=True)
 class _Step:
     seconds: float
-    luma: Luma
+    path: Path | None  # from the frame before; None for the first of a scene
 
 
 class MaskTracker:
@@ -52,6 +54,9 @@ class MaskTracker:
 
     For every frame call `advance`; whenever a mask is there, of this frame or of an earlier one, `correct`. `planes`
     then holds for the frame last advanced to.
+
+    What is believed is a weighted mean of the masks so far, each carried to the frame at hand. `support` is the sum of
+    their weights at each pixel: it fades with time, and is lost where the picture or a new mask says something else.
     """
 
     def __init__(self, *, tau: float = TAU, flow: FlowEstimator | None = None) -> None:
@@ -63,7 +68,7 @@ class MaskTracker:
     def reset(self) -> None:
         """Forget everything: a new stream, or a new scene."""
         self._planes: Planes | None = None
-        self._doubt: Plane | None = None
+        self._support: Plane | None = None
         self._luma: Luma | None = None
         self._corrected = 0.0
         self._steps.clear()
@@ -89,10 +94,9 @@ class MaskTracker:
         motion = None if before is None else self._flow.between(luma, before)
         if motion is None or before is None or is_cut(luma, before, motion):
             self.reset()
-            self._steps.append(_Step(seconds, luma))
+            self._steps.append(_Step(seconds, None))
         else:
-            self._move(motion.backward, motion.trust)
-            self._remember(_Step(seconds, luma))
+            self._remember(_Step(seconds, self._move(motion)))
         self._luma = luma
 
     def correct(self, weights: Weights, seconds: float) -> bool:
@@ -104,10 +108,10 @@ class MaskTracker:
             return False
         height, width = self._luma.shape
         new = _enlarged(weights, width, height)
-        if seconds < self.latest:
-            new = carry(new, self._way_back(self._luma, seconds))
-        self._planes = new if self._planes is None else self._blended(self._planes, new)
-        self._doubt = None
+        worth = np.ones((height, width), np.float32)
+        if (path := self._path_from(seconds)) is not None:
+            new, worth = carry(new, resized_flow(path.backward, width, height)), _sized(path.trust, width, height)
+        self._take(new, np.maximum(worth, _LEAST_WORTH))
         self._corrected = self.latest
         return True
 
@@ -116,30 +120,32 @@ class MaskTracker:
         while self._steps[0].seconds < step.seconds - MEMORY:
             self._steps.popleft()
 
-    def _move(self, backward: Field, trust: Plane) -> None:
-        if self._planes is None:
-            return
-        doubt = 1 - trust
-        self._doubt = doubt if self._doubt is None else np.maximum(doubt, carry(self._doubt, backward))
+    def _move(self, motion: Motion) -> Path:
+        """Carries what is believed along; returns the way it took."""
+        if self._planes is None or self._support is None:
+            return Path.of(motion)
+        height, width = self._support.shape
+        path = led_by(motion, 1 - self._planes[..., 0])
+        backward = resized_flow(path.backward, width, height)
         self._planes = carry(self._planes, backward)
+        self._support = carry(self._support, backward) * motion.trust
+        return path
 
-    def _way_back(self, luma: Luma, seconds: float) -> Field:
-        """Backward flow from the newest frame, `luma`, to the one at `seconds`.
+    def _path_from(self, seconds: float) -> Path | None:
+        """The way from the frame at `seconds` to the newest, None where they are the same."""
+        taken = [step.path for step in self._steps if step.seconds > seconds and step.path is not None]
+        return reduce(Path.then, taken) if taken else None
 
-        Measured anew over the whole way: the edge of a moving thing loses a part of its motion with every step, so
-        that flows added up fall behind where one over several frames does not.
-        """
-        earlier = next(step.luma for step in self._steps if step.seconds == seconds)
-        return self._flow.between(luma, earlier).backward
-
-    def _blended(self, old: Planes, new: Planes) -> Planes:
-        # max(..., 0) keeps a mask that came out of order from weighing negative.
-        share = 1 - math.exp(-max(self.latest - self._corrected, 0) / self._tau)
-        news = _news(old, new)
-        if self._doubt is not None:
-            news = np.maximum(news, self._doubt)
-        weight = np.asarray(share + (1 - share) * news, np.float32)
-        return np.asarray(cv2.blendLinear(new, old, weight, 1 - weight), np.float32)
+    def _take(self, new: Planes, worth: Plane) -> None:
+        if self._planes is None or self._support is None:
+            self._planes, self._support = new, worth
+            return
+        # max(..., 0) keeps a mask that came out of order from gaining support.
+        faded = self._support * np.float32(math.exp(-max(self.latest - self._corrected, 0) / self._tau))
+        faded *= 1 - _news(self._planes, new)
+        self._support = faded + worth
+        share = worth / self._support
+        self._planes = np.asarray(cv2.blendLinear(new, self._planes, share, 1 - share), np.float32)
 
 
 def _news(old: Planes, new: Planes) -> Plane:
@@ -153,6 +159,10 @@ def _news(old: Planes, new: Planes) -> Plane:
     low, high = _DISAGREES
     x = np.clip((cv2.blur(distance * np.sqrt(sure), (5, 5)) - low) / (high - low), 0, 1)
     return np.asarray(x * x * (3 - 2 * x), np.float32)
+
+
+def _sized(plane: Plane, width: int, height: int) -> Plane:
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _total(planes: Planes) -> Plane:

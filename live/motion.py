@@ -23,6 +23,8 @@ WORKING_SIDE = 512
 """A working copy's longer side is below this: 320 for 720p, 480 for 1080p and 4K."""
 
 _STILL = 0.15  # pixels: shorter flow is the estimator's answer to sensor noise; following it would blur what is carried
+_INSIDE = 0.7  # weight above which a pixel is inside the thing in front
+_REACH = 0.03  # of the width: how far its motion reaches beyond its edge, and half the side of the mean
 _NOISE_FLOOR = 2.0  # luma levels of 255 that two pictures of the same thing may differ by after local averaging
 _NOISE_CEILING = 6.0  # however noisy the sensor: above it, another thing is seen (otherwise a cut would count as noise)
 _SAME_SCENE = (
@@ -54,6 +56,27 @@ def shrink(pixels: Pixels, longest: int) -> npt.NDArray[np.uint8]:
     return np.asarray(pixels if pixels.dtype == np.uint8 else pixels >> 8, np.uint8)
 
 
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Where what is seen now was some frames ago, at half the working copy's resolution (the flow has no more)."""
+
+    backward: Field  # (h, w, 2) float32, in its own pixels
+    trust: Plane  # (h, w) float32 in [0, 1]: 0 where it was not to be seen all the while
+
+    @classmethod
+    def of(cls, motion: Motion) -> Path:
+        """The way over one frame."""
+        height, width = motion.trust.shape
+        half = max(1, width // 2), max(1, height // 2)
+        return cls(resized_flow(motion.backward, *half), _resized(motion.trust, half))
+
+    def then(self, later: Path) -> Path:
+        """This way, and from where it ends the `later` one."""
+        return Path(
+            later.backward + carry(self.backward, later.backward), later.trust * carry(self.trust, later.backward)
+        )
+
+
 class FlowEstimator:
     """Dense inverse search flow (Kroeger et al. 2016) between luma pictures of the same size, any size from 1 x 1."""
 
@@ -65,7 +88,7 @@ class FlowEstimator:
         # 60 % of its motion and its mask falls behind. One scale more gives 80 to 90 %; what variational refinement
         # adds to that costs as much again.
         self._flow.setFinestScale(1)
-        self._flow.setGradientDescentIterations(8)
+        self._flow.setGradientDescentIterations(12)
         self._flow.setVariationalRefinementIterations(0)
 
     def between(self, now: Luma, before: Luma) -> Motion:
@@ -82,6 +105,36 @@ def carry(values: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.fl
     height, width = backward.shape[:2]
     at = backward + _grid(width, height)
     return np.asarray(cv2.remap(values, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def resized_flow(backward: Field, width: int, height: int) -> Field:
+    """`backward` for another size of the picture, in that size's pixels."""
+    flow = _resized(backward, (width, height))
+    flow *= np.float32([width / backward.shape[1], height / backward.shape[0]])
+    return np.asarray(flow, np.float32)
+
+
+def led_by(motion: Motion, front: Plane) -> Path:
+    """The way of things whose edges belong to what is in front: (h, w) `front` in [0, 1], as the earlier frame had it.
+
+    Flow is measured in patches, so at the edge of a moving thing it is a mixture of what moves there and what stands
+    behind, and a mask carried by it lags and frays. The edge goes with the thing that it bounds: on both sides of it,
+    and a little beyond, the flow is what the thing's inside does (a mean weighted by being inside and by trust).
+    """
+    plain = Path.of(motion)
+    height, width = plain.trust.shape
+    flow, there = plain.backward, carry(_resized(front, (width, height)), plain.backward)
+    inside = np.clip((there - _INSIDE) / (1 - _INSIDE), 0, 1) * plain.trust
+    sums = _wide_mean(cv2.merge([flow[..., 0] * inside, flow[..., 1] * inside, inside]), width)
+    few = np.float32(0.003)  # share of the window from which on the inside counts more than the flow found
+    led = (sums[..., :2] + few * flow) / (sums[..., 2:] + few)
+    deep = np.clip((cv2.blur(there, (5, 5)) - 0.85) / 0.15, 0, 1)[..., np.newaxis]
+    return Path(np.asarray(led + (flow - led) * deep, np.float32), plain.trust)
+
+
+def _wide_mean(values: npt.NDArray[np.float32], width: int) -> npt.NDArray[np.float32]:
+    side = (2 * max(1, round(_REACH * width)) + 1,) * 2
+    return np.asarray(cv2.blur(cv2.blur(values, side), side), np.float32)
 
 
 def is_cut(now: Luma, before: Luma, motion: Motion) -> bool:

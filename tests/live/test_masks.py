@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from livestyle.frame import REGIONS
-from livestyle.masks import GAP, MaskTracker, region_weights
+from livestyle.masks import GAP, TAU, MaskTracker, region_weights
 
 SIZE = (160, 288)  # rows, columns
 
@@ -138,8 +138,32 @@ def test_a_late_mask_is_carried_to_the_frame_at_hand(speed: float) -> None:
         newest = 60 + speed * max(0, 3 * (index // 3) - 3)
         carried.append(1 - iou(hair(tracker), truth(x)))
         held.append(1 - iou(truth(newest), truth(x)))
-    # Flow loses 10 to 20 % of the motion at the edge in each step, hence not less than this.
-    assert np.mean(carried[3:]) < 0.65 * np.mean(held[3:])
+    # Measured 0.12 and 0.08 of it, of which half is what the coarse mask of a disc at rest is wrong by.
+    assert np.mean(carried[3:]) < 0.25 * np.mean(held[3:])
+
+
+def test_the_first_masks_are_averaged_alike() -> None:
+    """The first one is as noisy as the others: it does not stand for a fifth of a second by itself."""
+    tracker = MaskTracker()
+    first, second = np.full((4, 20, 36), 0.25, np.float32), np.full((4, 20, 36), 0.25, np.float32)
+    second[:2] = [[[0.21]], [[0.29]]]
+    for index, new in enumerate((first, second)):
+        tracker.advance(scene(140), index / 30)
+        tracker.correct(new, index / 30)
+    share = 1 / (1 + math.exp(-1 / 30 / TAU))
+    np.testing.assert_allclose(hair(tracker), 0.25 + 0.04 * share, atol=1e-3)  # float32 and blendLinear
+
+
+def test_what_a_moving_thing_uncovers_is_not_still_called_by_its_name() -> None:
+    """Late masks only: behind the disc there is ground, which no mask has said yet."""
+    tracker = MaskTracker()
+    for index in range(8):
+        tracker.advance(scene(80 + 6 * index), index / 30)
+        if index == 0:
+            tracker.correct(mask(truth(80)), 0.0)
+    behind = truth(80) * (truth(80 + 6 * 7, radius=48) == 0)
+    assert behind.sum() > 1000
+    assert hair(tracker)[behind > 0.5].mean() < 0.1
 
 
 def test_what_appears_without_moving_is_believed_at_once() -> None:
@@ -161,11 +185,9 @@ def settle(rate: int, seconds: float) -> float:
     low, high = np.full((4, 20, 36), 0.2, np.float32), np.full((4, 20, 36), 0.2, np.float32)
     low[0], high[0] = 0.4, 0.2
     high[1] = 0.4
-    tracker.advance(scene(140), 0.0)
-    tracker.correct(low, 0.0)
-    for index in range(1, round(seconds * rate) + 1):
+    for index in range(round((1 + seconds) * rate) + 1):  # a second of the old, for the first masks count for more
         tracker.advance(scene(140), index / rate)
-        tracker.correct(high, index / rate)
+        tracker.correct(low if index <= rate else high, index / rate)
     return float(hair(tracker).mean())
 
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from livestyle.motion import FlowEstimator, carry, is_cut, shrink
+from livestyle.motion import FlowEstimator, Motion, Path, carry, is_cut, led_by, shrink
 
 
 def texture(seed: int = 0) -> np.ndarray:
@@ -85,3 +85,37 @@ def test_an_odd_size_keeps_its_geometry() -> None:
     small = shrink(ramp, 512)[0, :, 0].astype(float)
     middle = (np.arange(len(small)) + 0.5) / len(small)
     np.testing.assert_allclose(small / 255, middle, atol=1.5 / 255)
+
+
+def disc(x: float, radius: float) -> np.ndarray:
+    rows, columns = np.mgrid[:180, :320]
+    return np.clip(radius + 0.5 - np.hypot(columns - x, rows - 90), 0, 1).astype(np.float32)
+
+
+def test_the_edge_of_what_is_in_front_moves_with_it() -> None:
+    """A disc moves 8 pixels over a ground at rest: around its rim, outside too, the led flow is the disc's."""
+
+    def scene(x: int) -> np.ndarray:
+        inside = disc(x, 50)
+        body = np.roll(window(40, seed=1), x - 140, axis=1)
+        return np.clip(inside * body + (1 - inside) * window(40), 0, 255).astype(np.uint8)
+
+    now, before = scene(148), scene(140)
+    motion = FlowEstimator().between(now, before)
+    led = led_by(motion, disc(140, 50))
+    half = cv2.resize(disc(148, 54) - disc(148, 46), (160, 90), interpolation=cv2.INTER_AREA) > 0.5
+    plain = np.abs(Path.of(motion).backward[half][:, 0] + 4).mean()  # 8 pixels are 4 at half the size
+    assert np.abs(led.backward[half][:, 0] + 4).mean() < 0.5 < plain
+    far = cv2.resize(disc(148, 90), (160, 90)) == 0
+    assert np.abs(led.backward[far]).mean() < 0.1
+
+
+def test_ways_one_after_the_other_add_up() -> None:
+    shape = (40, 60)
+
+    def way(dx: float, dy: float) -> Path:
+        return Path.of(Motion(np.full((*shape, 2), (dx, dy), np.float32), np.full(shape, 0.5, np.float32)))
+
+    both = way(4, 0).then(way(2, -2))
+    np.testing.assert_allclose(both.backward, np.broadcast_to((3, -1), (20, 30, 2)), atol=1e-5)
+    np.testing.assert_allclose(both.trust, 0.25, atol=1e-6)

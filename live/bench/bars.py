@@ -31,9 +31,8 @@ class Bar:
     def line(self) -> str:
         """One line for people."""
         verdict = {True: "held", False: "MISSED", None: "unknown"}[self.held]
-        return (
-            f"{verdict:8}{self.what}: {self.value:.3f} ({'at least' if self.at_least else 'at most'} {self.limit:.3g})"
-        )
+        side = "at least" if self.at_least else "at most"
+        return f"{verdict:8}{self.what}: {self.value:.3f} ({side} {self.limit:.3g})"
 
 
 def bars(scores: Sequence[Score]) -> list[Bar]:
@@ -56,9 +55,8 @@ def _steadiness(rows: Rows) -> list[Bar]:
 
 def _accuracy(scores: Sequence[Score], rows: Rows) -> list[Bar]:
     ours, raw = _of(rows, "ours"), _of(rows, "raw")
-    late = [
-        overall(s for s in scores if s.kind == kind) for kind in sorted({s.kind for s in scores} - {"fast", "clip"})
-    ]
+    others = sorted({score.kind for score in scores} - {"fast", "clip"})
+    late = [overall(score for score in scores if score.kind == kind) for kind in others]
     fast = overall(s for s in scores if s.kind == "fast")
     lost = [_of(one, "ours")("iou") - _of(one, "live")("iou") for one in late]
     return [
@@ -82,13 +80,11 @@ def _edges(rows: Rows) -> list[Bar]:
 def _ghosts(scores: Sequence[Score]) -> Iterable[Bar]:
     for method in ("ours", "live"):
         runs = [s.figures["ghost_run"] for s in scores if s.method == method and s.kind in ("cut", "leave")]
-        yield Bar(
-            f"frames in a row with a region that is not there, {method}, after a cut or leaving", _worst(runs), 1.0
-        )
+        yield Bar(f"frames in a row with a false region after a cut or leaving, {method}", _worst(runs), 1.0)
 
 
 def _cost(rows: Rows) -> Bar:
-    return Bar("ms a frame beside inference", _of(rows, "ours")("ms all"), 6.0)
+    return Bar("CPU ms a frame beside inference", _of(rows, "ours")("ms all"), 6.0)
 
 
 def _of(rows: Rows, method: str) -> Callable[[str], float]:

@@ -91,8 +91,8 @@ class Flaws:
 
     stride: int = 8  # pixels of what it looks at, for each cell of its answer
     blur: float = 0.7  # cells, standard deviation
-    noise: float = 0.08  # of a weight, standard deviation, three cells wide
-    jitter: float = 0.3  # cells by which all of a picture is displaced, standard deviation
+    noise: float = 0.02  # of a weight, standard deviation, three cells wide
+    jitter: float = 0.1  # cells by which all of a picture is displaced, standard deviation
 
 
 class Oracle:
@@ -131,7 +131,7 @@ class Oracle:
         truth = self._truth_of(pixels)
         width, height = self.network_size(pixels.shape[1], pixels.shape[0])
         cells = max(1, width // self._flaws.stride), max(1, height // self._flaws.stride)
-        draw = np.random.default_rng(zlib.crc32(np.ascontiguousarray(pixels[::7, ::7])))
+        draw = np.random.default_rng(zlib.crc32(np.ascontiguousarray(pixels[::7, ::7]).data))
         small = cv2.resize(truth, cells, interpolation=cv2.INTER_AREA)
         return _flawed(np.asarray(small, np.float32), self._flaws, draw)
 

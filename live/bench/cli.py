@@ -66,15 +66,16 @@ class Rates(Words):
 @click.option(
     "--seeds", type=click.IntRange(1), default=1, show_default=True, help="Films of each kind, with other people."
 )
-@click.option("--model", metavar="NAME|PATH", help="A bundled model, an .onnx file with its card, or `oracle`: the truth, "
-              "blurred and noisy.")  # fmt: skip
+@click.option(
+    "--model", metavar="NAME|PATH", help="A bundled model, an .onnx file, or `oracle`: the truth, blurred and noisy."
+)
 @click.option("--methods", type=Words(), default=[], help="Methods to compare; all of them if not given.")
 @click.option("-s", "--style", default="vivid", show_default=True, help="The style whose colours are compared.")
 @click.option("--start", type=Seconds(), default=0.0, help="Where in a clip to begin.")
 @click.option(
-    "--seconds", type=Seconds(), default=4.0, show_default=True, help="How much of a clip; films are shorter."
+    "--seconds", type=Seconds(), default=4.0, show_default=True, help="How much of a clip, or of films (2 to 3 s)."
 )
-@click.option("--quick", is_flag=True, help="A second of four kinds at 360p: a minute instead of ten.")
+@click.option("--quick", is_flag=True, help="Four kinds at 360p, 1.5 s each: a tenth of the time.")
 @click.option("--each", is_flag=True, help="A table for each film too.")
 @click.option("--json", "as_json", is_flag=True, help="JSON on stdout instead of tables.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path),
@@ -168,7 +169,10 @@ def _report(scores: list[Score], *, each: bool) -> str:
 
     rows = overall(scores)
     films = sorted({score.film for score in scores})
-    parts = [f"## {len(films)} films\n\n{text(rows)}", f"Milliseconds a frame:\n{stages(rows)}"]
+    parts = [
+        f"## {len(films)} films\n\n{text(rows)}",
+        f"Milliseconds of processor time a frame, all cores together:\n{stages(rows)}",
+    ]
     if any(score.kind != "clip" for score in scores):
         parts.append("\n".join(bar.line() for bar in bars(scores)))
     if each:

@@ -24,9 +24,7 @@ def read_clip(path: Path, *, start: float = 0.0, seconds: float = 4.0) -> Film:
         base = source.info.time_base / TIME_BASE
         moments = tuple(Moment(_eight_bits(frame.pixels), int(frame.pts * base)) for frame in source)
     if len(moments) < 3:
-        raise SourceError(
-            f"{path} has no {seconds:g} seconds of moving picture", hint="give a video of a second or more"
-        )
+        raise SourceError(f"{path} shows fewer than three frames there", hint="give a video of a second or more")
     whole = (moments[-1].pts - moments[0].pts) * TIME_BASE
     return Film(path.name, moments, Fraction((len(moments) - 1) / whole).limit_denominator(1001))
 

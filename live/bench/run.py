@@ -30,7 +30,9 @@ class Score:
     method: str
     figures: dict[str, float]  # keys of judge.FIGURES
     regions: dict[str, dict[str, float]]  # region -> iou, biou
-    cost: dict[str, float] = field(default_factory=dict)  # stage -> milliseconds a frame; inference is not in it
+    cost: dict[str, float] = field(
+        default_factory=dict
+    )  # stage -> milliseconds of processor time a frame; inference is not in it
 
 
 def compare(
@@ -58,9 +60,9 @@ def _score(method: Method, answers: Answers, segmenter: Remembered, grade: Grade
     masks = method.way(film, segmenter, watch)
     spent, index = 0.0, 0
     while True:
-        start = time.perf_counter()
+        start = time.process_time()
         weights = next(masks, None)
-        spent += time.perf_counter() - start
+        spent += time.process_time() - start
         if weights is None:
             break
         judge.add(index, weights)

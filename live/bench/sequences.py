@@ -185,10 +185,15 @@ def _laid_over(below: Composed, layer: Layer, pose: Pose, camera: Pose) -> Compo
         most = least.copy()
     field, part = _field(size, box, layer.size, seen), np.s_[top:bottom, left:right]
     cover = _taken(layer.cover, field, cv2.BORDER_CONSTANT)[..., np.newaxis]
-    above = [(colours, layer.pixels), (least, layer.least)] + ([(most, layer.most)] if most is not least else [])
-    for values, own in above:
-        values[part] += cover * (_taken(own, field, cv2.BORDER_REPLICATE) - values[part])
+    _cover(colours[part], layer.pixels, field, cover)
+    _cover(least[part], layer.least, field, cover)
+    if most is not least:
+        _cover(most[part], layer.most, field, cover)
     return colours, least, most
+
+
+def _cover(below: Field, above: Planes | Image, field: Field, cover: Field) -> None:
+    below += cover * (_taken(above, field, cv2.BORDER_REPLICATE) - below)
 
 
 def _taken(values: npt.NDArray[np.float32] | Image, field: Field, border: int) -> npt.NDArray[np.float32]:
@@ -230,8 +235,8 @@ def _bent(x: Plane, y: Plane, layer: tuple[int, int], unit: int, bend: Pose) -> 
     head = np.clip(1.15 - v, 0, 1) ** 2
     face = np.exp(-((u / 0.28) ** 2) - ((v - 0.45) / 0.28) ** 2)
     mouth = np.exp(-((u / 0.15) ** 2) - ((v - 0.68) / 0.1) ** 2)
-    moved = x - np.float32(bend.lean * unit) * head
-    return moved, y - np.float32(unit) * (np.float32(bend.nod) * face + np.float32(bend.jaw) * mouth)
+    across, down = bend.lean * unit * head, unit * (bend.nod * face + bend.jaw * mouth)
+    return np.asarray(x - across, np.float32), np.asarray(y - down, np.float32)
 
 
 def _truth(least: Planes, most: Planes) -> Truth:

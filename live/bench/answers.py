@@ -18,7 +18,7 @@ LAGS = range(-1, 8)
 
 JUDGED_S = 0.2  # seconds between two frames on which masks are compared at full resolution
 
-_LEAST = 0.002  # of the frame: a smaller region is too few pixels to give a figure
+_LEAST = 0.0003  # of the frame (280 pixels at 720p): a smaller region is too few pixels to give a figure
 _BLUR = 3.0  # pixels at a quarter of the size: motion below this between two frames gives a round minimum
 _STYLED = (REGIONS.index("background"), REGIONS.index("clothes"))
 

@@ -72,12 +72,10 @@ class Evaluation:
         """The figures as JSON takes them."""
         total = self.total
         figures = total.report()
-        gap = {kind: round(value, 4) for kind, value in total.tone_gap().items() if not math.isnan(value)}
         error = total.calibration_error()
         return {
             "sets": {name: self._measured(tally.report()) for name, tally in self.tallies.items()},
-            **{name: figures[name] for name in ("pictures", "tones", "confusion", "reliability")},
-            "tone_gap": gap,
+            **{name: figures[name] for name in ("pictures", "tones", "tone_gap", "confusion", "reliability")},
             "calibration_error": None if math.isnan(error) else round(error, 4),
             "false_people": self.false_people,
             "pictures_without_people": self.empty,

@@ -162,6 +162,7 @@ class Tally:
 
     def report(self) -> dict[str, object]:
         """The figures as JSON takes them; regions that no label of the set shows for certain are left out."""
+        gap = {kind: round(value, 4) for kind, value in self.tone_gap().items() if not math.isnan(value)}
         return {
             "pictures": self.pictures,
             "region_iou": _figures(self.regions),
@@ -171,6 +172,7 @@ class Tally:
                 tone: {"pictures": self.tone_pictures[tone], "iou": round(o.iou, 4), "recall": round(o.recall, 4)}
                 for tone, o in self.tones.items()
             },
+            "tone_gap": gap,
             "confusion": {
                 "rows": "labelled",
                 "columns": "guessed",

@@ -66,18 +66,27 @@ def classes(evaluations: list[Evaluation], sets: list[LabelledSet]) -> str:
 
 
 def tones(evaluations: list[Evaluation]) -> str:
-    """IoU and recall of skin by skin tone over all sets, and between the best and the worst tone."""
-    totals = [e.total for e in evaluations]
+    """IoU and recall of skin by skin tone, over all sets and on each, and between the best and the worst tone.
+
+    Sets differ in difficulty and in tones, so part of a gap over all sets is one between sets.
+    """
+    rows = _tones("all", [e.total for e in evaluations])
+    for name in evaluations[0].tallies:
+        rows += _tones(name, [e.tallies[name] for e in evaluations])
+    return _markdown(["set", "skin tone", "pictures", *(f"{e.name} (IoU / recall)" for e in evaluations)], rows)
+
+
+def _tones(name: str, tallies: list[Tally]) -> list[list[str]]:
+    """A row for each tone of a set and one for the gap, none where no label shows skin for certain."""
     rows = []
     for tone, _ in TONES:
-        if tone in totals[0].tones:
-            cells = [f"{_number(t.tones[tone].iou)} / {_number(t.tones[tone].recall)}" for t in totals]
-            rows.append([tone, str(totals[0].tone_pictures[tone]), *cells])
-    gaps = [total.tone_gap() for total in totals]
-    rows.append(
-        ["best − worst", f"≥ {TONE_PICTURES}", *(f"{_number(g['iou'])} / {_number(g['recall'])}" for g in gaps)]
-    )
-    return _markdown(["skin tone", "pictures", *(f"{e.name} (IoU / recall)" for e in evaluations)], rows)
+        if tone in tallies[0].tones:
+            cells = [f"{_number(t.tones[tone].iou)} / {_number(t.tones[tone].recall)}" for t in tallies]
+            rows.append([name, tone, str(tallies[0].tone_pictures[tone]), *cells])
+    if rows:
+        gaps = [f"{_number(g['iou'])} / {_number(g['recall'])}" for g in (t.tone_gap() for t in tallies)]
+        rows.append([name, "best − worst", f"≥ {TONE_PICTURES}", *gaps])
+    return rows
 
 
 def confusion(evaluation: Evaluation) -> str:
@@ -114,7 +123,7 @@ def everything(evaluations: list[Evaluation], sets: list[LabelledSet]) -> str:
         ("IoU by region", regions(evaluations, sets)),
         ("Boundary IoU by region", boundaries(evaluations, sets)),
         ("IoU by class", classes(evaluations, sets)),
-        ("Skin by tone, all sets together", tones(evaluations)),
+        ("Skin by tone", tones(evaluations)),
         *((f"Confusion of {e.name}, all sets together", confusion(e)) for e in evaluations),
         ("Reliability, all sets together", reliability(evaluations)),
     ]

@@ -88,9 +88,9 @@ def test_boundaries_are_those_of_the_tally(two: list[Evaluation]) -> None:
 
 def test_tones_come_from_light_to_dark_with_their_gap(two: list[Evaluation]) -> None:
     rows = _cells(tables.tones(two))[2:]
-    assert rows[0] == ["dark", str(TONE_PICTURES), "1.000 / 1.000", "1.000 / 1.000"]
-    assert [row[0] for row in rows] == ["dark", "tan", "best − worst"]
-    assert rows[2][2] == "0.000 / 0.000"
+    assert rows[0] == ["all", "dark", str(TONE_PICTURES), "1.000 / 1.000", "1.000 / 1.000"]
+    assert [row[:2] for row in rows] == [[s, tone] for s in ("all", "x") for tone in ("dark", "tan", "best − worst")]
+    assert rows[2][3] == "0.000 / 0.000"
 
 
 def test_confusion_says_where_the_pixels_of_a_region_go(two: list[Evaluation]) -> None:

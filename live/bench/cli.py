@@ -17,9 +17,10 @@ from livestyle.errors import INTERRUPTED, LivestyleError, UsageError
 
 if TYPE_CHECKING:
     from livestyle.bench.cast import Cast
+    from livestyle.bench.methods import Method
     from livestyle.bench.run import Score
     from livestyle.bench.sequences import Film
-    from livestyle.protocols import Segmenter
+    from livestyle.protocols import Grade, Segmenter
 
 log = logging.getLogger("livestyle")
 
@@ -86,16 +87,22 @@ def masks(clips: tuple[Path, ...], **options: Any) -> None:
     Without CLIP, on films whose truth is known to the pixel; with, on your own videos, without truth.
     """
     from livestyle.bench.methods import methods_named
+    from livestyle.settings import Settings
+    from livestyle.sources.opening import check_file
+    from livestyle.studio import Studio
 
     methods = methods_named(options["methods"])
     if options["out"] is not None:
         from livestyle.plan import make_folder
 
         make_folder(options["out"])
-    segmenter, cast = _segmenter(options, clips), None if clips else _cast(options["data"])
+    for path in clips:
+        check_file(path)
+    grade = Studio(Settings(style=options["style"])).grade()
+    segmenter = _segmenter(options, clips)
     scores: list[Score] = []
-    for film in _clips(clips, options) if cast is None else _films(cast, options):
-        scores += _measured(film, methods, segmenter, options)
+    for film in _clips(clips, options) if clips else _films(_cast(options["data"]), options):
+        scores += _measured(film, methods, segmenter, grade, options["out"])
     _tell(scores, options)
 
 
@@ -129,24 +136,24 @@ def _films(cast: Cast, options: dict[str, Any]) -> Iterator[Film]:
     from livestyle.bench.sequences import kinds_named, make_film
 
     quick = options["quick"]
-    size, seconds = ((640, 360), 1.5) if quick else (options["size"], options["seconds"])
+    size, seconds = (options["size"], options["seconds"]) if not quick else ((640, 360), 1.5)
     for kind in list(kinds_named(options["kinds"] or (QUICK if quick else ()))):
         for rate in options["rates"]:
             for seed in range(options["seeds"]):
                 yield make_film(kind, cast, rate=rate, size=size, seed=seed, seconds=seconds)
 
 
-def _measured(film: Film, methods: Sequence[Any], segmenter: Segmenter, options: dict[str, Any]) -> list[Score]:
+def _measured(
+    film: Film, methods: Sequence[Method], segmenter: Segmenter, grade: Grade, out: Path | None
+) -> list[Score]:
     from livestyle.bench.run import compare
     from livestyle.bench.strips import Strips
-    from livestyle.settings import Settings
-    from livestyle.studio import Studio
 
     start = time.monotonic()
-    strips = Strips(film) if options["out"] is not None else None
-    scores = compare(film, methods, segmenter, Studio(Settings(style=options["style"])).grade(), strips)
-    if strips is not None:
-        strips.write(options["out"])
+    strips = None if out is None else Strips(film)
+    scores = compare(film, methods, segmenter, grade, strips)
+    if strips is not None and out is not None:
+        strips.write(out)
     log.info("%s: %d frames, %.0f s", film.name, len(film.moments), time.monotonic() - start)
     return scores
 

@@ -96,7 +96,8 @@ def make_film(kind: str, cast: Cast, *, rate: int = 30, size: tuple[int, int] = 
     count = max(2, round(rate * min(seconds or what.seconds, what.seconds)))
     stage = _Stage(what, cast, size, seed)
     moments = tuple(stage.moment(index, Fraction(index, rate)) for index in range(count))
-    return Film(f"{kind}-{seed}", moments, Fraction(rate), what)
+    name = f"{kind}-{seed}" + (f"-{rate}" if rate != 30 else "")
+    return Film(name, moments, Fraction(rate), what)
 
 
 class _Stage:

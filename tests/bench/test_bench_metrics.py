@@ -103,7 +103,9 @@ def test_a_mask_that_follows_the_flow_has_no_warp_error() -> None:
     backward = np.zeros((ROWS, COLUMNS, 2), np.float32)
     backward[..., 0] = -3
     everywhere = np.ones((ROWS, COLUMNS), bool)
-    assert metrics.warp_error(planes(square(30)), planes(square(33)), backward, everywhere) == pytest.approx(0, abs=1e-4)
+    assert metrics.warp_error(planes(square(30)), planes(square(33)), backward, everywhere) == pytest.approx(
+        0, abs=1e-4
+    )
     stays = metrics.warp_error(planes(square(30)), planes(square(30)), backward, everywhere)
     assert stays == pytest.approx(1000 * 2 * 3 * 40 / (ROWS * COLUMNS), rel=1e-4)
     assert math.isnan(metrics.warp_error(planes(square(1)), planes(square(1)), backward, ~everywhere))

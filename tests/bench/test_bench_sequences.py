@@ -65,7 +65,7 @@ def test_a_moment_comes_at_the_same_place_at_every_rate() -> None:
 
 
 def test_the_truth_is_where_the_picture_is() -> None:
-    """Hair, skin and clothes are drawn in colours of their own: inside each truth there is one colour and its texture."""
+    """Every region is drawn in a colour of its own, so inside its truth there is that and a little texture."""
     moment = film("sway").moments[3]
     assert moment.truth is not None
     for region in range(1, len(REGIONS)):

@@ -52,7 +52,7 @@ class StreamInfo:
 class Masks:
     """Soft weights of regions for one frame."""
 
-    weights: Weights  # (R, h, w) float32 in [0, 1], sum over R is 1 at each place, at model size (h <= H, w <= W)
+    weights: Weights  # (R, h, w) float32 in [0, 1], h <= H, w <= W; sum over R at most 1, less where the style fades
     regions: tuple[str, ...] = REGIONS  # names of the R planes; regions[0] == "background"
 
 

@@ -2,16 +2,20 @@
 
 Each weight is written as a linear function of colour in a window, w = a . rgb + b, whose coefficients are fitted at low
 resolution (least squares with the ridge `epsilon`) and applied to a larger picture: where the picture has an edge, the
-weight gets it too.
+weight gets it too. Where colour explains little of the weight (a face before a motley wall), the mask knows the edge
+better than the picture, and is kept.
 """
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from livestyle.frame import REGIONS, Weights
 
 Plane = npt.NDArray[np.float32]
 
@@ -21,31 +25,94 @@ WINDOW = 0.02
 EPSILON = 0.01**2
 """Ridge: colour contrast (of full scale, squared) below which a texture is not an edge."""
 
-SHARPNESS = 2
-"""Exponent that steepens the ramp between two regions, where both are equal it stays so: a network's ramp is as wide
-as its cells, wider than any edge in the picture."""
+EXPLAINED = (0.3, 0.8)
+"""Share of a weight's variance in the window that colour must explain to have a say, and to have the only one."""
 
-_COARSE = 2  # the coefficients are fitted at 1 / _COARSE of the guide's resolution
+_COARSE = 2  # the coefficients are fitted at 1 / _COARSE of the weights' resolution
+_CERTAIN = 0.99  # weight after sharpening beyond which a pixel is no edge, unless there is one within the window
+_LITTLE = 0.02  # a region that is nowhere weightier is not fitted
+_VARIANCE = 1e-4  # of a weight in the window: below it there is nothing to explain
+_UNSURE = 0.6  # how surely kept and changed must be told apart in the middle of an area to wear all of the style
+_KEPT = (REGIONS.index("hair"), REGIONS.index("skin"))
 
 
-def refine(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """(h, w, R) weights and the (h, w, 3) uint8 picture of the same size -> (R, h, w) weights with its edges.
+def refine(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.uint8]) -> Weights:
+    """(h, w, R) weights and the (H, W, 3) uint8 picture, H >= h, W >= w -> (R, H, W) weights with its edges.
 
-    The sum over R stays 1 and every value in [0, 1]. Each pixel is sharpened by itself, never by what else is there.
+    Every value is in [0, 1] and the sum over R at most 1: where the weights waver over a whole area between what a
+    style keeps (hair, skin) and what it changes, it is less, so that the style fades there instead of tearing.
     """
     height, width = guide.shape[:2]
-    size = max(1, width // _COARSE), max(1, height // _COARSE)
-    fitted = _fit(_split(_shrunk(planes, size)), _split(_shrunk(guide, size)), max(1, round(WINDOW * max(size))))
-    result = np.empty((planes.shape[2], height, width), np.float32)
-    _apply(fitted, _split(guide), result[1:])
-    # A linear model overshoots at its ends.
-    np.clip(result[1:], 0, 1, out=result[1:])
+    sharp = _sharpened([np.asarray(plane) for plane in cv2.split(planes)])
+    result = np.stack([_enlarged(plane, (width, height)) for plane in sharp])
+    size = max(1, planes.shape[1] // _COARSE), max(1, planes.shape[0] // _COARSE)
+    radius = max(1, round(WINDOW * max(size)))
+    box = _edges_within([_shrunk(plane, size) for plane in sharp], radius, (width, height))
+    if box is not None:
+        _fit_and_apply(_split(_shrunk(planes, size)), guide, radius, result, box)
+    return _faded(result, sharp, radius)
+
+
+Box = tuple[slice, slice]
+"""Rows and columns of a part of the picture."""
+
+
+def _edges_within(sharp: list[Plane], radius: int, size: tuple[int, int]) -> Box | None:
+    """The part of a picture of `size` (width, height) that holds every edge and the window around it."""
+    edge = (reduce(cv2.max, sharp) < _CERTAIN).astype(np.uint8)
+    left, top, width, height = cv2.boundingRect(edge)
+    if width == 0:
+        return None
+    across, down = size[0] / edge.shape[1], size[1] / edge.shape[0]
+    rows = slice(max(0, int((top - radius) * down)), int((top + height + radius) * down) + 1)
+    return rows, slice(max(0, int((left - radius) * across)), int((left + width + radius) * across) + 1)
+
+
+def _fit_and_apply(weights: list[Plane], guide: npt.NDArray[np.uint8], radius: int, result: Weights, box: Box) -> None:
+    """Replaces `result` in the `box` by what the guided filter says, as far as colour explains it."""
+    width, height = weights[0].shape[::-1]
+    regions = [region for region in range(1, len(weights)) if weights[region].max() > _LITTLE]
+    fitted, explained = _fit([weights[r] for r in regions], _split(_shrunk(guide, (width, height))), radius)
+    colours = [np.ascontiguousarray(channel) for channel in _split(guide[box])]
+    found = np.zeros((len(weights), *colours[0].shape), np.float32)
+    for region, coefficients in zip(regions, fitted, strict=True):
+        *slopes, offset = (_enlarged(plane, guide.shape[1::-1])[box] for plane in coefficients)
+        # A linear model overshoots at its ends.
+        np.clip(_dot(slopes, colours) + offset, 0, 1, out=found[region])
     # The filter is linear and the weights sum to 1, so the first region is what the others leave.
-    np.subtract(1, result[1:].sum(axis=0), out=result[0])
-    np.clip(result[0], 0, 1, out=result[0])
-    np.power(result, SHARPNESS, out=result)
-    result /= result.sum(axis=0)
+    np.clip(1 - found[1:].sum(axis=0), 0, 1, out=found[0])
+    share = _enlarged(explained, guide.shape[1::-1])[box]
+    for region, refined in enumerate(_sharpened(list(found))):
+        kept = result[region][box]
+        np.maximum(kept + share * (refined - kept), 0, out=kept)  # rounding may leave a -1e-20
+
+
+def _sharpened(planes: list[Plane]) -> list[Plane]:
+    """Cubes, made to sum to 1: steepens the ramp between two regions and leaves where both are equal.
+
+    A network's ramp is as wide as its cells, wider than any edge in the picture. Each pixel by itself: nothing depends
+    on what else is in the frame.
+    """
+    cubes = [plane * plane * plane for plane in planes]
+    total = np.maximum(reduce(np.add, cubes), 1e-6)
+    return [np.asarray(cube / total, np.float32) for cube in cubes]
+
+
+def _faded(result: Weights, sharp: list[Plane], radius: int) -> Weights:
+    """`result` times how surely each place is kept or changed; an edge between the two is narrow, and no doubt."""
+    kept = sharp[_KEPT[0]] + sharp[_KEPT[1]]
+    sure = np.abs(2 * kept - 1)
+    side = 4 * radius + 1  # wider than the ramp of an edge: its sides are sure
+    widely = cv2.dilate(cv2.erode(sure, np.ones((3, 3), np.uint8)), np.ones((side, side), np.uint8))
+    if widely.min() >= _UNSURE:
+        return result
+    fade = _enlarged(cv2.blur(np.minimum(widely / _UNSURE, 1), (side, side)), result.shape[:0:-1])
+    result *= fade
     return result
+
+
+def _enlarged(plane: npt.NDArray[np.float32], size: tuple[int, int]) -> Plane:
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _shrunk(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
@@ -58,17 +125,23 @@ def _split(values: npt.NDArray[Any]) -> list[Plane]:
     return [np.asarray(plane, np.float32) * np.float32(scale) for plane in cv2.split(values)]
 
 
-def _fit(weights: list[Plane], guide: list[Plane], radius: int) -> list[list[Plane]]:
-    """For every region but the first: window means of the ridge regression's slopes for r, g, b, and its offset."""
+def _fit(weights: list[Plane], guide: list[Plane], radius: int) -> tuple[list[list[Plane]], Plane]:
+    """For every weight: window means of the ridge regression's slopes for r, g, b, and its offset.
+
+    Beside them, for all weights together, how far colour explains them: 0 below EXPLAINED, 1 above it.
+    """
     mean = [_mean(channel, radius) for channel in guide]
     inverse = _inverse_covariance(guide, mean, radius)
-    fitted = []
-    for weight in weights[1:]:
+    fitted, explained, variance = [], np.zeros_like(guide[0]), np.full_like(guide[0], _VARIANCE)
+    for weight in weights:
         mean_weight = _mean(weight, radius)
         covariance = [_mean(channel * weight, radius) - m * mean_weight for channel, m in zip(guide, mean, strict=True)]
         slopes = [_dot(row, covariance) for row in inverse]
         fitted.append([_mean(plane, radius) for plane in (*slopes, mean_weight - _dot(slopes, mean))])
-    return fitted
+        explained += _dot(slopes, covariance)
+        variance += _mean(weight * weight, radius) - mean_weight * mean_weight
+    low, high = EXPLAINED
+    return fitted, np.clip((_mean(explained / variance, radius) - low) / (high - low), 0, 1)
 
 
 def _inverse_covariance(guide: list[Plane], mean: list[Plane], radius: int) -> list[list[Plane]]:
@@ -83,13 +156,6 @@ def _inverse_covariance(guide: list[Plane], mean: list[Plane], radius: int) -> l
     scale = 1 / (rr * i_rr + rg * i_rg + rb * i_rb)
     rows = [[i_rr, i_rg, i_rb], [i_rg, i_gg, i_gb], [i_rb, i_gb, i_bb]]
     return [[np.asarray(cofactor * scale, np.float32) for cofactor in row] for row in rows]
-
-
-def _apply(fitted: list[list[Plane]], guide: list[Plane], out: npt.NDArray[np.float32]) -> None:
-    height, width = guide[0].shape
-    for region, coefficients in zip(out, fitted, strict=True):
-        *slopes, offset = (cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in coefficients)
-        np.add(_dot(slopes, guide), offset, out=region)
 
 
 def _dot(first: list[Plane], second: list[Plane]) -> Plane:

@@ -22,7 +22,7 @@ from livestyle.refine import refine
 _SEGMENTED_SIDE = 2 * WORKING_SIDE  # longer side of the copy that the segmenter gets; it shrinks that to its own size
 
 Refine = Callable[[npt.NDArray[np.float32], Picture], Weights]
-"""(h, w, R) weights and the picture of the same size -> (R, h, w) weights with its edges."""
+"""(h, w, R) weights and the picture of at least that size -> (R, H, W) weights with its edges, at its size."""
 
 MAX_AGE_S = 2.0
 """Live, a mask is carried along for at most so long: what it says by then is a guess."""
@@ -96,7 +96,8 @@ class Stylist:
         planes = self._tracker.planes
         assert planes is not None  # the first frame of a scene waited for its mask
         self._stats.used(seconds)
-        return self._refine(planes, guide)
+        # A file has the time for edges that are twice as fine.
+        return self._refine(planes, picture if self._inference is None else guide)
 
     def _take_turns(self, inference: Inference, picture: npt.NDArray[np.uint8], seconds: float) -> None:
         inference.offer(picture, seconds)

@@ -18,7 +18,7 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
     return np.clip(colours + texture, 0, 255).astype(np.uint8), disc.astype(np.float32)
 
 
-def coarse(truth: np.ndarray, cell: int = 14) -> np.ndarray:
+def coarse(truth: np.ndarray, cell: int = 8) -> np.ndarray:
     """(h, w, 4) weights as a network of that stride gives them, enlarged."""
     small = cv2.resize(truth, (COLUMNS // cell, ROWS // cell), interpolation=cv2.INTER_AREA)
     hair = cv2.resize(small, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR)
@@ -43,11 +43,59 @@ def test_weights_stay_weights() -> None:
     np.testing.assert_allclose(result.sum(axis=0), 1, atol=1e-5)
 
 
-def test_a_flat_weight_stays_where_it_is_whatever_the_picture() -> None:
-    """Nothing is stretched to the range of a frame: an undecided mask stays undecided."""
+def test_finer_pictures_give_finer_edges() -> None:
+    """The weights come at a half of the picture's size; the result has the picture's, and its edges."""
+    picture, truth = scene()
+    planes = cv2.resize(coarse(truth), (COLUMNS // 2, ROWS // 2), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(picture, (COLUMNS // 2, ROWS // 2), interpolation=cv2.INTER_AREA)
+    fine = 1 - refine(planes, picture)[0]
+    assert fine.shape == truth.shape
+    enlarged = 1 - cv2.resize(refine(planes, small)[0], (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(fine - truth).mean() < 0.9 * np.abs(enlarged - truth).mean()
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_no_halo_is_drawn_around_a_thing(dark: bool) -> None:
+    """Dark on light and light on dark: beyond the window nothing of the thing is left, inside nothing is missing."""
+    picture, truth = scene()
+    weights = refine(coarse(truth), picture if dark else 255 - picture)
+    away = cv2.dilate(truth, np.ones((21, 21))) < 0.01
+    inside = cv2.erode(truth, np.ones((21, 21))) > 0.99
+    assert weights[0][away].min() > 0.99
+    assert weights[0][inside].max() < 0.01
+
+
+def test_where_colour_explains_nothing_the_mask_is_kept() -> None:
+    """Both sides of the edge look alike: no texture may bend it."""
+    _, truth = scene()
+    noise = np.random.default_rng(1).normal(0, 40, (ROWS, COLUMNS, 3))
+    motley = np.clip(128 + cv2.GaussianBlur(noise, (0, 0), 2) * 3, 0, 255).astype(np.uint8)
+    soft = cv2.GaussianBlur(truth, (0, 0), 3)
+    hair = 1 - refine(np.stack([1 - soft, soft, 0 * soft, 0 * soft], axis=2), motley)[0]
+    agree = ((hair > 0.5) & (truth > 0.5)).sum() / ((hair > 0.5) | (truth > 0.5)).sum()
+    assert agree > 0.97
+
+
+def test_where_an_area_is_undecided_the_style_fades() -> None:
+    """Between what is kept and what is changed; an undecided edge is narrow and wears the style up to itself."""
     picture, _ = scene()
-    result = refine(np.full((ROWS, COLUMNS, 4), 0.25, np.float32), picture)
-    np.testing.assert_allclose(result, 0.25, atol=1e-3)  # float32 variance of a flat window
+    area = np.zeros((ROWS, COLUMNS, 4), np.float32)
+    area[..., 0] = area[..., 2] = 0.5
+    assert refine(area, picture).max() < 0.05
+    edge = np.zeros((ROWS, COLUMNS, 4), np.float32)
+    edge[:, :160, 0], edge[:, 160:, 2] = 1, 1
+    edge = cv2.GaussianBlur(edge, (0, 0), 4)
+    np.testing.assert_allclose(refine(edge, picture).sum(axis=0), 1, atol=1e-5)
+
+
+def test_what_the_style_changes_alike_does_not_fade() -> None:
+    """Clothes or background: the doubt is between two that are both changed."""
+    picture, _ = scene()
+    planes = np.zeros((ROWS, COLUMNS, 4), np.float32)
+    planes[..., 0] = planes[..., 3] = 0.5
+    result = refine(planes, picture)
+    np.testing.assert_allclose(result.sum(axis=0), 1, atol=1e-5)
+    np.testing.assert_allclose(result[0], 0.5, atol=1e-3)  # float32 variance of a flat window
 
 
 def test_sure_weights_are_kept_over_texture() -> None:
@@ -59,6 +107,9 @@ def test_sure_weights_are_kept_over_texture() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (31, 17)])
 def test_any_size_is_refined(size: tuple[int, int]) -> None:
-    result = refine(np.full((*size, 4), 0.25, np.float32), np.full((*size, 3), 128, np.uint8))
+    planes = np.full((*size, 4), 0.1, np.float32)
+    planes[..., 0] = 0.7
+    result = refine(planes, np.full((*size, 3), 128, np.uint8))
     assert result.shape == (4, *size)
-    np.testing.assert_allclose(result, 0.25, atol=1e-3)
+    # Cubes: 0.343 against 0.001.
+    np.testing.assert_allclose(result[0], 0.343 / 0.346, atol=1e-3)

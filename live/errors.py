@@ -13,7 +13,8 @@ LivestyleError
 │   ├── DecodeError (ValueError)                  4  raised after every frame that could be read
 │   └── EncodeError (OSError)                     4  the output could not be written (a full disk, an encoder's refusal)
 └── BackendError (RuntimeError)                   5  a device, display or driver that is not available here
-    ├── DeviceError                               5
+    ├── DeviceError                               5  also where it fails in mid-stream
+    │   └── DeviceMemoryError (MemoryError)       5  its memory is full
     ├── DisplayError                              5
     └── VirtualCameraError                        5
 
@@ -101,9 +102,27 @@ class DeviceError(BackendError):
     """A compute device that was named cannot be used."""
 
 
+class DeviceMemoryError(DeviceError, MemoryError):
+    """The memory of a compute device is full."""
+
+
 class DisplayError(BackendError):
     """There is no display to open a window on."""
 
 
 class VirtualCameraError(BackendError):
     """No virtual camera device can be used."""
+
+
+_MEMORY_IS_FULL = ("out of memory", "out_of_memory", "failed to allocate", "can't allocate memory", "not enough memory")
+
+
+def device_failure(what: str, device: str, error: Exception) -> DeviceError:
+    """The error for `what` ("the model") that failed on `device`; drivers tell full memory from a loss only in words."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if any(words in str(error).lower() for words in _MEMORY_IS_FULL):
+        return DeviceMemoryError(
+            f"{what} found the memory of the device {device!r} full: {reason}",
+            hint="close what else uses it, choose a smaller --size, or use --device cpu or auto",
+        )
+    return DeviceError(f"{what} failed on the device {device!r}: {reason}", hint="try another --device")

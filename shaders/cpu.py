@@ -54,7 +54,7 @@ class CpuGrade:
     def __init__(
         self, look: Look, *, backend: str | None = None, threads: int | None = None, variant: str | None = None
     ) -> None:
-        self._shares = _shares(look)
+        self._shares = look.regions_by_lut()
         self.backend = backend or _default_backend()
         luts = list(self._shares)
         self._run = _backend(self.backend, luts, threads or _processors(), variant)
@@ -69,23 +69,15 @@ class CpuGrade:
 
         Raises ValueError for other shapes and types.
         """
-        _check(pixels, weights)
+        check_arguments(pixels, weights)
         if self.is_identity or pixels.size == 0:
             return pixels.copy()
         shares = np.stack([weights[list(regions)].sum(axis=0) for regions in self._shares.values()])
         return self._run(cast(Pixels, np.ascontiguousarray(pixels)), np.clip(shares, 0, 1, dtype=np.float32))
 
 
-def _shares(look: Look) -> dict[Lut3D, list[int]]:
-    """The LUTs that change something, and the numbers of the regions each one serves."""
-    found: dict[Lut3D, list[int]] = {}
-    for region, lut in enumerate(look.luts):
-        if lut is not None and not lut.is_identity():
-            found.setdefault(lut, []).append(region)
-    return found
-
-
-def _check(pixels: Pixels, weights: Weights) -> None:
+def check_arguments(pixels: Pixels, weights: Weights) -> None:
+    """Raises ValueError for what no grade takes."""
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"pixels must be (H, W, 3) uint8 or uint16, not {pixels.shape} {pixels.dtype}")
     if weights.ndim != 3 or len(weights) != len(REGIONS) or weights.size == 0:

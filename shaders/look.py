@@ -25,3 +25,11 @@ class Look:
     def is_identity(self) -> bool:
         """True when no region can change a colour."""
         return all(lut is None or lut.is_identity() for lut in self.luts)
+
+    def regions_by_lut(self) -> dict[Lut3D, list[int]]:
+        """The LUTs that change something, and the numbers of the regions each one serves."""
+        found: dict[Lut3D, list[int]] = {}
+        for region, lut in enumerate(self.luts):
+            if lut is not None and not lut.is_identity():
+                found.setdefault(lut, []).append(region)
+        return found

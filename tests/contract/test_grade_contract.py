@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
+import tests_metal
+import torch
 
 from livestyle.frame import REGIONS, Pixels, Weights
 from livestyle.protocols import Grade
-from livestyle.shaders import cpu
+from livestyle.shaders import cpu, metal_grade
 from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.look import Look
 from livestyle.shaders.lut import Lut3D, lattice
 from livestyle.shaders.reference import reference_grade
+from livestyle.shaders.torch_grade import TorchGrade
 
 MakeGrade = Callable[[Look], Grade]
 
@@ -27,11 +32,31 @@ def _cpu_grades() -> dict[str, MakeGrade]:
     return grades
 
 
-GRADES: dict[str, MakeGrade] = {**_cpu_grades()}
+def _torch_grades() -> dict[str, MakeGrade]:
+    grades: dict[str, MakeGrade] = {
+        "torch": partial(TorchGrade, device="cpu"),
+        "torch-in-bands": partial(TorchGrade, device="cpu", rows_at_once=7),
+        "metal-on-the-processor": partial(TorchGrade, device="cpu", backend="metal", rows_at_once=50),
+    }
+    if os.environ.get("TRITON_INTERPRET") == "1" and find_spec("triton"):  # tests/shaders/test_torch_grade.py sets it
+        grades["triton-interpreted"] = partial(TorchGrade, device="cpu", backend="triton")
+    if torch.cuda.is_available():
+        grades |= {f"cuda-{name}": partial(TorchGrade, device="cuda", backend=name) for name in ("triton", "torch")}
+        grades["cuda-in-bands"] = partial(TorchGrade, device="cuda", rows_at_once=7)
+    if torch.backends.mps.is_available():
+        grades |= {f"mps-{name}": partial(TorchGrade, device="mps", backend=name) for name in ("metal", "torch")}
+    return grades
+
+
+GRADES: dict[str, MakeGrade] = {**_cpu_grades(), **_torch_grades()}
 
 
 @pytest.fixture(params=GRADES)
-def make_grade(request: pytest.FixtureRequest) -> MakeGrade:
+def make_grade(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> MakeGrade:
+    if request.param == "metal-on-the-processor":
+        if tests_metal.compiler() is None:
+            pytest.skip("no C++ compiler to check the Metal kernel with")
+        monkeypatch.setattr(metal_grade, "compiled_shader", tests_metal.shader_on_the_processor)
     return GRADES[request.param]
 
 

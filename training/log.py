@@ -125,7 +125,7 @@ class Bar:
     def write(self, row: Row) -> None:
         """Show the newest figures."""
         text = f"loss {row['labels']:.3f} · {row['size']} px · {row['per_second']:.1f} pictures/s"
-        self._bar.update(self._task, completed=row["progress"], description=text)
+        self._bar.update(self._task, description=text)
 
     def close(self) -> None:
         """Leave the bar on the screen and give the terminal back."""

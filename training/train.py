@@ -290,8 +290,8 @@ class Trainer:
         self.average.update(self.student.network, self.progress.step)
         self.progress.step += 1
         self.progress.samples += recipe.batch
-        table.add(losses, self.progress.samples, done)
         self.progress.seconds = table.clock(self.progress.seconds, start)
+        table.add(losses, self.progress.samples, progress_of(recipe, self.progress.step, self.progress.seconds))
         if self.progress.step % self.settings.run.log_every == 0:
             table.write(self.progress, done, rate, batch[0].shape[1])
 

@@ -59,7 +59,7 @@ class FineDecoder(nn.Module):
         return self.classifier(merged[0]), merged
 
 
-class PortraitNetwork(MobileViTForSemanticSegmentation):  # type: ignore[misc]
+class PortraitNetwork(MobileViTForSemanticSegmentation):
     """MobileViT + DeepLabV3 + FineDecoder. `config.fine_width` is the decoder's width; 0 or absent: no decoder."""
 
     def __init__(self, config: MobileViTConfig) -> None:

@@ -51,6 +51,7 @@ def fresh_network(size: str) -> PortraitNetwork:
     config.fine_width = FINE_WIDTH
     network = PortraitNetwork(config)
     network.apply(_widen)
+    assert network.fine is not None
     start_decoder(network.fine)
     return network
 
@@ -92,6 +93,7 @@ def load_network(name_or_folder: str) -> PortraitNetwork:
         log.info("%s tells other classes apart: its last layer starts anew.", name_or_folder)
     if any(name.startswith("fine.") for name in report["missing_keys"]):
         log.info("%s has no fine decoder: it starts anew.", name_or_folder)
+        assert network.fine is not None
         start_decoder(network.fine)
     result: PortraitNetwork = network
     return result

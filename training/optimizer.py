@@ -64,7 +64,7 @@ class MuonAdamW(torch.optim.Optimizer):
         super().__init__([group for group in groups if group["params"]], defaults)
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self, closure: None = None) -> None:
         """One step by the gradients at hand; parameters without one stay."""
         for group in self.param_groups:
             direction = self._muon if group["muon"] else self._adam

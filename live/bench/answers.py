@@ -18,6 +18,8 @@ LAGS = range(-1, 8)
 
 JUDGED_S = 0.2  # seconds between two frames on which masks are compared at full resolution
 
+EXCUSED_S = 0.5  # seconds for which a smoothed mask may repeat what the model said wrongly
+
 _LEAST = 0.0003  # of the frame (280 pixels at 720p): a smaller region is too few pixels to give a figure
 _BLUR = 3.0  # pixels at a quarter of the size: motion below this between two frames gives a round minimum
 _STYLED = (REGIONS.index("background"), REGIONS.index("clothes"))
@@ -36,6 +38,7 @@ class Answers:
         self._raw = raw
         self.truth = lru_cache(maxsize=3)(self._truth)
         self.honest = lru_cache(maxsize=None)(self._honest)
+        self.outside = lru_cache(maxsize=None)(self._outside)
         self.soft = lru_cache(maxsize=None)(self._soft)
         self.bands = lru_cache(maxsize=None)(self._bands)
         self.edge = lru_cache(maxsize=None)(self._edge)
@@ -65,6 +68,20 @@ class Answers:
     def _honest(self, index: int) -> Labels:
         """(h, w) labels that the model itself gave, at half the size."""
         return labelled(enlarged(self._raw[index], self.half))
+
+    def _outside(self, index: int, region: int) -> Mask:
+        """(h, w) at half the size: where the region surely is not."""
+        weights, known = self.truth(index)
+        return np.asarray(known[..., region] & (weights[..., region] < 0.1))
+
+    def excused(self, index: int, region: int) -> Mask:
+        """(h, w): where the model says `region` now, or said so wrongly within EXCUSED_S: no fault of a filter."""
+        first = max(0, index - round(float(self.film.rate) * EXCUSED_S))
+        wrong = (self._claims(at, region) & self.outside(at, region) for at in range(first, index))
+        return np.logical_or.reduce([self._claims(index, region), *wrong])
+
+    def _claims(self, index: int, region: int) -> Mask:
+        return np.asarray(self.honest(index) == region)
 
     def _soft(self, index: int) -> Planes:
         """Blurred soft truth at a quarter of the size."""

@@ -43,7 +43,7 @@ FIGURES: Mapping[str, str] = {
     "flicker": "where nothing moves (any clip: everywhere): weight that changes region between two frames, ‰",
     "flips": f"pixels of which more than {CHANGED:g} does, ‰",
     "warp": "the same as flicker, along optical flow, ‰",
-    "ghosts": "frames with a region that neither truth nor model has there",
+    "ghosts": "frames with a region that is not there, and that the model itself did not put there for half a second",
     "ghost_run": "the longest run of such frames",
     "skin_band": "ΔE2000 of skin and hair against the input, within 1 % of the diagonal of the edge, mean",
     "skin_in": "the same away from the edge, mean",
@@ -111,9 +111,11 @@ class Judge:
         self._steps.append(step_error(planes - self._before, now - before, known & known_before))
 
     def _add_ghosts(self, index: int, labels: Labels) -> None:
-        truth, honest = self._answers.truth(index), self._answers.honest(index)
-        largest = max(ghost_area(labels, honest, _surely_not(truth, r), r) for r in range(1, len(REGIONS)))
-        self._ghosts.append(largest > GHOST)
+        areas = [
+            ghost_area(labels == r, self._answers.outside(index, r), self._answers.excused(index, r))
+            for r in range(1, len(REGIONS))
+        ]
+        self._ghosts.append(max(areas) > GHOST)
 
     def _add_coarse_step(self, index: int, planes: Planes) -> None:
         before, self._blurred = self._blurred, planes
@@ -203,11 +205,6 @@ class Judge:
 
 _MOVES = 0.2  # dtSSD of a frozen mask above which the truth is in motion (rounding of the truth alone gives 0.1)
 _FLAT = 0.3  # where delay accounts for less of a mask's error, other errors decide at which delay it is smallest
-
-
-def _surely_not(truth: tuple[Planes, Mask], region: int) -> Mask:
-    weights, known = truth
-    return np.asarray(known[..., region] & (weights[..., region] < 0.1))
 
 
 def _columns(rows: list[tuple[float, float]]) -> tuple[list[float], list[float]]:

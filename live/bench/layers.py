@@ -17,6 +17,9 @@ Planes = npt.NDArray[np.float32]
 
 BACKGROUND = REGIONS.index("background")
 
+_RIM = 0.015  # of a person's width, by which labels may be off: so near the outline colours decide
+_CONTRAST = 30.0  # of 255, distance of two colours below which a mixture of them tells nothing
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
@@ -44,23 +47,71 @@ def flat(pixels: Image, region: int = BACKGROUND) -> Layer:
 def cut_out(pixels: Image, person: npt.NDArray[np.bool_], sure: Planes, maybe: Planes, height: int) -> Layer:
     """`person`, a part of `pixels`, cut out, cropped to itself and enlarged to `height` pixels.
 
-    `sure` and `maybe`: (H, W, R) of {0, 1}, the regions that a pixel surely is and may be. The outline is one source
-    pixel inside the label's, where the surroundings no longer shine through, and as soft as the picture itself.
+    `sure` and `maybe`: (H, W, R) of {0, 1}, the regions that a pixel surely is and may be. The outline is the label's
+    less what has the colour of the old surroundings, and as soft as the picture itself: labels are some pixels off, and
+    whoever follows the edges of the picture would be called wrong for leaving out a rim of another place.
     """
     x, y, width, tall = cv2.boundingRect(person.astype(np.uint8))
     part = np.s_[y : y + tall, x : x + width]
     inside = np.ascontiguousarray(person[part], np.uint8)
     size = max(1, round(width * height / tall)), height
-    core = cv2.erode(inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
-    cover = _softened(core.astype(np.float32), size)
+    matte = np.ascontiguousarray(_matte(pixels, person.astype(np.uint8))[part])
+    core = (matte > 0.9).astype(np.uint8)
+    cover = _softened(matte, size)
     least = _carried_on(sure[part], inside, size)
     most = least if np.array_equal(sure[part], maybe[part]) else _carried_on(maybe[part], inside, size)
     colours = _beyond_edge(np.ascontiguousarray(pixels[part]), core)
     return Layer(np.asarray(cv2.resize(colours, size, interpolation=cv2.INTER_CUBIC), np.uint8), cover, least, most)
 
 
-def _softened(core: Plane, size: tuple[int, int]) -> Plane:
-    soft = cv2.GaussianBlur(core, (0, 0), 0.8, borderType=cv2.BORDER_REPLICATE)
+def _matte(pixels: Image, inside: Image) -> Plane:
+    """(H, W) in [0, 1]: how much of each labelled pixel is person.
+
+    Near the outline a colour is taken for a mixture of the person's further in and of the surroundings' further out;
+    where the two hardly differ nothing can be told, and the label holds, a pixel tighter.
+    """
+    tight, rim = _shrunk(inside, 1).astype(np.float32), max(1, round(_RIM * cv2.boundingRect(inside)[2]))
+    core = _shrunk(inside, rim)
+    (person, have), (around, see) = (_local_mean(pixels, one, rim) for one in (core, _shrunk(1 - inside, 2)))
+    apart = person - around
+    contrast = (apart**2).sum(axis=2)
+    share = ((pixels - around) * apart).sum(axis=2) / np.maximum(contrast, 1)
+    telling = (contrast > _CONTRAST**2) & (have > 0) & (see > 0) & (core == 0)
+    matte = np.where(telling, np.clip((share - 0.2) / 0.5, 0, 1), 1) * tight
+    matte = np.where(_holes(matte <= 0.5, tight == 0), tight, matte)
+    return np.asarray(matte * _largest(matte > 0.5), np.float32)
+
+
+def _holes(gone: npt.NDArray[np.bool_], outside: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The parts of `gone` that are not connected with `outside`: nothing shines through there."""
+    count, parts = cv2.connectedComponents(gone.astype(np.uint8), connectivity=4)
+    open_ = np.zeros(count, bool)
+    open_[parts[outside & gone]] = True
+    return np.asarray(gone & ~open_[parts])
+
+
+def _shrunk(mask: Image, by: int) -> Image:
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * by + 1, 2 * by + 1))
+    return np.asarray(cv2.erode(mask, disc, borderType=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _local_mean(pixels: Image, where: Image, rim: int) -> tuple[Planes, Plane]:
+    """Mean colour of the nearby pixels in `where`, and how many of the nearby pixels these are."""
+    side, weight = (4 * rim + 1, 4 * rim + 1), where.astype(np.float32)
+    share = np.asarray(cv2.blur(weight, side), np.float32)
+    mean = cv2.blur(pixels * weight[..., np.newaxis], side) / np.maximum(share, 1e-6)[..., np.newaxis]
+    return np.asarray(mean, np.float32), share
+
+
+def _largest(mask: npt.NDArray[np.bool_]) -> Plane:
+    """1 on the largest connected part of `mask` and the pixels that touch it."""
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()) if len(stats) > 1 else 0
+    return np.asarray(cv2.dilate((parts == largest).astype(np.float32), np.ones((3, 3), np.uint8)))
+
+
+def _softened(matte: Plane, size: tuple[int, int]) -> Plane:
+    soft = cv2.GaussianBlur(matte, (0, 0), 0.8, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(np.clip(cv2.resize(soft, size, interpolation=cv2.INTER_CUBIC) * 1.6 - 0.3, 0, 1), np.float32)
 
 

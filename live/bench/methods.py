@@ -37,7 +37,7 @@ EMA_S = 0.1
 """Seconds in which the plain moving average takes in 63 % of a new mask."""
 
 COMBINE = 0.7
-"""`combine_with_previous_ratio` of MediaPipe's own graphs."""
+"""`combine_with_previous_ratio` of MediaPipe's pose graph."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,14 +176,13 @@ def lag_of(errors: Sequence[float], first: int) -> float:
     return first + at + (0.5 * (left - right) / curved if curved > 0 else 0.0)
 
 
-def ghost_area(labels: Labels, honest: Labels, outside: Mask, region: int) -> float:
-    """Share of the frame that is called `region` where it surely is not, and where the model itself did not say so.
+def ghost_area(claimed: Mask, outside: Mask, excused: Mask) -> float:
+    """Share of the frame that is claimed for a region where it surely is not, and where that has no excuse.
 
-    `honest`: the model's own labels of this very frame. What is thinner than half the BAND is an edge that is a little
-    off, not a region, and does not count.
+    What is thinner than half the BAND is an edge that is a little off, not a region, and does not count.
     """
-    ghost = ((labels == region) & outside & (honest != region)).astype(np.uint8)
-    radius = max(1, round(reach(labels.shape, BAND / 2)))
+    ghost = (claimed & outside & ~excused).astype(np.uint8)
+    radius = max(1, round(reach(claimed.shape, BAND / 2)))
     core = cv2.erode(ghost, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)))
     return float(core.mean())
 

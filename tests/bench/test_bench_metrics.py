@@ -123,16 +123,13 @@ def test_a_lag_beyond_the_range_is_its_end() -> None:
     assert metrics.lag_of([3.0, 4.0, 5.0], -1) == -1.0
 
 
-def test_a_ghost_is_a_false_region_that_the_model_did_not_see() -> None:
-    nothing = np.zeros((ROWS, COLUMNS), np.uint8)
-    ghost = square(30).astype(np.uint8)
-    everywhere = np.ones((ROWS, COLUMNS), bool)
-    assert metrics.ghost_area(ghost, nothing, everywhere, 1) > 0.5 * square(30).mean()
-    assert metrics.ghost_area(ghost, ghost, everywhere, 1) == 0, "the model says so itself"
-    assert metrics.ghost_area(ghost, nothing, ~square(30), 1) == 0, "it may be true"
-    assert metrics.ghost_area(ghost, nothing, everywhere, 2) == 0, "another region"
-    edge = (square(30) & ~square(31)).astype(np.uint8)
-    assert metrics.ghost_area(edge, nothing, everywhere, 1) == 0, "an edge that is a pixel off"
+def test_a_ghost_is_a_false_region_without_an_excuse() -> None:
+    nowhere, everywhere = np.zeros((ROWS, COLUMNS), bool), np.ones((ROWS, COLUMNS), bool)
+    assert metrics.ghost_area(square(30), everywhere, nowhere) == pytest.approx(square(30).mean(), rel=0.15)
+    assert metrics.ghost_area(square(30), everywhere, square(30)) == 0, "the model says so itself"
+    assert metrics.ghost_area(square(30), ~square(30), nowhere) == 0, "it may be true"
+    edge = square(30) & ~square(31)
+    assert metrics.ghost_area(edge, everywhere, nowhere) == 0, "an edge that is a pixel off"
 
 
 def test_the_longest_run() -> None:

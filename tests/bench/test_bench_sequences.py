@@ -123,15 +123,17 @@ def test_what_labels_do_not_say_is_not_known() -> None:
 
 
 def test_under_the_outline_the_old_surroundings_do_not_show() -> None:
-    """A grey person before bright green: no green comes along, whatever the labels' accuracy of a pixel."""
-    person = np.zeros((80, 80), bool)
-    person[10:, 20:60] = True
-    pixels = np.where(cv2.dilate(person.astype(np.uint8), np.ones((1, 1)))[..., None] > 0, (90, 90, 90), (0, 255, 0))
-    planes = np.dstack([~person, person, 0 * person, 0 * person]).astype(np.float32)
-    layer = cut_out(pixels.astype(np.uint8), person, planes, planes, 160)
-    assert layer.size[1] == 160
+    """A grey person before bright green, labelled three pixels too wide: no green comes along."""
+    person, label = np.zeros((300, 300), bool), np.zeros((300, 300), bool)
+    person[40:, 60:240] = True
+    label[37:, 57:243] = True
+    pixels = np.where(person[..., None], (90, 90, 90), (0, 255, 0))
+    planes = np.dstack([~label, label, 0 * label, 0 * label]).astype(np.float32)
+    layer = cut_out(pixels.astype(np.uint8), label, planes, planes, 526)
+    assert layer.size == (372, 526)
     seen = layer.pixels[layer.cover > 0].astype(int)
     assert (seen[:, 1] - seen[:, 0]).max() <= 2  # interpolation rounds
+    assert layer.cover.sum() == pytest.approx(4 * person.sum(), rel=0.03)  # a pixel of 180 at either side
 
 
 class TestOracle:

@@ -174,6 +174,11 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
                  help="Where the model runs; a device that is named is used or it is an error."),
     click.option("--sync", type=click.Choice(["auto", "exact", "live"]), default="auto", show_default=True,
                  help="exact: every frame waits for its own mask; live: masks run beside and follow the motion."),
+    click.option("--max-latency", type=Number(0, 10_000), metavar="MS",
+                 help="Live: milliseconds from camera to output that 95 of 100 frames keep; masks get simpler if they "
+                      "must (default for cameras: the time of one frame, at least 33; 0: no limit)."),
+    click.option("--max-cpu", type=Number(1, 100), metavar="PERCENT",
+                 help="Live, likewise: percent of the processor time of all cores."),
     click.option("--start", type=Seconds(), default=0.0, help="Where in a file to begin (12.5 or 0:00:12.5)."),
     click.option("--duration", type=Seconds(), help="How much of a file to take; how long a camera runs."),
     click.option("--size", type=Size(), help="1280x720, 720p …: asked of the camera; an output video fits inside it."),
@@ -353,7 +358,8 @@ def _settings(options: dict[str, Any]) -> Settings:
     from livestyle.settings import Settings
 
     regions = ("skin", "hair", "clothes", "background")
-    same = ("style", "intensity", "tone", "color", "model", "device", "sync", "start", "duration", "size", "codec")
+    same = ("style", "intensity", "tone", "color", "model", "device", "sync", "start", "duration", "size", "codec",
+            "max_latency", "max_cpu")  # fmt: skip
     return Settings(
         **{name: options[name] for name in (*same, "crf", "mirror", "virtual_camera")},
         window=options["window"] is not False,
@@ -394,12 +400,22 @@ def _files(options: dict[str, Any]) -> None:
         raise UsageError("there is nowhere to send the pictures", hint="drop --no-window, or add -o")
     if options["window"] and output is not None:
         raise UsageError("a file is written without a window", hint="drop --window, or drop -o to play the file")
+    if output is not None:
+        _refuse_budgets()
     settings = _settings(options)
     inputs = expand_inputs(options["inputs"])
     with ExitStack() as stack:
         if output is not None and (_context().meta[MEANS_FOLDER] or is_folder_for(inputs, options["inputs"], output)):
             stack.enter_context(folder_made(output))
         _style_all(plan_outputs(inputs, options["inputs"], output, options["overwrite"]), settings, options)
+
+
+def _refuse_budgets() -> None:
+    """They may stand in the configuration file, for the other runs."""
+    for name in ("max_latency", "max_cpu"):
+        if _context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} is for live runs: a file waits for the best masks", hint="drop it")
 
 
 def _style_all(jobs: Sequence[tuple[Path, Path | None]], settings: Settings, options: dict[str, Any]) -> None:
@@ -453,6 +469,7 @@ def _demo(options: dict[str, Any]) -> None:
     from livestyle.session import Stop
     from livestyle.studio import Studio
 
+    _refuse_budgets()
     settings = _settings(options)
     stop = Stop()
     report = run_demo(options["output"] or Path("livestyle-demo"), Studio(settings), settings, stop)

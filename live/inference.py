@@ -89,7 +89,7 @@ class Inference:
         return result
 
     def _work(self) -> None:
-        _step_back()
+        step_back()
         while (job := self._next()) is not None:
             picture, seconds, offered = job
             try:
@@ -161,7 +161,7 @@ def too_slow(what: str) -> StreamError:
     return StreamError(f"The model is too slow or stuck: {what}", hint="choose a smaller --model or a faster --device")
 
 
-def _step_back() -> None:
+def step_back() -> None:
     """Lower this thread's priority where a thread has one of its own."""
     if sys.platform == "linux":
         with suppress(OSError):  # a courtesy, which a sandbox may forbid

@@ -80,6 +80,7 @@ class Report:
     masks: dict[str, Any]  # the stylist's own figures: rate, age, sync
     device: str  # really used for the masks, with its provider
     colour: str  # the backend really used for the colour pass
+    quality: dict[str, Any] | None = None  # live with a budget: livestyle.budgeted's figures about the steps taken
     error: str | None = None  # what ended the run early; the outputs hold every frame up to there
     hint: str = ""
     exit_code: int = 0
@@ -100,6 +101,7 @@ class Report:
             f"{self.seconds:.1f} s ({self.fps:.1f} frames/s)",
             f"latency p50 {p['p50']:.0f} p95 {p['p95']:.0f} p99 {p['p99']:.0f} ms",
             self._masks_text(),
+            self._quality_text(),
             f"{self.device}, colour {self.colour}",
         ]
         return " · ".join(part for part in parts if part)
@@ -109,6 +111,12 @@ class Report:
         if not count:
             return "no masks needed"
         return f"masks {rate:.1f}/s ({self.masks.get('sync')})" if rate else f"{count} mask"
+
+    def _quality_text(self) -> str:
+        changes = self.quality["changes"] if self.quality else 0
+        if self.quality is None or not changes:
+            return ""
+        return f"quality step {self.quality['step']} after {changes} change{'s' if changes > 1 else ''}"
 
 
 def latencies(meter: Meter) -> dict[str, float]:

@@ -12,14 +12,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from livestyle.budgeted import Budgeted, budget_of
 from livestyle.cards import hold_card
 from livestyle.errors import INTERRUPTED, LivestyleError, UsageError
 from livestyle.feed import Feed
 from livestyle.fit import Size, fit_size
 from livestyle.frame import StreamInfo
+from livestyle.governed import Gears, Resizable
+from livestyle.governor import Budget, Governor, Step, ladder
 from livestyle.loop import Hold, run
 from livestyle.progress import progress_sink
-from livestyle.protocols import Sink, Source
+from livestyle.protocols import Segmenter, Sink, Source
 from livestyle.report import Meter, Report, latencies
 from livestyle.settings import Settings
 from livestyle.sinks.capture import RecordSink, SnapshotSink
@@ -240,24 +243,57 @@ class _Job:
         self._sync = settings.sync if settings.sync != "auto" else "live" if live else "exact"
         self._meter = Meter()
         self._stylist: Stylist | None = None
+        self._budgeted: Budgeted | None = None
 
     def run(self, stop: Stop) -> Report:
         """Run to the end; a LivestyleError that ends it early stands in the report."""
         info = self._source.info
         # A played file has long frames, and no camera that could be away.
         hold = Hold(info, lambda size: hold_card(size, AWAY)) if self._live and info.path is None else None
-        segmenter = self.studio.segmenter(live=self._sync == "live")
         asked = stop if not self._live or self._settings.duration is None or info.path else self._until(stop)
-        with closing(Stylist(segmenter, self.studio.grade(), sync=self._sync, time_base=info.time_base)) as stylist:
-            self._stylist = stylist
+        with ExitStack() as stack:
+            stylist = self._stylist = self._open_stylist(stack)
+            sinks = self._sinks if self._budgeted is None else [*self._sinks, self._budgeted]
             with Feed(self._source) as feed:
                 failure: LivestyleError | None = None
                 try:
-                    run(feed, stylist.render, self._sinks, self._meter, hold=hold, stop=asked)
+                    run(feed, stylist.render, sinks, self._meter, hold=hold, stop=asked)
                 except LivestyleError as error:
                     log.debug("the run ended early", exc_info=True)
                     failure = error
                 return self._report(feed, stylist, failure, interrupted=stop.asked)
+
+    def _open_stylist(self, stack: ExitStack) -> Stylist:
+        """The run's stylist, closed by `stack`; with a budget to hold, one whose parts the governor switches."""
+        budget = self._budget()
+        grade, time_base = self.studio.grade(), self._source.info.time_base
+        if budget.unlimited:
+            segmenter = self.studio.segmenter(live=self._sync == "live")
+            return stack.enter_context(closing(Stylist(segmenter, grade, sync=self._sync, time_base=time_base)))
+        steps = self._steps()
+        gears = stack.enter_context(closing(Gears(steps[0], self._segmenter_of)))
+        self._budgeted = Budgeted(Governor(steps, budget), gears)
+        switched = Stylist(gears.segmenter, grade, sync=self._sync, time_base=time_base, inference=gears.inference,
+                           refine=gears.edges)  # fmt: skip
+        return stack.enter_context(closing(switched))
+
+    def _budget(self) -> Budget:
+        """None but the one asked for where frames wait for their masks, and for played files: nobody talks to those."""
+        if not self._live:
+            return Budget()
+        info = self._source.info
+        rate = float(info.rate) if info.rate else None
+        default = self._sync == "live" and info.path is None
+        return budget_of(self._settings.max_latency, self._settings.max_cpu, rate=rate, default=default)
+
+    def _steps(self) -> tuple[Step, ...]:
+        live = self._sync == "live"
+        resizable = isinstance(self.studio.segmenter(live=live), Resizable)
+        return ladder(smaller=self.studio.smaller_model, resizable=resizable, paced=live)
+
+    def _segmenter_of(self, step: Step) -> Segmenter:
+        segmenter: Segmenter = self.studio.segmenter(live=self._sync == "live", model=step.model)
+        return segmenter.resized(step.share) if step.share != 1 and isinstance(segmenter, Resizable) else segmenter
 
     def _until(self, stop: Stop) -> Callable[[], bool]:
         """Ends a camera's run after --duration seconds; a file ends by itself."""
@@ -279,7 +315,9 @@ class _Job:
     def status(self) -> str:
         """The overlay's line."""
         rate, latency = self._meter.now()
-        return f"{self.studio.title}   {rate:.0f} frames/s   {latency * 1e3:.0f} ms"
+        line = f"{self.studio.title}   {rate:.0f} frames/s   {latency * 1e3:.0f} ms"
+        reduced = self._budgeted.reduced if self._budgeted is not None else ""
+        return f"{line}   {reduced}" if reduced else line
 
     def _report(self, feed: Feed, stylist: Stylist, failure: LivestyleError | None, *, interrupted: bool) -> Report:
         meter = self._meter
@@ -297,6 +335,7 @@ class _Job:
             first_frame_s=None if meter.first_out is None else round(meter.first_out, 3),
             latency_ms=latencies(meter),
             masks=stats,
+            quality=None if self._budgeted is None else self._budgeted.report(),
             device=str(stats.pop("device", "cpu")),
             colour=self.studio.grade().backend,
             error=None if failure is None else failure.message,

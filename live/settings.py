@@ -22,6 +22,8 @@ class Settings:
     model: str | None = None  # a bundled model's name or the path of an .onnx file with its card
     device: str = "auto"  # auto, cpu, cuda or mps
     sync: Sync = "auto"  # exact: each frame's own mask; live: masks as fast as they come, carried by motion
+    max_latency: float | None = None  # milliseconds, live; None: one frame's time with a camera; 0: no limit
+    max_cpu: float | None = None  # percent of the processor time of all cores, live
     start: float = 0.0  # seconds into a file
     duration: float | None = None  # seconds from `start`
     size: tuple[int, int] | None = None  # (width, height) asked of a camera, or of an output file

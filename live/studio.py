@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from livestyle.errors import StyleError
-from livestyle.models.segmenter import OnnxSegmenter, load_segmenter
+from livestyle.models.segmenter import SMALLER_MODEL, OnnxSegmenter, bundled_names, load_segmenter
 from livestyle.settings import Settings
 from livestyle.shaders.compile import compile_look
 from livestyle.shaders.cpu import CpuGrade
@@ -31,15 +31,24 @@ class Studio:
         self.adjust = Adjust(
             intensity=settings.intensity, tone=settings.tone, color=settings.color, strengths=settings.strengths
         )
-        self._segmenters: dict[int | None, OnnxSegmenter] = {}
+        self._segmenters: dict[tuple[str | None, int | None], OnnxSegmenter] = {}
         self._grades: dict[tuple[Recipe, float], CpuGrade] = {}
 
-    def segmenter(self, *, live: bool) -> OnnxSegmenter:
-        """The model, loaded once. Live it gets one thread on few cores, so that the frame loop keeps the other."""
+    def segmenter(self, *, live: bool, model: str | None = None) -> OnnxSegmenter:
+        """The model, loaded once. Live it gets one thread on few cores, so that the frame loop keeps the other.
+
+        `model`: another than the run's own. Unlike the rest this may be called from a second thread too.
+        """
         threads = 1 if live and (os.cpu_count() or 1) <= FEW_CORES else None
-        if threads not in self._segmenters:
-            self._segmenters[threads] = load_segmenter(self._settings.model, self._settings.device, threads=threads)
-        return self._segmenters[threads]
+        model = model or self._settings.model
+        if (model, threads) not in self._segmenters:
+            self._segmenters[model, threads] = load_segmenter(model, self._settings.device, threads=threads)
+        return self._segmenters[model, threads]
+
+    @property
+    def smaller_model(self) -> str | None:
+        """A bundled model that may stand in for the run's own where that is too slow; none where one was named."""
+        return SMALLER_MODEL if self._settings.model is None and SMALLER_MODEL in bundled_names() else None
 
     @cached_property
     def recipes(self) -> list[Recipe]:

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from livestyle.frame import Weights
 from livestyle.models.card import MULTIPLE, ModelCard, network_size, read_card
 
 DEFAULT_MODEL = "small"
+SMALLER_MODEL = "xxsmall"  # for computers on which the default is too slow, where it is bundled
 WEIGHTS = Path(__file__).parent / "weights"
 DEVICES = ("cpu", "cuda", "mps")
 
@@ -67,6 +68,11 @@ class OnnxSegmenter:
         """(width, height) at which the network looks at a picture of this size; one of that size is not resized."""
         return network_size(self.card, width, height)
 
+    def resized(self, share: float) -> OnnxSegmenter:
+        """The same model on pictures whose sides are `share` of its own, in multiples of 32; both use one session."""
+        width, height = (max(1, round(share * side / MULTIPLE)) * MULTIPLE for side in self.card.input_size)
+        return OnnxSegmenter(replace(self.card, input_size=(width, height)), self._session, self.device)
+
     def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Weights:
         """(H, W, 3) uint8 RGB -> (C, h, w) float32 in [0, 1], sum over C is 1; (h, w) covers the whole picture.
 
@@ -75,7 +81,7 @@ class OnnxSegmenter:
         Raises DeviceError.
         """
         height, width = pixels.shape[:2]
-        small = _fit(pixels, self.network_size(width, height))
+        small = fit(pixels, self.network_size(width, height))
         try:
             return self._run(small)
         except Exception as error:  # ONNX Runtime's own exceptions have no common base but Exception
@@ -264,7 +270,7 @@ def _check_shape(segmenter: OnnxSegmenter, path: Path) -> None:
         raise ModelError(f"{path}: does not give float32 probabilities that sum to 1", hint=hint)
 
 
-def _fit(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+def fit(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """`pixels` stretched to `size` (width, height); when shrunk, each output pixel is the mean of what it covers."""
     height, width = pixels.shape[:2]
     if (width, height) == size:

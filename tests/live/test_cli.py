@@ -107,6 +107,10 @@ def test_n_leaves_an_output_that_exists_and_succeeds(capsys, tmp_path):
         (["x.mp4", "-o", "y.mp4", "--window"], "without a window"),
         (["--camera", "0", "--start", "3"], "--start"),
         (["--camera", "0", "-o", "calls/"], "one file"),
+        (["x.mp4", "-o", "y.mp4", "--max-latency", "50"], "--max-latency is for live runs"),
+        (["--demo", "--max-cpu", "50"], "--max-cpu is for live runs"),
+        (["--camera", "0", "--max-cpu", "0"], "from 1 to 100"),
+        (["--camera", "0", "--max-latency", "-1"], "from 0 to 10000"),
         (["x.mp4", "--demo"], "its own picture"),
         (["x.mp4", "--start", "1:99"], "no time"),
     ],
@@ -183,6 +187,15 @@ def test_a_configuration_value_out_of_range_is_refused_as_on_the_command_line(ca
     code, _, err = run(capsys, "--config", config, "x.mp4")
     assert code == 2
     assert f"{config}: intensity" in err
+
+
+def test_budgets_of_the_configuration_file_are_for_live_runs_and_do_not_refuse_files(capsys, tmp_path):
+    """On the command line they would; the file is the next thing that is wrong here."""
+    config = tmp_path / "c.toml"
+    config.write_text("max-latency = 50\nmax-cpu = 25\n", "utf-8")
+    code, _, err = run(capsys, "--config", config, tmp_path / "no.mp4", "-o", tmp_path / "out.mp4")
+    assert code == 3
+    assert "no.mp4" in err
 
 
 def test_the_configuration_file_of_the_platform_is_read(capsys, tmp_path):

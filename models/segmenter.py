@@ -14,19 +14,29 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.errors import DeviceError, ModelError
+from livestyle.errors import DeviceError, ModelError, device_failure
 from livestyle.frame import Weights
 from livestyle.models.card import MULTIPLE, ModelCard, network_size, read_card
 
 DEFAULT_MODEL = "small"
 SMALLER_MODEL = "xxsmall"  # for computers on which the default is too slow, where it is bundled
 WEIGHTS = Path(__file__).parent / "weights"
-DEVICES = ("cpu", "cuda", "mps")
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
+_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "mps": "CoreMLExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+}
+DEVICES = tuple(_PROVIDERS)
 _HOW_TO_GET = {
-    "cuda": "install `onnxruntime-gpu` in place of `onnxruntime` and an NVIDIA driver, or use --device cpu",
+    "cuda": "install `livestyle[gpu]`, or `onnxruntime-gpu` in place of `onnxruntime`; or use --device cpu",
     "mps": "CoreML comes with ONNX Runtime on macOS only; use --device cpu",
+    "tensorrt": "install `onnxruntime-gpu` in place of `onnxruntime`, and TensorRT; or use --device cpu",
+    "directml": "install `onnxruntime-directml` in place of `onnxruntime`, on Windows; or use --device cpu",
+    "openvino": "install `onnxruntime-openvino` in place of `onnxruntime`; or use --device cpu",
 }
 _log = logging.getLogger("livestyle")
 
@@ -37,7 +47,7 @@ class Device:
 
     name: str  # what --device takes
     available: bool  # the model really ran on it
-    detail: str  # the ONNX Runtime provider, or why it is not available
+    detail: str  # what runs it there, or why it is not available
 
 
 class OnnxSegmenter:
@@ -45,7 +55,7 @@ class OnnxSegmenter:
 
     def __init__(self, card: ModelCard, session: Any, device: str) -> None:
         self.card = card
-        self.device = device  # "cpu", "cuda" or "mps": the one really used
+        self.device = device  # of DEVICES: the one really used
         self._session = session
         self._input = session.get_inputs()[0].name
 
@@ -78,16 +88,14 @@ class OnnxSegmenter:
 
         The picture is stretched to `network_size` exactly, never cropped or padded, so output pixel (i, j) is the
         (i, j)-th of h x w equal tiles of the picture: enlarge it with pixel centres aligned (cv2.INTER_LINEAR).
-        Raises DeviceError.
+        Raises DeviceError, and DeviceMemoryError where the device's memory is full.
         """
         height, width = pixels.shape[:2]
         small = fit(pixels, self.network_size(width, height))
         try:
             return self._run(small)
         except Exception as error:  # ONNX Runtime's own exceptions have no common base but Exception
-            raise DeviceError(
-                f"the model failed on the device {self.device!r}: {_first_line(error)}", hint="try another --device"
-            ) from error
+            raise device_failure("the model", self.device, error) from error
 
     def _run(self, small: npt.NDArray[np.uint8]) -> Weights:
         result: Weights = self._session.run(None, {self._input: small[np.newaxis]})[0][0]
@@ -99,28 +107,32 @@ def load_segmenter(
 ) -> OnnxSegmenter:
     """A bundled model by name ("small"), or a path to a `.onnx` file with its card (`.json`) beside it.
 
-    `device`: "auto", "cpu", "cuda" or "mps". A named device is used or DeviceError is raised; "auto" takes CUDA where
+    `device`: "auto" or one of DEVICES. A named device is used or DeviceError is raised; "auto" takes CUDA where
     the model really runs on it, else the CPU, and logs which. CoreML is used only when named: it compiles each new
     picture size anew. `threads`: CPU threads of one inference; None is one per core; 1 is right where a frame loop
     runs beside it. Raises ModelError for a file, card, checksum or shape that is wrong.
     """
+    card, model, path = read_model(name_or_path)
+    session, used = _open_on(device, model, path, threads)
+    segmenter = OnnxSegmenter(card, session, used)
+    _check_shape(segmenter, path)
+    return segmenter
+
+
+def read_model(name_or_path: str | Path | None = None) -> tuple[ModelCard, bytes, Path]:
+    """Card, content and path of a model, named as for `load_segmenter`. Raises ModelError where they do not match."""
     card_path = _find_card(name_or_path)
     card = read_card(card_path)
-    model_path = card_path.with_name(card.file)
-    model = _read_checked(model_path, card)
+    path = card_path.with_name(card.file)
+    model = _read_checked(path, card)
     if Path(card.file).stem != card_path.stem:
         raise ModelError(f"{card_path}: the card of another file, {card.file}", hint="give that file, or export again")
-    session, used = _open_on(device, model, model_path, threads)
-    segmenter = OnnxSegmenter(card, session, used)
-    _check_shape(segmenter, model_path)
-    return segmenter
+    return card, model, path
 
 
 def list_devices() -> list[Device]:
     """Every device livestyle knows, tried with the default model: a provider that is installed may still not run."""
-    card = read_card(_find_card(None))
-    path = WEIGHTS / card.file
-    model = _read_checked(path, card)
+    _, model, path = read_model()
     return [_try_device(name, model, path) for name in DEVICES]
 
 
@@ -219,7 +231,9 @@ def _try_run(session: Any, device: str) -> None:
 def _open_session(model: bytes, path: Path, provider: str, threads: int | None) -> Any:
     import onnxruntime
 
-    providers = [provider] if provider == _PROVIDERS["cpu"] else [provider, _PROVIDERS["cpu"]]
+    # What a provider cannot run goes to the next: TensorRT leaves some to CUDA, and sizes are always the processor's.
+    behind = [_PROVIDERS["cuda"]] if provider == _PROVIDERS["tensorrt"] else []
+    providers = [provider, *behind, *([_PROVIDERS["cpu"]] if provider != _PROVIDERS["cpu"] else [])]
     try:
         # Without its own fallback, which would go on with the CPU and only print that it does.
         return onnxruntime.InferenceSession(

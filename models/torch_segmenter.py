@@ -1,0 +1,439 @@
+"""A model file on a torch device in half precision, without ONNX Runtime: for CUDA and Apple GPUs.
+
+The graph is read from the `.onnx` file itself, so that whatever the card and its checksum vouch for is what runs. What
+depends on the picture's size alone is worked out once for each size; on CUDA the rest is then replayed as one graph.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from livestyle.errors import DeviceError, ModelError, device_failure
+from livestyle.frame import Weights
+from livestyle.models.card import MULTIPLE, ModelCard, network_size
+from livestyle.models.segmenter import fit
+
+KEPT_SIZES = 8  # of pictures for which a graph stays in memory
+
+_FOLDED = 2  # a batch norm and the convolution before it
+_FLOAT, _INT64 = 1, 7  # of onnx.TensorProto
+
+
+class TorchSegmenter:
+    """A model on a torch device. Implements `livestyle.protocols.Segmenter`; thread-safe.
+
+    `model`: the file's bytes. Computes in float16 on GPUs, where probabilities come within 0.02 of float32, and in
+    float32 on the processor. Raises ModelError for a graph with operations that this module does not know,
+    DeviceError where the device is not there or fails, and DeviceMemoryError where its memory is full.
+    """
+
+    def __init__(self, card: ModelCard, model: bytes, device: str) -> None:
+        self.card = card
+        self.device = device
+        self._torch_device = _available(device)
+        self._lock = threading.Lock()  # a replayed graph has one place for its picture
+        half = self._torch_device.type != "cpu"
+        with _failures(device):
+            self._network = Network(model, self._torch_device, torch.float16 if half else torch.float32)
+            side = 2 * MULTIPLE  # a driver that is too old shows only in a first run
+            planes = self._network(torch.full((1, side, side, 3), 128, dtype=torch.uint8, device=self._torch_device))
+        if planes.shape != (1, len(card.classes), side // card.output_stride, side // card.output_stride):
+            shape = tuple(planes.shape)
+            raise ModelError(f"{card.file}: gives planes of shape {shape}", hint="export file and card together")
+        self._runs: OrderedDict[tuple[int, ...], Callable[[Tensor], Tensor]] = OrderedDict()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the C output planes; classes[0] == "background"."""
+        return self.card.classes
+
+    @property
+    def regions(self) -> Mapping[str, str]:
+        """Class name -> one of livestyle.frame.REGIONS."""
+        return self.card.regions
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(width, height) in pixels at which the network sees a picture of the model's own aspect."""
+        return self.card.input_size
+
+    def network_size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) at which the network looks at a picture of this size; one of that size is not resized."""
+        return network_size(self.card, width, height)
+
+    def resized(self, share: float) -> TorchSegmenter:
+        """The same model on pictures whose sides are `share` of its own, in multiples of 32; both share the weights."""
+        other = object.__new__(TorchSegmenter)
+        other.__dict__.update(self.__dict__)
+        width, height = (max(1, round(share * side / MULTIPLE)) * MULTIPLE for side in self.card.input_size)
+        other.card = replace(self.card, input_size=(width, height))
+        return other
+
+    def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Weights:
+        """(H, W, 3) uint8 RGB -> (C, h, w) float32 in [0, 1], sum over C is 1; (h, w) covers the whole picture.
+
+        Raises DeviceError and DeviceMemoryError.
+        """
+        height, width = pixels.shape[:2]
+        small = torch.tensor(fit(pixels, self.network_size(width, height)))
+        with _failures(self.device), self._lock:
+            planes = self._run(small.to(self._torch_device)[None])[0]
+            return np.asarray(planes.cpu().numpy(), np.float32)
+
+    def on_device(self, pixels: Tensor) -> Tensor:
+        """The same for a tensor that is on the device already: (H, W, 3) uint8 -> (C, h, w) float32, valid until the
+        next call with a picture of this size. Raises DeviceError and DeviceMemoryError.
+        """
+        height, width = pixels.shape[:2]
+        size = self.network_size(width, height)
+        with _failures(self.device), torch.no_grad():
+            return self._run(shrunk(pixels, size)[None])[0]
+
+    def _run(self, pixels: Tensor) -> Tensor:
+        key = tuple(pixels.shape)
+        if key not in self._runs:
+            while len(self._runs) >= KEPT_SIZES:
+                self._runs.popitem(last=False)
+            self._runs[key] = _replayed(self._network, pixels) if pixels.is_cuda else self._network
+        return self._runs[key](pixels)
+
+
+def shrunk(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """(H, W, 3) uint8 -> the same at `size` (width, height), each pixel a weighted mean of what it covers."""
+    samples = pixels.permute(2, 0, 1)[None].float()
+    # Antialiasing is missing on some devices; "area" takes whole pixels, which at these ratios is close to it.
+    smooth: dict[str, Any] = {"mode": "area"} if pixels.device.type == "mps" else {"mode": "bilinear", "antialias": True}
+    small = F.interpolate(samples, size=(size[1], size[0]), **smooth)
+    return small.round().clamp(0, 255).to(torch.uint8)[0].permute(1, 2, 0)
+
+
+def _available(device: str) -> torch.device:
+    found = torch.device(device)
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(found.type, lambda: True)()
+    if not there:
+        raise DeviceError(
+            f"The device {device!r} is not there for torch", hint="check its driver and which build of torch it is"
+        )
+    return found
+
+
+class _failures:
+    """Turns torch's errors into ours."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, RuntimeError) and not isinstance(error, DeviceError):
+            raise device_failure("the model", self._device, error) from error
+
+
+def _replayed(network: Network, pixels: Tensor) -> Callable[[Tensor], Tensor]:
+    """`network` for pictures of this size as one CUDA graph: hundreds of small kernels cost one launch."""
+    picture = pixels.clone()
+    beside = torch.cuda.Stream(pixels.device)
+    beside.wait_stream(torch.cuda.current_stream(pixels.device))
+    with torch.cuda.stream(beside):
+        for _ in range(3):  # libraries choose their kernels in the first runs, which must not be recorded
+            network(picture)
+    torch.cuda.current_stream(pixels.device).wait_stream(beside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        planes = network(picture)
+
+    def run(pixels: Tensor) -> Tensor:
+        picture.copy_(pixels)
+        graph.replay()
+        return planes
+
+    return run
+
+
+# ---- the graph -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One node: `outputs[0] = run(*inputs, **attributes)`; an input called "" is left out in the middle (None)."""
+
+    run: Callable[..., Any]
+    inputs: tuple[str, ...]
+    output: str
+    attributes: Mapping[str, Any]
+
+
+class Network:
+    """A `.onnx` file as torch operations: (1, H, W, 3) uint8 -> (1, C, h, w) float32.
+
+    Values are of two kinds: numbers about sizes, which stay on the host and are kept for each size of picture, and
+    tensors on the device. Raises ModelError.
+    """
+
+    def __init__(self, model: bytes, device: torch.device, dtype: torch.dtype) -> None:
+        graph = _graph(model)
+        self._device, self._dtype = device, dtype
+        self._input, self._output = graph.input[0].name, graph.output[0].name
+        steps, values = _read(graph)
+        steps = _with_attention(_with_silu(_without_batch_norms(steps, values)))
+        self._steps = steps
+        self._values = {name: self._placed(value) for name, value in values.items()}
+        self._about_size: dict[tuple[int, ...], tuple[dict[str, Any], list[_Step]]] = {}
+
+    @torch.no_grad()
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Probabilities of each class."""
+        key = tuple(pixels.shape)
+        if key not in self._about_size:
+            self._about_size[key] = self._worked_out(pixels)
+        known, steps = self._about_size[key]
+        values = {**known, self._input: self._entered(pixels)}
+        for step in steps:
+            values[step.output] = _done(step, values)
+        return values[self._output].float()
+
+    def _worked_out(self, pixels: Tensor) -> tuple[dict[str, Any], list[_Step]]:
+        """What is known once the size of the picture is, and the steps that are left."""
+        values: dict[str, Any] = {**self._values, self._input: self._entered(pixels)}
+        known, left = dict(self._values), []
+        for step in self._steps:
+            values[step.output] = _done(step, values)
+            if step.run is _shape or all(name in known for name in step.inputs if name):
+                known[step.output] = values[step.output]
+            else:
+                left.append(step)
+        return known, left
+
+    def _entered(self, pixels: Tensor) -> Tensor:
+        return pixels.to(self._dtype)  # the graph's own first step is to make floats of the samples
+
+    def _placed(self, value: Tensor) -> Tensor:
+        """Weights go to the device, numbers about sizes stay; a single float goes with either."""
+        if not value.is_floating_point() or value.numel() == 1:
+            return value.reshape(()) if value.is_floating_point() else value
+        placed = value.to(self._device, self._dtype)
+        on_cuda = placed.dim() == 4 and self._device.type == "cuda"
+        return placed.contiguous(memory_format=torch.channels_last) if on_cuda else placed
+
+
+def _done(step: _Step, values: Mapping[str, Any]) -> Any:
+    return step.run(*(values[name] if name else None for name in step.inputs), **step.attributes)
+
+
+def _graph(model: bytes) -> Any:
+    import onnx
+
+    return onnx.load_from_string(model).graph
+
+
+def _read(graph: Any) -> tuple[list[_Step], dict[str, Tensor]]:
+    """The nodes in order, and the constants by name as float32 or int64."""
+    from onnx import helper, numpy_helper
+
+    def tensor(proto: Any) -> Tensor:
+        value = torch.from_numpy(numpy_helper.to_array(proto).copy())
+        return value.float() if value.is_floating_point() else value
+
+    values = {constant.name: tensor(constant) for constant in graph.initializer}
+    steps = []
+    for node in graph.node:
+        attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+        if node.op_type == "Constant":
+            values[node.output[0]] = tensor(attributes["value"])
+        elif node.op_type == "Cast" and node.input[0] in values:  # weights that are stored as float16
+            values[node.output[0]] = _cast(values[node.input[0]], **attributes)
+        elif node.op_type not in _OPERATIONS:
+            raise ModelError(
+                f"the model uses the operation {node.op_type}, which is not known on torch devices",
+                hint="run it with ONNX Runtime: --device cpu, or install onnxruntime-gpu",
+            )
+        else:
+            steps.append(_Step(_OPERATIONS[node.op_type], tuple(node.input), node.output[0], attributes))
+    return steps, values
+
+
+def _without_batch_norms(steps: list[_Step], values: dict[str, Tensor]) -> list[_Step]:
+    """Each batch norm folded into the convolution before it, in float32."""
+    by_output = {step.output: step for step in steps}
+    readers = Counter(name for step in steps for name in step.inputs)
+    folded: dict[str, _Step] = {}
+    for step in steps:
+        before = by_output.get(step.inputs[0])
+        if step.run is not _batch_norm or before is None or before.run is not _conv or readers[before.output] > 1:
+            continue
+        scale, shift, mean, variance = (values[name] for name in step.inputs[1:])
+        factor = scale / torch.sqrt(variance + step.attributes["epsilon"])
+        weight, bias = (values[name] for name in before.inputs[1:]) if len(before.inputs) > _FOLDED else (
+            values[before.inputs[1]], torch.zeros(()))  # fmt: skip
+        names = f"{step.output}.weight", f"{step.output}.bias"
+        values[names[0]] = weight * factor.reshape(-1, 1, 1, 1)
+        values[names[1]] = shift + (bias - mean) * factor
+        folded[before.output] = replace(before, inputs=(before.inputs[0], *names), output=step.output)
+    gone = {step.output for step in folded.values()}
+    return [folded.get(step.output, step) for step in steps if step.run is not _batch_norm or step.output not in gone]
+
+
+def _with_silu(steps: list[_Step]) -> list[_Step]:
+    """x * sigmoid(x) as one operation."""
+    sigmoids = {step.output: step.inputs[0] for step in steps if step.run is torch.sigmoid}
+    readers = Counter(name for step in steps for name in step.inputs)
+    fused: list[_Step] = []
+    gone: set[str] = set()
+    for step in steps:
+        gate = next((name for name in step.inputs if name in sigmoids), None)
+        if step.run is torch.mul and gate is not None and sigmoids[gate] in step.inputs and readers[gate] == 1:
+            gone.add(gate)
+            step = _Step(F.silu, (sigmoids[gate],), step.output, {})
+        fused.append(step)
+    return [step for step in fused if step.output not in gone]
+
+
+def _with_attention(steps: list[_Step]) -> list[_Step]:
+    """softmax(a b / c) as one operation: a b alone is too large for float16 in networks that were trained here."""
+    by_output = {step.output: step for step in steps}
+    readers = Counter(name for step in steps for name in step.inputs)
+    fused: list[_Step] = []
+    gone: set[str] = set()
+    for step in steps:
+        scaled = by_output.get(step.inputs[0]) if step.run is _softmax else None
+        product = by_output.get(scaled.inputs[0]) if scaled is not None and scaled.run is _div else None
+        if scaled is not None and product is not None and product.run is torch.matmul:
+            if readers[scaled.output] == readers[product.output] == 1:
+                gone |= {scaled.output, product.output}
+                step = _Step(_attention, (*product.inputs, scaled.inputs[1]), step.output, step.attributes)
+        fused.append(step)
+    return [step for step in fused if step.output not in gone]
+
+
+# ---- operations, as the ONNX specification defines them (opset 17) ---------------------------------------------------
+
+
+def _cast(x: Tensor, *, to: int) -> Tensor:
+    """To float only numbers about sizes are cast here: what is on the device has its type already."""
+    if to == _INT64:
+        return x.to(torch.int64)
+    if to != _FLOAT:
+        raise ModelError(f"the model casts to the type {to}, which is not known on torch devices")
+    return x if x.is_floating_point() else x.float()
+
+
+def _div(x: Tensor, y: Tensor) -> Tensor:
+    whole = not x.is_floating_point() and not y.is_floating_point()
+    return torch.div(x, y, rounding_mode="trunc" if whole else None)
+
+
+def _shape(x: Tensor) -> Tensor:
+    return torch.tensor(x.shape)
+
+
+def _gather(x: Tensor, index: Tensor, *, axis: int = 0) -> Tensor:
+    picked = x.index_select(axis, index.reshape(-1).to(x.device))
+    return picked.reshape((*x.shape[:axis], *index.shape, *x.shape[axis % x.dim() + 1 :]))
+
+
+def _unsqueeze(x: Tensor, axes: Tensor) -> Tensor:
+    for axis in sorted(int(axis) for axis in axes):
+        x = x.unsqueeze(axis)
+    return x
+
+
+def _concat(*parts: Tensor, axis: int) -> Tensor:
+    return torch.cat(parts, dim=axis)
+
+
+def _reshape(x: Tensor, shape: Tensor, *, allowzero: int = 0) -> Tensor:
+    sizes = [int(side) for side in shape]
+    return x.reshape([x.shape[at] if side == 0 and not allowzero else side for at, side in enumerate(sizes)])
+
+
+def _transpose(x: Tensor, *, perm: list[int]) -> Tensor:
+    return x.permute(perm)
+
+
+def _conv(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, pads: list[int], strides: list[int],
+          dilations: list[int], group: int, kernel_shape: list[int]) -> Tensor:  # fmt: skip
+    top, left, bottom, right = pads
+    if (top, left) != (bottom, right):
+        x, top, left = F.pad(x, (left, right, top, bottom)), 0, 0
+    return F.conv2d(x, weight, bias, strides, (top, left), dilations, group)
+
+
+def _batch_norm(x: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor, *, epsilon: float,
+                momentum: float = 0, training_mode: int = 0) -> Tensor:  # fmt: skip
+    return F.batch_norm(x, mean, variance, scale, shift, False, 0, epsilon)
+
+
+def _layer_norm(x: Tensor, scale: Tensor, shift: Tensor | None = None, *, axis: int = -1, epsilon: float = 1e-5,
+                stash_type: int = 1) -> Tensor:  # fmt: skip
+    return F.layer_norm(x, x.shape[axis:], scale, shift, epsilon)
+
+
+def _softmax(x: Tensor, *, axis: int = -1) -> Tensor:
+    return x.softmax(axis)
+
+
+def _attention(first: Tensor, second: Tensor, by: Tensor, *, axis: int = -1) -> Tensor:
+    return ((first.float() / by) @ second.float()).softmax(axis).to(first.dtype)
+
+
+def _average(x: Tensor) -> Tensor:
+    return x.mean((2, 3), keepdim=True)
+
+
+def _slice(x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor | None = None, steps: Tensor | None = None) -> Tensor:
+    which = range(len(starts)) if axes is None else [int(axis) for axis in axes]
+    by = [1] * len(starts) if steps is None else [int(step) for step in steps]
+    index = [slice(None)] * x.dim()
+    for axis, start, end, step in zip(which, starts, ends, by, strict=True):
+        index[axis] = slice(int(start), int(end), step)
+    return x[tuple(index)]
+
+
+def _resize(x: Tensor, _: Tensor | None = None, scales: Tensor | None = None, sizes: Tensor | None = None, *,
+            mode: bytes, coordinate_transformation_mode: bytes = b"half_pixel", **others: Any) -> Tensor:  # fmt: skip
+    if (mode, coordinate_transformation_mode) not in ((b"linear", b"half_pixel"), (b"linear", b"pytorch_half_pixel")):
+        raise ModelError(f"the model resizes in the mode {mode.decode()}, which is not known on torch devices")
+    if sizes is not None:
+        size = [int(side) for side in sizes[2:]]
+    else:
+        assert scales is not None  # ONNX wants the one or the other
+        size = [int(side * scale) for side, scale in zip(x.shape[2:], scales[2:].tolist(), strict=True)]
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+_OPERATIONS: Mapping[str, Callable[..., Any]] = {
+    "Add": torch.add,
+    "BatchNormalization": _batch_norm,
+    "Cast": _cast,
+    "Ceil": torch.ceil,
+    "Concat": _concat,
+    "Conv": _conv,
+    "Div": _div,
+    "Gather": _gather,
+    "GlobalAveragePool": _average,
+    "LayerNormalization": _layer_norm,
+    "MatMul": torch.matmul,
+    "Mul": torch.mul,
+    "Relu": torch.relu,
+    "Reshape": _reshape,
+    "Resize": _resize,
+    "Shape": _shape,
+    "Sigmoid": torch.sigmoid,
+    "Slice": _slice,
+    "Softmax": _softmax,
+    "Sub": torch.sub,
+    "Transpose": _transpose,
+    "Unsqueeze": _unsqueeze,
+}

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NAMED_SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
 SHELLS = ("bash", "zsh", "fish")
+DEVICES = ("auto", "cpu", "cuda", "mps", "tensorrt", "directml", "openvino")
 NOT_FOR_CONFIG = {
     "inputs",
     "config",
@@ -170,8 +171,9 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.option("--list-cameras", is_flag=True, help="List the cameras and stop."),
     click.option("--list-devices", is_flag=True, help="List the devices that can run the model and stop."),
     click.option("--model", metavar="NAME|PATH", help="A bundled model, or an .onnx file with its card."),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True,
-                 help="Where the model runs; a device that is named is used or it is an error."),
+    click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True,
+                 help="Where the model runs (with the extra gpu the colours too); one that is named is used, or it is "
+                      "an error."),
     click.option("--sync", type=click.Choice(["auto", "exact", "live"]), default="auto", show_default=True,
                  help="exact: every frame waits for its own mask; live: masks run beside and follow the motion."),
     click.option("--max-latency", type=Number(0, 10_000), metavar="MS",
@@ -349,7 +351,7 @@ def _cameras() -> list[dict[str, Any]]:
 
 
 def _devices() -> list[dict[str, Any]]:
-    from livestyle.models.segmenter import list_devices
+    from livestyle.devices import list_devices
 
     return [asdict(device) for device in list_devices()]
 

@@ -123,7 +123,7 @@ class MaskStats:
     _KEPT = 3000  # ages kept for the percentiles: the last minute or so
 
     def __init__(self, segmenter: Segmenter, sync: str) -> None:
-        self._device = str(getattr(segmenter, "device", "cpu"))
+        self._segmenter = segmenter
         self._sync = sync
         self._count = 0
         self._first = self._last = 0.0  # time.monotonic() of the first and the last mask
@@ -148,7 +148,7 @@ class MaskStats:
         p50, p95 = (float(age) for age in np.percentile(self._ages, (50, 95))) if self._ages else (None, None)
         return {
             "sync": self._sync,
-            "device": self._device,
+            "device": str(getattr(self._segmenter, "device", "cpu")),  # now: it may have changed on the way
             "masks": self._count,
             "masks_per_s": round((self._count - 1) / span, 2) if span > 0 else None,
             "age_p50_s": None if p50 is None else round(p50, 4),

@@ -7,11 +7,11 @@ import os
 from dataclasses import replace
 from functools import cached_property
 
+from livestyle.devices import Colours, SteadyGrade, SteadySegmenter, open_segmenter
 from livestyle.errors import StyleError
-from livestyle.models.segmenter import SMALLER_MODEL, OnnxSegmenter, bundled_names, load_segmenter
+from livestyle.models.segmenter import SMALLER_MODEL, bundled_names
 from livestyle.settings import Settings
 from livestyle.shaders.compile import compile_look
-from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.library import find_recipe, list_recipes
 from livestyle.shaders.recipe import Adjust, Recipe
 
@@ -31,10 +31,10 @@ class Studio:
         self.adjust = Adjust(
             intensity=settings.intensity, tone=settings.tone, color=settings.color, strengths=settings.strengths
         )
-        self._segmenters: dict[tuple[str | None, int | None], OnnxSegmenter] = {}
-        self._grades: dict[tuple[Recipe, float], CpuGrade] = {}
+        self._segmenters: dict[tuple[str | None, int | None], SteadySegmenter] = {}
+        self._grades: dict[tuple[Recipe, float], SteadyGrade] = {}
 
-    def segmenter(self, *, live: bool, model: str | None = None) -> OnnxSegmenter:
+    def segmenter(self, *, live: bool, model: str | None = None) -> SteadySegmenter:
         """The model, loaded once. Live it gets one thread on few cores, so that the frame loop keeps the other.
 
         `model`: another than the run's own. Unlike the rest this may be called from a second thread too.
@@ -42,13 +42,17 @@ class Studio:
         threads = 1 if live and (os.cpu_count() or 1) <= FEW_CORES else None
         model = model or self._settings.model
         if (model, threads) not in self._segmenters:
-            self._segmenters[model, threads] = load_segmenter(model, self._settings.device, threads=threads)
+            self._segmenters[model, threads] = open_segmenter(model, self._settings.device, threads=threads)
         return self._segmenters[model, threads]
 
     @property
     def smaller_model(self) -> str | None:
         """A bundled model that may stand in for the run's own where that is too slow; none where one was named."""
         return SMALLER_MODEL if self._settings.model is None and SMALLER_MODEL in bundled_names() else None
+
+    @cached_property
+    def _colours(self) -> Colours:
+        return Colours(self._settings.device)
 
     @cached_property
     def recipes(self) -> list[Recipe]:
@@ -65,13 +69,13 @@ class Studio:
         """The style and its intensity, for people."""
         return f"{self.recipe.name} {round(self.intensity * 100)}%"
 
-    def grade(self) -> CpuGrade:
+    def grade(self) -> SteadyGrade:
         """The style in force, compiled; kept, so that stepping back and forth is instant."""
         key = (self.recipe, round(self.intensity, 3))  # not by its name: a file may be called as a built-in style is
         if key not in self._grades:
             if len(self._grades) >= KEPT_GRADES:
                 del self._grades[next(iter(self._grades))]
-            self._grades[key] = CpuGrade(compile_look(self.recipe, self.adjust))
+            self._grades[key] = self._colours.grade(compile_look(self.recipe, self.adjust))
         return self._grades[key]
 
     def step_style(self, step: int) -> None:

@@ -195,6 +195,11 @@ def _open_on(device: str, model: bytes, path: Path, threads: int | None) -> tupl
     return session, used
 
 
+def has_provider(device: str) -> bool:
+    """Whether this ONNX Runtime was built for one of DEVICES; not whether it runs there."""
+    return _PROVIDERS[device] in _installed_providers()
+
+
 def _installed_providers() -> list[str]:
     import onnxruntime
 

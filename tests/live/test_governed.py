@@ -275,7 +275,7 @@ def test_a_camera_run_over_its_budget_goes_down_the_steps_and_reports_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No processor time at all is left to it: every step is taken, no frame is held, and the report says so."""
-    monkeypatch.setattr("livestyle.studio.load_segmenter", lambda *_, **__: Certain())
+    monkeypatch.setattr("livestyle.studio.open_segmenter", lambda *_, **__: Certain())
     settings = Settings(style="stark-mono", intensity=1.0, window=False, max_cpu=0.01, max_latency=0)
     names = [step.name for step in ladder()]
     stop = Stop()
@@ -309,7 +309,7 @@ def test_which_runs_have_a_governor(
     changed: dict[str, object], limit: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cameras with late masks, for the time of a frame; others only when they were given a budget."""
-    monkeypatch.setattr("livestyle.studio.load_segmenter", lambda *_, **__: Certain())
+    monkeypatch.setattr("livestyle.studio.open_segmenter", lambda *_, **__: Certain())
     settings = replace(Settings(window=False, duration=0.1), **changed)
     report = run_camera("0", tmp_path / "call.mp4", Studio(settings), settings, Stop())
     assert (None if report.quality is None else report.quality["max_latency_ms"]) == limit

@@ -130,7 +130,7 @@ def impatient(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def segmenter(monkeypatch: pytest.MonkeyPatch) -> Backdrop:
     segmenter = Backdrop()
-    monkeypatch.setattr("livestyle.studio.load_segmenter", lambda *_, **__: segmenter)
+    monkeypatch.setattr("livestyle.studio.open_segmenter", lambda *_, **__: segmenter)
     return segmenter
 
 

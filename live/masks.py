@@ -22,7 +22,7 @@ from livestyle.motion import FlowEstimator, Luma, Motion, Path, Plane, carry, is
 Planes = npt.NDArray[np.float32]
 """(h, w, R) float32: weights with the regions last, as cv2 moves and enlarges them."""
 
-TAU = 0.2
+TAU = 0.3
 """Seconds in which a steady new mask replaces 63 % of the old. Longer flickers less, shorter settles sooner."""
 
 MEMORY = 2.0
@@ -33,7 +33,7 @@ GAP = 0.5
 
 _LEAST_WORTH = 0.05  # of a late mask where nothing shows what it said: a guess, but nobody has a better one
 
-_DISAGREES = (0.1, 0.35)
+_DISAGREES = (0.15, 0.4)
 """Difference between belief and new mask below which it is noise, and above which it is news."""
 
 
@@ -41,6 +41,43 @@ def region_weights(probabilities: Weights, classes: Sequence[str], regions: Mapp
     """(C, h, w) class probabilities summed to (R, h, w) weights in the order of livestyle.frame.REGIONS."""
     belongs = np.array([[regions[name] == region for name in classes] for region in REGIONS], np.float32)
     return np.asarray(np.tensordot(belongs, probabilities, axes=1), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """A weighted mean of masks, each carried to the frame at hand."""
+
+    planes: Planes
+    support: Plane  # (h, w) sum of the masks' weights: fades with time, is lost where the picture says something else
+
+    def carried(self, motion: Motion) -> tuple[Belief, Path]:
+        """The same for the frame that `motion` leads back from, and the way it took."""
+        height, width = self.support.shape
+        path = led_by(motion, 1 - self.planes[..., 0])
+        backward = resized_flow(path.backward, width, height)
+        return Belief(carry(self.planes, backward), carry(self.support, backward) * motion.trust), path
+
+    def faded(self, seconds: float, tau: float) -> Belief:
+        """What is left of it after `seconds`."""
+        return Belief(self.planes, self.support * np.float32(math.exp(-seconds / tau)))
+
+    def corrected(self, new: Belief) -> Belief:
+        """The mean of both; where they contradict each other only what is `new`."""
+        support = self.support * (1 - _news(self.planes, new.planes))
+        total = support + new.support
+        share = new.support / total
+        return Belief(np.asarray(cv2.blendLinear(new.planes, self.planes, share, 1 - share), np.float32), total)
+
+    def seconded(self, other: Belief) -> Belief:
+        """The mean of both; where they contradict each other only this one."""
+        return Belief(other.planes, other.support * (1 - _news(other.planes, self.planes))).corrected(self)
+
+
+def mask_of(weights: Weights, width: int, height: int) -> Belief:
+    """The belief of one who knows but this (R, h, w) mask."""
+    planes = np.ascontiguousarray(weights.transpose(1, 2, 0))
+    enlarged = np.asarray(cv2.resize(planes, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return Belief(enlarged, np.ones((height, width), np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +91,6 @@ class MaskTracker:
 
     For every frame call `advance`; whenever a mask is there, of this frame or of an earlier one, `correct`. `planes`
     then holds for the frame last advanced to.
-
-    What is believed is a weighted mean of the masks so far, each carried to the frame at hand. `support` is the sum of
-    their weights at each pixel: it fades with time, and is lost where the picture or a new mask says something else.
     """
 
     def __init__(self, *, tau: float = TAU, flow: FlowEstimator | None = None) -> None:
@@ -67,8 +101,7 @@ class MaskTracker:
 
     def reset(self) -> None:
         """Forget everything: a new stream, or a new scene."""
-        self._planes: Planes | None = None
-        self._support: Plane | None = None
+        self._belief: Belief | None = None
         self._luma: Luma | None = None
         self._corrected = 0.0
         self._steps.clear()
@@ -76,7 +109,12 @@ class MaskTracker:
     @property
     def planes(self) -> Planes | None:
         """(h, w, R) float32 weights that sum to 1; None until the first mask of a scene."""
-        return self._planes
+        return None if self._belief is None else self._belief.planes
+
+    @property
+    def belief(self) -> Belief | None:
+        """The same with what supports it."""
+        return self._belief
 
     @property
     def latest(self) -> float:
@@ -107,11 +145,13 @@ class MaskTracker:
         if self._luma is None or not any(step.seconds == seconds for step in self._steps):
             return False
         height, width = self._luma.shape
-        new = _enlarged(weights, width, height)
-        worth = np.ones((height, width), np.float32)
+        new = mask_of(weights, width, height)
         if (path := self._path_from(seconds)) is not None:
-            new, worth = carry(new, resized_flow(path.backward, width, height)), _sized(path.trust, width, height)
-        self._take(new, np.maximum(worth, _LEAST_WORTH))
+            worth = np.maximum(_sized(path.trust, width, height), _LEAST_WORTH)
+            new = Belief(carry(new.planes, resized_flow(path.backward, width, height)), worth)
+        # max(..., 0) keeps a mask that came out of order from gaining support.
+        age = max(self.latest - self._corrected, 0)
+        self._belief = new if self._belief is None else self._belief.faded(age, self._tau).corrected(new)
         self._corrected = self.latest
         return True
 
@@ -122,30 +162,15 @@ class MaskTracker:
 
     def _move(self, motion: Motion) -> Path:
         """Carries what is believed along; returns the way it took."""
-        if self._planes is None or self._support is None:
+        if self._belief is None:
             return Path.of(motion)
-        height, width = self._support.shape
-        path = led_by(motion, 1 - self._planes[..., 0])
-        backward = resized_flow(path.backward, width, height)
-        self._planes = carry(self._planes, backward)
-        self._support = carry(self._support, backward) * motion.trust
+        self._belief, path = self._belief.carried(motion)
         return path
 
     def _path_from(self, seconds: float) -> Path | None:
         """The way from the frame at `seconds` to the newest, None where they are the same."""
         taken = [step.path for step in self._steps if step.seconds > seconds and step.path is not None]
         return reduce(Path.then, taken) if taken else None
-
-    def _take(self, new: Planes, worth: Plane) -> None:
-        if self._planes is None or self._support is None:
-            self._planes, self._support = new, worth
-            return
-        # max(..., 0) keeps a mask that came out of order from gaining support.
-        faded = self._support * np.float32(math.exp(-max(self.latest - self._corrected, 0) / self._tau))
-        faded *= 1 - _news(self._planes, new)
-        self._support = faded + worth
-        share = worth / self._support
-        self._planes = np.asarray(cv2.blendLinear(new, self._planes, share, 1 - share), np.float32)
 
 
 def _news(old: Planes, new: Planes) -> Plane:
@@ -167,8 +192,3 @@ def _sized(plane: Plane, width: int, height: int) -> Plane:
 
 def _total(planes: Planes) -> Plane:
     return np.asarray(cv2.transform(planes, np.ones((1, planes.shape[2]), np.float32)))
-
-
-def _enlarged(weights: Weights, width: int, height: int) -> Planes:
-    planes = np.ascontiguousarray(weights.transpose(1, 2, 0))
-    return np.asarray(cv2.resize(planes, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)

@@ -254,7 +254,7 @@ class _Job:
         with ExitStack() as stack:
             stylist = self._stylist = self._open_stylist(stack)
             sinks = self._sinks if self._budgeted is None else [*self._sinks, self._budgeted]
-            with Feed(self._source) as feed:
+            with Feed(self._frames(stylist)) as feed:
                 failure: LivestyleError | None = None
                 try:
                     run(feed, stylist.render, sinks, self._meter, hold=hold, stop=asked)
@@ -262,6 +262,11 @@ class _Job:
                     log.debug("the run ended early", exc_info=True)
                     failure = error
                 return self._report(feed, stylist, failure, interrupted=stop.asked)
+
+    def _frames(self, stylist: Stylist) -> Source:
+        """The source; a film that nobody waits for is looked at a little ahead."""
+        film = not self._live and self._source.info.rate is not None
+        return stylist.ahead(self._source) if film and self._sync == "exact" else self._source
 
     def _open_stylist(self, stack: ExitStack) -> Stylist:
         """The run's stylist, closed by `stack`; with a budget to hold, one whose parts the governor switches."""

@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from livestyle.frame import Frame, Masks, Weights, read_only
 from livestyle.inference import Inference, MaskStats, Picture, Result, too_slow
+from livestyle.lookahead import Lookahead
 from livestyle.masks import MaskTracker, region_weights
 from livestyle.motion import WORKING_SIDE, shrink
-from livestyle.protocols import Grade, Segmenter
+from livestyle.protocols import Grade, Segmenter, Source
 from livestyle.refine import refine
 
 _SEGMENTED_SIDE = 2 * WORKING_SIDE  # longer side of the copy that the segmenter gets; it shrinks that to its own size
@@ -65,15 +66,24 @@ class Stylist:
     def render(self, frame: Frame) -> Frame:
         """`frame` styled, with `before` and `masks` set; size, dtype, pts and captured stay.
 
-        Where the grade changes nothing, the pixels are the frame's own and nothing is segmented. Raises what the
-        segmenter raised, also where it ran on another thread. Live, StreamError while no mask is newer than MAX_AGE_S;
-        the next mask ends that.
+        Where the grade changes nothing, the pixels are the frame's own and nothing is segmented; a frame that comes
+        with masks (see `ahead`) is styled by them. Raises what the segmenter raised, also where it ran on another
+        thread. Live, StreamError while no mask is newer than MAX_AGE_S; the next mask ends that.
         """
         if self.grade.is_identity:
             return replace(frame, before=frame.pixels, masks=None)
-        weights = self._weights(frame)
+        weights = self._weights(frame) if frame.masks is None else frame.masks.weights
         pixels = read_only(self.grade(frame.pixels, weights))
         return replace(frame, pixels=pixels, before=frame.pixels, masks=Masks(weights))
+
+    def ahead(self, source: Source) -> Source:
+        """`source`, a file, whose frames come with masks that know the frames after them too; `render` uses them.
+
+        The frames are segmented on the thread that iterates. Where nothing is to be styled it is `source` itself.
+        """
+        if self.grade.is_identity:
+            return source
+        return Lookahead(source, self._regions_of, self._refine, self._note)
 
     def stats(self) -> Mapping[str, object]:
         """For the report: sync, device, masks, masks_per_s, and the age of masks in seconds as age_p50_s, age_p95_s."""
@@ -118,6 +128,10 @@ class Stylist:
         age = min(seconds - self._newest.seconds, time.monotonic() - self._newest.offered)
         if age > MAX_AGE_S:
             raise too_slow(f"the newest mask is {age:.1f} s old")
+
+    def _note(self, seconds: float) -> None:
+        self._stats.taken(seconds)
+        self._stats.used(seconds)
 
     def _correct(self, weights: Weights, seconds: float) -> bool:
         if taken := self._tracker.correct(weights, seconds):

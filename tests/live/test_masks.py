@@ -185,14 +185,15 @@ def settle(rate: int, seconds: float) -> float:
     low, high = np.full((4, 20, 36), 0.2, np.float32), np.full((4, 20, 36), 0.2, np.float32)
     low[0], high[0] = 0.4, 0.2
     high[1] = 0.4
-    for index in range(round((1 + seconds) * rate) + 1):  # a second of the old, for the first masks count for more
+    before = 2 * rate  # frames of the old: the first masks of all count for more
+    for index in range(before + round(seconds * rate) + 1):
         tracker.advance(scene(140), index / rate)
-        tracker.correct(low if index <= rate else high, index / rate)
+        tracker.correct(low if index <= before else high, index / rate)
     return float(hair(tracker).mean())
 
 
 def test_smoothing_is_alike_at_every_frame_rate() -> None:
-    expected = 0.4 - 0.2 * math.exp(-0.4 / 0.2)
+    expected = 0.4 - 0.2 * math.exp(-0.4 / TAU)
     for rate in (15, 30, 60):
         # Exact in real numbers; float32 and the sums of blendLinear leave 1e-3.
         assert settle(rate, 0.4) == pytest.approx(expected, abs=1e-3)

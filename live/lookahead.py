@@ -1,0 +1,132 @@
+"""Masks for files, where the future is known: a mean over the frames before and after, so that nothing lags.
+
+A file's frames are read a little ahead. The masks before a frame are carried to it forwards, by the tracker; those
+after it backwards, by the motion the other way; both means are joined.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.frame import Frame, Masks, StreamInfo, Weights
+from livestyle.masks import TAU, Belief, MaskTracker, mask_of
+from livestyle.motion import WORKING_SIDE, FlowEstimator, Luma, Motion, shrink
+from livestyle.protocols import Source
+
+AHEAD = 4
+"""Frames that every frame (but a file's last ones) looks into the future. More than half of what TAU would look at."""
+
+AT_ONCE = 4
+"""Frames that are finished together: the way back from the future is walked once for all of them."""
+
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A frame that waits for its future."""
+
+    frame: Frame
+    seconds: float
+    picture: Picture
+    weights: Weights  # its own mask
+    past: Belief  # with it, the masks so far
+    onward: Motion | None  # of the frame before, from where it is now; None where a scene begins
+
+
+class Lookahead:
+    """A source whose frames come with `masks`. Implements livestyle.protocols.Source; holds AHEAD + AT_ONCE frames.
+
+    Every frame of `source` comes, in its order and with its own times, also those before an error. `segment` makes
+    region weights of a picture whose longer side is below 2 * WORKING_SIDE, `refine` fits them to it; `noted` hears the
+    seconds of each frame that was segmented.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        segment: Callable[[Picture], Weights],
+        refine: Callable[[npt.NDArray[np.float32], Picture], Weights],
+        noted: Callable[[float], object] = lambda seconds: None,
+    ) -> None:
+        self._source = source
+        self._segment, self._refine, self._noted = segment, refine, noted
+        self._tracker = MaskTracker()
+        self._flow = FlowEstimator()
+        self._luma: Luma | None = None  # of the newest frame
+        self._window: deque[_Seen] = deque()
+
+    @property
+    def info(self) -> StreamInfo:
+        """The source's own."""
+        return self._source.info
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Iterate once. Raises what the source and the segmenter raise, after the frames before."""
+        failure: Exception | None = None
+        try:
+            for frame in self._source:
+                self._window.append(self._see(frame))
+                if len(self._window) == AHEAD + AT_ONCE:
+                    yield from self._finished(AT_ONCE)
+        except Exception as error:
+            failure = error
+        yield from self._finished(len(self._window))
+        if failure is not None:
+            raise failure
+
+    def close(self) -> None:
+        """Close the source. Twice is fine."""
+        self._source.close()
+
+    def _see(self, frame: Frame) -> _Seen:
+        picture = shrink(frame.pixels, 2 * WORKING_SIDE)
+        luma = np.asarray(cv2.cvtColor(shrink(picture, WORKING_SIDE), cv2.COLOR_RGB2GRAY), np.uint8)
+        seconds = float(frame.pts * self.info.time_base)
+        self._tracker.advance(luma, seconds)
+        onward = None
+        if self._luma is not None and self._tracker.belief is not None:
+            onward = self._flow.between(self._luma, luma)
+        self._luma = luma
+        weights = self._segment(picture)
+        self._tracker.correct(weights, seconds)
+        self._noted(seconds)
+        past = self._tracker.belief
+        assert past is not None  # it was corrected by the newest frame's own mask
+        return _Seen(frame, seconds, picture, weights, past, onward)
+
+    def _finished(self, count: int) -> Iterator[Frame]:
+        """The first `count` frames of the window, which leave it."""
+        beliefs = self._both_ways(count)
+        for belief in beliefs:
+            seen = self._window.popleft()
+            yield replace(seen.frame, masks=Masks(self._refine(belief.planes, seen.picture)))
+
+    def _both_ways(self, count: int) -> list[Belief]:
+        """What is believed about the first `count` frames, walking back from the newest."""
+        future: Belief | None = None
+        found: list[Belief] = []
+        for index in reversed(range(len(self._window))):
+            seen = self._window[index]
+            if index < count:
+                found.append(seen.past if future is None else seen.past.seconded(future))
+            if index:
+                future = _stepped_back(future, seen, self._window[index - 1].seconds)
+        return found[::-1]
+
+
+def _stepped_back(future: Belief | None, seen: _Seen, seconds: float) -> Belief | None:
+    """The masks of `seen` and of what comes after it, for the frame before it, at `seconds`."""
+    if seen.onward is None:
+        return None
+    height, width = seen.past.support.shape
+    own = mask_of(seen.weights, width, height)
+    known = own if future is None else future.corrected(own)
+    carried, _ = known.carried(seen.onward)
+    return carried.faded(seen.seconds - seconds, TAU)

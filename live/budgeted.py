@@ -21,6 +21,7 @@ WINDOW_S = 2.0  # one decision
 FRAMES = 10  # fewer in a window say nothing about a 95th percentile: it is prolonged
 SETTLE_S = 1.0  # after a change, and at the start, before the next window begins: fades, caches, the first mask
 PAUSE_S = 1.0  # without a frame (the camera was away), after which a window begins anew
+GAP_S = 0.5  # between two masks: with more they are carried too far, and at last too old to be shown at all
 FRAME_S = 1 / 30  # the shortest default for latency: faster cameras may drop frames before masks get worse for it
 
 _KEPT = 100  # changes told in the report: the newest
@@ -32,13 +33,14 @@ def budget_of(max_latency: float | None, max_cpu: float | None, *, rate: float |
     """The budget asked for, in milliseconds (0: no limit) and percent.
 
     Where `default` holds and no latency was asked for, a frame has to be out before the next one of a camera with
-    `rate` frames a second comes, or within FRAME_S.
+    `rate` frames a second comes, or within FRAME_S. Where there is a budget at all, masks may be GAP_S apart.
     """
     if max_latency is None:
         latency = max(FRAME_S, 1 / rate if rate else 0) if default else math.inf
     else:
         latency = max_latency / 1e3 or math.inf
-    return Budget(latency, math.inf if max_cpu is None else max_cpu / 100)
+    cpu = math.inf if max_cpu is None else max_cpu / 100
+    return Budget(latency, cpu, math.inf if math.isinf(min(latency, cpu)) else GAP_S)
 
 
 class Switch(Protocol):
@@ -62,6 +64,7 @@ class _Window:
     cpu: float  # seconds of processor time by then
     masks: int  # by then
     latencies: list[float] = field(default_factory=list)
+    masked: bool = True  # every frame so far: a style of no strength needs none
 
 
 class Budgeted:
@@ -104,7 +107,7 @@ class Budgeted:
             self._window, self._opens = None, now + SETTLE_S
         self._newest = now
         if now >= self._opens:
-            self._count_in(now, now - frame.captured)
+            self._count_in(now, now - frame.captured, masked=frame.masks is not None)
 
     def idle(self) -> None:
         """Nothing to keep alive."""
@@ -126,26 +129,29 @@ class Budgeted:
             "changed": list(self._changes),
         }
 
-    def _count_in(self, now: float, latency: float) -> None:
+    def _count_in(self, now: float, latency: float, *, masked: bool) -> None:
         if self._window is None:
             self._window = _Window(now, self._cpu_clock(), self._switch.masks)
         self._window.latencies.append(latency)
+        self._window.masked &= masked
         if now - self._window.began >= WINDOW_S and len(self._window.latencies) >= FRAMES:
             window, self._window = self._window, None
             self._judge(window, now)
 
     def _judge(self, window: _Window, now: float) -> None:
-        span = now - window.began
-        cpu = (self._cpu_clock() - window.cpu) / (span * self._cores)
-        cost = Cost(float(np.percentile(window.latencies, 95, method="inverted_cdf")), cpu)
+        cost = self._cost(window, now - window.began)
         self._windows += 1
         self._over += self._governor.limits.strain(cost) > 1
-        log.debug("window: latency p95 %.1f ms, processor %.0f %%, step %s", cost.latency * 1e3, cost.cpu * 100,
-                  self._governor.step.name)  # fmt: skip
-        change = self._governor.judge(cost, (self._switch.masks - window.masks) / span)
+        log.debug("window on step %s: %s", self._governor.step.name, cost)
+        change = self._governor.judge(cost)
         if change is not None:
             self._shift(change)
             log.info("%s", change.why)
+
+    def _cost(self, window: _Window, span: float) -> Cost:
+        latency = float(np.percentile(window.latencies, 95, method="inverted_cdf"))
+        cpu = (self._cpu_clock() - window.cpu) / (span * self._cores)
+        return Cost(latency, cpu, span / max(self._switch.masks - window.masks, 1) if window.masked else 0.0)
 
     def _in_force(self) -> bool:
         try:

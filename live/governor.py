@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 
 BAD = 2  # windows in a row over the budget, after which it is one step down
 GOOD = 5  # windows in a row with room for the better step, after which it is taken
@@ -76,10 +76,11 @@ class Cost:
 
     latency: float  # seconds from capture to the last sink: the 95th percentile of the frames
     cpu: float  # share of the processor time of all cores, 0..1
+    gap: float = 0.0  # seconds from one mask to the next, on the average
 
     def times(self, factor: Cost) -> Cost:
-        """Both multiplied by `factor`'s."""
-        return Cost(self.latency * factor.latency, self.cpu * factor.cpu)
+        """Each multiplied by `factor`'s."""
+        return Cost(self.latency * factor.latency, self.cpu * factor.cpu, self.gap * factor.gap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +89,24 @@ class Budget:
 
     latency: float = math.inf
     cpu: float = math.inf
+    gap: float = math.inf
 
     @property
     def unlimited(self) -> bool:
         """True when there is nothing to hold."""
-        return math.isinf(self.latency) and math.isinf(self.cpu)
+        return all(math.isinf(limit) for limit in (self.latency, self.cpu, self.gap))
 
     def strain(self, cost: Cost) -> float:
-        """The larger share of its budget that `cost` takes; above 1 it is over."""
-        return max(cost.latency / self.latency, cost.cpu / self.cpu)
+        """The largest share of its budget that `cost` takes; above 1 it is over."""
+        return max(cost.latency / self.latency, cost.cpu / self.cpu, cost.gap / self.gap)
 
     def told(self, cost: Cost) -> str:
         """The part of `cost` that strains its budget most, beside it, for people."""
-        if cost.latency / self.latency >= cost.cpu / self.cpu:
+        if cost.latency / self.latency >= self.strain(cost):
             return f"latency p95 is {cost.latency * 1e3:.0f} ms, the budget {self.latency * 1e3:.0f} ms"
-        return f"processor time is {cost.cpu:.0%} of all cores, the budget {self.cpu:.0%}"
+        if cost.cpu / self.cpu >= self.strain(cost):
+            return f"processor time is {cost.cpu:.0%} of all cores, the budget {self.cpu:.0%}"
+        return f"masks come {cost.gap:.1f} s apart, {self.gap:.1f} s is the most"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +141,10 @@ class _Memory:
     def factor(self) -> Cost:
         """The multiple, 1 where nothing is known, and fading to 1."""
         if self.before is None or not self.after:
-            return Cost(1, 1)
+            return Cost(1, 1, 1)
         kept = 0.5 ** (self.age / self.half_life)
-        after = _mean(self.after)
-        return Cost(_faded(self.before.latency, after.latency, kept), _faded(self.before.cpu, after.cpu, kept))
+        pairs = zip(astuple(self.before), astuple(_mean(self.after)), strict=True)
+        return Cost(*(_faded(before, after, kept) for before, after in pairs))
 
 
 class Governor:
@@ -173,16 +177,13 @@ class Governor:
         """The one that is held now: latency may be left alone for a while."""
         return replace(self.limits, latency=math.inf) if self._rest else self.limits
 
-    def judge(self, cost: Cost, masks_per_s: float = math.inf) -> Change | None:
-        """Take in one window, all of it on `step`; the step to go to from here, if any.
-
-        `masks_per_s`: how many masks came; a step that only limits them to more would change nothing.
-        """
+    def judge(self, cost: Cost) -> Change | None:
+        """Take in one window, all of it on `step`; the step to go to from here, if any."""
         self._note(cost)
         if self.budget.strain(cost) > 1:
             self._good = 0
             self._bad = [*self._bad, cost][-BAD:]
-            return self._down(masks_per_s) if len(self._bad) >= BAD else None
+            return self._down() if len(self._bad) >= BAD else None
         self._bad, self._fall = [], None
         self._good = self._good + 1 if self._has_room(cost) else 0
         return self._up(cost) if self._good >= GOOD else None
@@ -217,10 +218,10 @@ class Governor:
         self._tried = 0
         return change
 
-    def _down(self, masks_per_s: float) -> Change | None:
+    def _down(self) -> Change | None:
         cost = _mean(self._bad)
         self._fall = self._fall or (self.step, cost.latency)
-        to = next((at for at in range(self._at + 1, len(self._steps)) if self._differs(at, masks_per_s)), None)
+        to = next((at for at in range(self._at + 1, len(self._steps)) if self._differs(at, cost)), None)
         if to is None:
             return self._give_up(cost)
         memory = self._memories[self._steps[to]]
@@ -230,17 +231,17 @@ class Governor:
         memory.left(cost)
         return self._go(to, why)
 
-    def _differs(self, at: int, masks_per_s: float) -> bool:
+    def _differs(self, at: int, cost: Cost) -> bool:
         """Whether the step does more than limit masks to a rate that is not reached anyway."""
         other = self._steps[at]
-        return replace(self.step, name=other.name, rate=other.rate) != other or other.rate < masks_per_s
+        return replace(self.step, name=other.name, rate=other.rate) != other or cost.gap * other.rate < 1
 
     def _give_up(self, cost: Cost) -> Change | None:
         """The last step is over the budget too. Where the way down gained nothing, it is not masks that take long."""
         assert self._fall is not None
         began, latency = self._fall
-        in_vain = cost.latency > self.budget.latency and cost.latency >= VAIN * latency
-        if not in_vain or not math.isinf(self.limits.cpu) or began == self.step:
+        only_late = replace(self.budget, latency=math.inf).strain(cost) <= 1 and math.isinf(self.budget.cpu)
+        if not only_late or cost.latency < VAIN * latency or began == self.step:
             return None
         why = f"{self.budget.told(cost)}, and cheaper masks do not help: it is spent elsewhere"
         self._rest, self._next_rest = self._next_rest, 2 * self._next_rest
@@ -258,7 +259,7 @@ class Governor:
 
 
 def _mean(costs: Sequence[Cost]) -> Cost:
-    return Cost(sum(c.latency for c in costs) / len(costs), sum(c.cpu for c in costs) / len(costs))
+    return Cost(*(sum(values) / len(costs) for values in zip(*map(astuple, costs), strict=True)))
 
 
 def _faded(before: float, after: float, kept: float) -> float:

@@ -178,7 +178,7 @@ def test_a_rate_that_is_not_reached_anyway_is_no_step():
     """A computer that makes 9 masks a second does not get cheaper by 12 at most: the next step is the smaller one."""
     governor = Governor(STEPS, FRAME)
     for _ in range(BAD):
-        change = governor.judge(Cost(0.05, 0), masks_per_s=9.0)
+        change = governor.judge(Cost(0.05, 0, gap=1 / 9))
     assert change is not None
     assert change.now == next(step for step in STEPS if step.share < 1)
 
@@ -234,6 +234,16 @@ def test_a_step_that_cannot_be_had_is_taken_out_with_all_like_it():
     gone = [step for step in steps if (step.model, step.share) == (missing.model, missing.share)]
     assert governor.steps == tuple(step for step in steps if step not in gone)
     assert next(falling(governor)).now in governor.steps
+
+
+def test_masks_that_come_too_rarely_are_over_the_budget_too():
+    """A starved model: frames are in time and carry masks on and on. Only a smaller picture helps, no lower rate."""
+    governor = Governor(STEPS, Budget(latency=0.033, gap=0.5))
+    for _ in range(BAD):
+        change = governor.judge(Cost(0.01, 0.2, gap=0.8))
+    assert change is not None
+    assert change.now == next(step for step in STEPS if step.share < 1)
+    assert change.why.startswith("masks come 0.8 s apart, 0.5 s is the most")
 
 
 def test_sentences_say_what_was_over_and_what_comes():

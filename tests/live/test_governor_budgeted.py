@@ -12,10 +12,11 @@ import pytest
 from livestyle import budgeted
 from livestyle.budgeted import FRAME_S, PAUSE_S, SETTLE_S, WINDOW_S, Budgeted, budget_of
 from livestyle.errors import ModelError
-from livestyle.frame import Frame, read_only
+from livestyle.frame import Frame, Masks, read_only
 from livestyle.governor import BAD, Budget, Change, Cost, Governor, Step, ladder
 
 PIXELS = read_only(np.zeros((2, 2, 3), np.uint8))
+MASKS = Masks(np.ones((1, 1, 1), np.float32), ("background",))
 RATE = 30
 STEPS = ladder()
 CORES = 4
@@ -27,12 +28,10 @@ class Asked(Governor):
     def __init__(self, steps: Sequence[Step] = STEPS) -> None:
         super().__init__(steps, Budget(latency=0.033))
         self.costs: list[Cost] = []
-        self.rates: list[float] = []
 
-    def judge(self, cost: Cost, masks_per_s: float = math.inf) -> Change | None:
+    def judge(self, cost: Cost) -> Change | None:
         self.costs.append(cost)
-        self.rates.append(masks_per_s)
-        return super().judge(cost, masks_per_s)
+        return super().judge(cost)
 
 
 class Stage:
@@ -61,11 +60,12 @@ class Stage:
         self.now += seconds
         self.cpu += seconds * self.load
 
-    def frames(self, seconds: float, latency: float = 0.01, *, card: bool = False) -> None:
+    def frames(self, seconds: float, latency: float = 0.01, *, card: bool = False, plain: bool = False) -> None:
         for _ in range(round(seconds * RATE)):
             self.wait(1 / RATE)
-            self.masks += 1
-            self.sink.write(Frame(PIXELS, 0, self.now - latency, before=None if card else PIXELS))
+            self.masks += not card and not plain
+            masks = None if plain else MASKS
+            self.sink.write(Frame(PIXELS, 0, self.now - latency, before=None if card else PIXELS, masks=masks))
 
 
 @pytest.fixture(autouse=True)
@@ -91,10 +91,10 @@ def test_one_question_a_window_with_the_95th_percentile_and_the_share_of_all_cor
             stage.frames(1 / RATE, latency)
     span = SETTLE_S + 2000 / RATE
     assert abs(len(governor.costs) - (span - SETTLE_S) / WINDOW_S) <= 2
-    for cost, rate in zip(governor.costs, governor.rates, strict=True):
+    for cost in governor.costs:
         assert cost.latency == pytest.approx(0.025)
         assert cost.cpu == pytest.approx(1.5 / CORES)
-        assert rate == pytest.approx(RATE, rel=0.05)
+        assert cost.gap == pytest.approx(1 / RATE, rel=0.05)
 
 
 def test_the_slow_first_frames_are_not_counted(stage: Stage, governor: Asked):
@@ -109,13 +109,18 @@ def test_hold_cards_say_nothing_about_masks(stage: Stage, governor: Asked):
     assert governor.costs == []
 
 
+def test_a_style_of_no_strength_needs_no_masks(stage: Stage, governor: Asked):
+    stage.frames(SETTLE_S + 3 * WINDOW_S, plain=True)
+    assert {cost.gap for cost in governor.costs} == {0.0}
+
+
 def test_a_pause_begins_a_window_anew(stage: Stage, governor: Asked):
     """Otherwise processor time and masks of before and after would be divided by the pause as well."""
     stage.frames(SETTLE_S + 0.8 * WINDOW_S)
     stage.wait(PAUSE_S + 60)
     stage.frames(SETTLE_S + WINDOW_S + 0.5)
     assert len(governor.costs) == 1
-    assert governor.rates[0] == pytest.approx(RATE, rel=0.05)
+    assert governor.costs[0].gap == pytest.approx(1 / RATE, rel=0.05)
 
 
 def test_few_frames_make_a_window_longer(stage: Stage, governor: Asked):
@@ -184,4 +189,4 @@ def test_budgets_from_what_was_asked(given: dict, budget: Budget):
     found = budget_of(**{"max_latency": None, "max_cpu": None, "rate": None, "default": True, **given})
     assert found.latency == pytest.approx(budget.latency)
     assert found.cpu == pytest.approx(budget.cpu)
-    assert found.unlimited == (budget == Budget())
+    assert found.unlimited == math.isinf(found.gap) == (budget == Budget())

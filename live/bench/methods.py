@@ -20,7 +20,7 @@ from livestyle.bench.replay import PacedInference
 from livestyle.bench.sequences import TIME_BASE, Film, Moment
 from livestyle.bench.stopwatch import Stopwatch, TimedFlow, TimedTracker
 from livestyle.errors import UsageError
-from livestyle.frame import REGIONS, Frame, Pixels, Weights
+from livestyle.frame import REGIONS, Frame, Pixels, StreamInfo, Weights
 from livestyle.masks import TAU, region_weights
 from livestyle.motion import WORKING_SIDE, Luma, Motion, shrink
 from livestyle.protocols import Segmenter
@@ -159,13 +159,38 @@ def own(*, sync: Literal["exact", "live"] = "exact", tau: float = TAU, motion: b
     return way
 
 
+class _FilmSource:
+    """A film as livestyle.protocols.Source."""
+
+    def __init__(self, film: Film, segmenter: Segmenter) -> None:
+        self._film, self._segmenter = film, segmenter
+        self.info = StreamInfo(film.name, film.size, TIME_BASE, film.rate)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for moment in moments_shown(self._film, self._segmenter):
+            yield Frame(moment.pixels, moment.pts, time.monotonic())
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _ahead(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+    """As a file is styled: every mask knows the frames after its own too."""
+    stylist = Stylist(segmenter, _Unstyled(), time_base=TIME_BASE, refine=watch.timed("refine", refine))
+    with closing(stylist), closing(stylist.ahead(_FilmSource(film, segmenter))) as frames:
+        for frame in frames:
+            assert frame.masks is not None  # _Unstyled is no identity
+            yield frame.masks.weights
+
+
 _ALL = (
     Method("truth", "the truth itself, at half the size: what no mask can beat", _truth, needs_truth=True),
     Method("global", "no masks: everything gets the background's look", _everything_background),
     Method("raw", "the model's mask of each frame, enlarged", raw_masks),
     Method("ema", f"moving average over {EMA_S:g} s", _averaged),
     Method("mediapipe", "smoothed by uncertainty, as MediaPipe does", _by_uncertainty),
-    Method("ours", "livestyle, a mask of every frame (--sync exact)", own()),
+    Method("ours", "livestyle, a mask of every frame, knowing those before", own()),
+    Method("ahead", "livestyle on a file, knowing the frames after too", _ahead),
     Method("-motion", "the same, nothing carried along", own(motion=False)),
     Method("-time", "the same, nothing kept over time", own(tau=1e-6)),
     Method("-edges", "the same, edges not refined", own(edges=False)),

@@ -18,11 +18,11 @@ COLUMNS: Sequence[Column] = (
     ("back_band", 2), ("back_in", 2),
 )  # fmt: skip
 
-_WORST = ("lag", "skin_p95", "ghost_run")  # of several films the worst counts, where the others are averaged
+_WORST = ("lag", "ghost_run")  # of several films the worst counts, where the others are averaged
 
 
 def overall(scores: Iterable[Score]) -> dict[str, dict[str, float]]:
-    """Method -> its figures over all films: means; the worst of `lag`, `skin_p95` and `ghost_run`; the sum of ghosts.
+    """Method -> its figures over all films: means; the worst `lag` and `ghost_run`; the sum of `ghosts`.
 
     A film that cannot say a figure does not count for it. Costs are means, under "ms STAGE".
     """

@@ -27,11 +27,12 @@ _INSIDE = 0.7  # weight above which a pixel is inside the thing in front
 _REACH = 0.03  # of the width: how far its motion reaches beyond its edge, and half the side of the mean
 _NOISE_FLOOR = 2.0  # luma levels of 255 that two pictures of the same thing may differ by after local averaging
 _NOISE_CEILING = 6.0  # however noisy the sensor: above it, another thing is seen (otherwise a cut would count as noise)
-_SAME_SCENE = (
-    0.85  # correlation of thumbnails above which no cut is looked for: consecutive frames measure 0.88 or more
-)
+_SAME_SCENE = 0.95  # correlation of thumbnails above which no cut is looked for
 _OTHER_SCENE = 0.35  # and below which it is one, whatever the flow finds
-_FOLLOWED = 0.62  # between the two, a cut is where the flow explains less than this share of the picture
+# Between the two, a cut is where the flow explains less than this share of the picture. Consecutive frames of people at
+# 15/s and more measure 0.87 or higher, cuts between alike framed faces 0.54 or lower, and another person before the
+# very same background 0.57 to 0.69.
+_FOLLOWED = 0.75
 _THUMBNAIL = (32, 18)
 _FLAT = 4.0  # luma levels of standard deviation below which a thumbnail has no content to compare (black, a flash)
 
@@ -110,7 +111,7 @@ def carry(values: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.fl
 def resized_flow(backward: Field, width: int, height: int) -> Field:
     """`backward` for another size of the picture, in that size's pixels."""
     flow = _resized(backward, (width, height))
-    flow *= np.float32([width / backward.shape[1], height / backward.shape[0]])
+    flow *= np.array([width / backward.shape[1], height / backward.shape[0]], np.float32)
     return np.asarray(flow, np.float32)
 
 

@@ -87,6 +87,20 @@ def test_an_odd_size_keeps_its_geometry() -> None:
     np.testing.assert_allclose(small / 255, middle, atol=1.5 / 255)
 
 
+def test_a_cut_between_alike_framed_pictures_is_one() -> None:
+    """Two faces in the same place: light and dark lie alike, so that thumbnails agree, and nothing else does."""
+    lit = cv2.GaussianBlur(disc(160, 60), (0, 0), 25) * 140
+    first, second = (
+        np.clip(lit + 0.45 * window(40, seed=seed).astype(float), 0, 255).astype(np.uint8) for seed in (0, 1)
+    )
+    small = [cv2.resize(picture, (32, 18), interpolation=cv2.INTER_AREA).ravel() for picture in (first, second)]
+    assert 0.85 < np.corrcoef(*small)[0, 1] < 0.95
+    estimator = FlowEstimator()
+    assert is_cut(second, first, estimator.between(second, first))
+    moved = np.roll(first, 4, axis=1)
+    assert not is_cut(moved, first, estimator.between(moved, first))
+
+
 def disc(x: float, radius: float) -> np.ndarray:
     rows, columns = np.mgrid[:180, :320]
     return np.clip(radius + 0.5 - np.hypot(columns - x, rows - 90), 0, 1).astype(np.float32)

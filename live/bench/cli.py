@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from livestyle.bench.speed import speed
 from livestyle.cli import Seconds, Size
 from livestyle.errors import INTERRUPTED, LivestyleError, UsageError
 
@@ -31,6 +32,9 @@ ORACLE = "oracle"
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def bench() -> None:
     """Measure livestyle, on films made for it and on your own clips."""
+
+
+bench.add_command(speed)
 
 
 class Words(click.ParamType[list[str]]):

@@ -19,9 +19,9 @@ from dataclasses import astuple, dataclass, field, replace
 BAD = 2  # windows in a row over the budget, after which it is one step down
 GOOD = 5  # windows in a row with room for the better step, after which it is taken
 HEADROOM = 0.85  # share of the budget that the better step may be expected to cost
-MEMORY = 30  # windows: half-life of what is known about the better step; a step held for longer has not failed
+MEMORY = 20  # windows: half-life of what is known about the better step; a step held for longer has not failed
 LONGEST_MEMORY = 32 * MEMORY
-VAIN = 0.9  # share of the latency that is left after all steps down, above which they were in vain
+VAIN = 1.25  # what all steps down must have made latency shorter by, or they were in vain
 REST = 150  # windows for which latency is left alone after that; twice as many the next time
 
 
@@ -138,11 +138,11 @@ class _Memory:
         """The step above was left just now, at the cost of `before`."""
         self.before, self.after, self.age, self.learning = before, [], 0, True
 
-    def factor(self) -> Cost:
-        """The multiple, 1 where nothing is known, and fading to 1."""
+    def factor(self, *, faded: bool = True) -> Cost:
+        """The multiple, 1 where nothing is known; as time goes on it fades to 1."""
         if self.before is None or not self.after:
             return Cost(1, 1, 1)
-        kept = 0.5 ** (self.age / self.half_life)
+        kept = 0.5 ** (self.age / self.half_life) if faded else 1.0
         pairs = zip(astuple(self.before), astuple(_mean(self.after)), strict=True)
         return Cost(*(_faded(before, after, kept) for before, after in pairs))
 
@@ -158,7 +158,7 @@ class Governor:
         self._good = 0
         self._memories = {step: _Memory() for step in steps}
         self._tried: int | None = None  # windows since this step was taken from below; None: it was not
-        self._fall: tuple[Step, float] | None = None  # where the present way down began, and at what latency
+        self._fall: list[Step] = []  # the present way down, from where it began
         self._rest = 0  # windows for which latency is left alone
         self._next_rest = REST
 
@@ -184,7 +184,7 @@ class Governor:
             self._good = 0
             self._bad = [*self._bad, cost][-BAD:]
             return self._down() if len(self._bad) >= BAD else None
-        self._bad, self._fall = [], None
+        self._bad, self._fall = [], []
         self._good = self._good + 1 if self._has_room(cost) else 0
         return self._up(cost) if self._good >= GOOD else None
 
@@ -220,7 +220,7 @@ class Governor:
 
     def _down(self) -> Change | None:
         cost = _mean(self._bad)
-        self._fall = self._fall or (self.step, cost.latency)
+        self._fall = self._fall or [self.step]
         to = next((at for at in range(self._at + 1, len(self._steps)) if self._differs(at, cost)), None)
         if to is None:
             return self._give_up(cost)
@@ -229,6 +229,7 @@ class Governor:
             memory.half_life = min(2 * memory.half_life, LONGEST_MEMORY)
         why = self.budget.told(cost)
         memory.left(cost)
+        self._fall.append(self._steps[to])
         return self._go(to, why)
 
     def _differs(self, at: int, cost: Cost) -> bool:
@@ -238,10 +239,11 @@ class Governor:
 
     def _give_up(self, cost: Cost) -> Change | None:
         """The last step is over the budget too. Where the way down gained nothing, it is not masks that take long."""
-        assert self._fall is not None
-        began, latency = self._fall
+        began, *below = self._fall
+        # Step by step, for the load may have grown on the way.
+        gained = math.prod(self._memories[step].factor(faded=False).latency for step in below)
         only_late = replace(self.budget, latency=math.inf).strain(cost) <= 1 and math.isinf(self.budget.cpu)
-        if not only_late or cost.latency < VAIN * latency or began == self.step:
+        if not below or not only_late or gained >= VAIN:
             return None
         why = f"{self.budget.told(cost)}, and cheaper masks do not help: it is spent elsewhere"
         self._rest, self._next_rest = self._next_rest, 2 * self._next_rest

@@ -89,7 +89,7 @@ def test_a_steady_load_is_no_reason_to_flap(load: float, noise: float):
     With 25 % of noise every eighth window or so at 0.75 of the budget is over it by chance, and two in a row come.
     """
     decisions = play(Governor(STEPS, FRAME), Computer(load=load, noise=noise), 1800)
-    assert len(changes(decisions)) <= (60 if noise > 0.1 else 35)
+    assert len(changes(decisions)) <= 60
     assert len(changes(decisions[900:])) <= len(changes(decisions[:900])) + 3  # by chance
 
 
@@ -107,7 +107,7 @@ def test_tries_under_a_steady_load_grow_rare():
 
     Each failed try doubles the half-life of the memory, up to 32 times, and so the time to the next one.
     """
-    decisions = play(Governor(STEPS[:2], FRAME), Computer(load=1.7, elsewhere=0.004, masks=0.016), 12000)
+    decisions = play(Governor(STEPS[:2], FRAME), Computer(load=1.7, elsewhere=0.004, masks=0.016), 9000)
     tries = [at for at, change in enumerate(decisions) if change and change.now == STEPS[0]]
     gaps = np.diff(tries)
     assert (gaps[1:5] > 1.7 * gaps[:4]).all(), gaps
@@ -172,6 +172,18 @@ def test_where_cheaper_masks_help_a_little_they_stay():
     governor, computer = Governor(STEPS, FRAME), Computer(elsewhere=0.036, masks=0.020)
     play(governor, computer, 60)
     assert governor.step == LAST
+
+
+def test_a_load_that_grows_on_the_way_down_does_not_make_the_way_vain():
+    """At the end latency is what it was at the start, but only because the steps made up for the load."""
+    governor, computer = Governor(STEPS, FRAME), Computer(elsewhere=0.015, masks=0.030)
+    computer.load = 1.0
+    for _ in range(BAD):
+        governor.judge(computer.measure(governor.step))
+    computer.load = 2.8
+    decisions = play(governor, computer, 100)
+    assert computer.measure(LAST).latency > 0.9 * Computer(elsewhere=0.015, masks=0.030).measure(FULL).latency
+    assert changes(decisions)[-1].now == governor.step == LAST
 
 
 def test_a_rate_that_is_not_reached_anyway_is_no_step():

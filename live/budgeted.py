@@ -19,7 +19,7 @@ from livestyle.governor import Budget, Change, Cost, Governor, Step
 
 WINDOW_S = 2.0  # one decision
 FRAMES = 10  # fewer in a window say nothing about a 95th percentile: it is prolonged
-SETTLE_S = 1.0  # after a change, and at the start, before the next window begins: fades, caches, the first mask
+SETTLE_S = 0.5  # after a change, and at the start, before the next window begins: caches, the first mask
 PAUSE_S = 1.0  # without a frame (the camera was away), after which a window begins anew
 GAP_S = 0.5  # between two masks: with more they are carried too far, and at last too old to be shown at all
 FRAME_S = 1 / 30  # the shortest default for latency: faster cameras may drop frames before masks get worse for it

@@ -1,7 +1,7 @@
 """The parts of a live run that a governor switches while frames go on: model, picture size, mask rate, edges.
 
 Nothing here makes a frame wait. Another model or size is opened and run once on a thread of its own before masks come
-from it; the masks before go on meanwhile, and what they said stays in the tracker, which blends the new ones in.
+from it, the old one goes on meanwhile; then both run for a moment, and masks are mixed, from the one to the other.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ from livestyle.stylist import Refine
 FADE_S = 0.5
 """Seconds in which edges go from refined to plain and back."""
 
+TURN_S = 1.0
+"""Seconds in which masks go from one model or size to another. They disagree: without, that would show as a jump."""
+
 _JOIN_S = 10.0  # a model that is just being opened is waited for at the end
 _BLANK = 128
 
@@ -43,10 +46,25 @@ class SwitchedSegmenter:
     classes = REGIONS
     regions: Mapping[str, str] = {region: region for region in REGIONS}
 
-    def __init__(self, segmenter: Segmenter) -> None:
-        self.current = segmenter  # may be replaced at any time, from any thread
+    def __init__(self, segmenter: Segmenter, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._turn = segmenter, segmenter, -math.inf  # from, to, and when it began; replaced as a whole
         self.masks = 0  # so far
         self.seen: tuple[int, int] = segmenter.input_size  # (width, height) of the newest picture
+
+    def turn_to(self, segmenter: Segmenter) -> None:
+        """Go over to `segmenter` within TURN_S. From any thread."""
+        self._turn = self.current, segmenter, self._clock()
+
+    @property
+    def current(self) -> Segmenter:
+        """The one that masks come from, or soon will."""
+        return self._turn[1]
+
+    @property
+    def turning(self) -> bool:
+        """Whether two of them work on each picture."""
+        return self._clock() - self._turn[2] < TURN_S
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -60,11 +78,16 @@ class SwitchedSegmenter:
 
     def __call__(self, pixels: Picture, /) -> Weights:
         """(H, W, 3) uint8 RGB -> (R, h, w) float32 weights of livestyle.frame.REGIONS."""
-        current = self.current
+        before, after, since = self._turn
+        share = (self._clock() - since) / TURN_S
         self.seen = pixels.shape[1], pixels.shape[0]
-        weights = region_weights(current(pixels), current.classes, current.regions)
+        weights = _regions_of(after, pixels)
         self.masks += 1
-        return weights
+        return weights if share >= 1 else _between(_regions_of(before, pixels), weights, share)
+
+
+def _regions_of(segmenter: Segmenter, pixels: Picture) -> Weights:
+    return region_weights(segmenter(pixels), segmenter.classes, segmenter.regions)
 
 
 class RatedInference(Inference):
@@ -142,10 +165,17 @@ class Resizable(Protocol):
         """The same model on pictures whose sides are `share` of its own: fewer pixels, less time, coarser masks."""
 
 
-def _between(plain: Weights, refined: Weights, share: float) -> Weights:
-    height, width = refined.shape[1:]
-    fitting = np.stack([cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in plain])
-    return np.asarray(fitting + (refined - fitting) * np.float32(share), np.float32)
+def _between(first: Weights, second: Weights, share: float) -> Weights:
+    """`share` of the second and the rest of the first, at the larger size of the two; their sums stay what they are."""
+    height, width = max(first.shape[1:], second.shape[1:])
+    first, second = (_sized(weights, width, height) for weights in (first, second))
+    return np.asarray(first + (second - first) * np.float32(share), np.float32)
+
+
+def _sized(weights: Weights, width: int, height: int) -> Weights:
+    if weights.shape[1:] == (height, width):
+        return weights
+    return np.stack([cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in weights])
 
 
 class Gears:
@@ -188,12 +218,12 @@ class Gears:
 
     @property
     def ready(self) -> bool:
-        """Whether the last `shift` is in force. Raises what kept its model from being opened."""
+        """Whether the last `shift` is wholly in force. Raises what kept its model from being opened."""
         if self._thread is not None and self._thread.is_alive():
             return False
         if self._failure is not None:
             raise self._failure
-        return True
+        return not self.segmenter.turning
 
     def close(self) -> None:
         """Wait for a model that is being opened."""
@@ -212,6 +242,6 @@ class Gears:
             width, height = self.segmenter.seen
             # The first run on a new size takes several times as long: memory, kernels, sometimes a compiler.
             segmenter(np.full((height, width, 3), _BLANK, np.uint8))
-            self.segmenter.current = segmenter
+            self.segmenter.turn_to(segmenter)
         except Exception as error:  # raised where the frame loop asks
             self._failure = error

@@ -18,7 +18,7 @@ from tests_devices import Driver
 from livestyle import budgeted, loop
 from livestyle.errors import ModelError
 from livestyle.frame import REGIONS, Frame, Pixels, Weights, read_only
-from livestyle.governed import FADE_S, FadedEdges, Gears, RatedInference, SwitchedSegmenter
+from livestyle.governed import FADE_S, TURN_S, FadedEdges, Gears, RatedInference, SwitchedSegmenter
 from livestyle.governor import Step, ladder
 from livestyle.media import cv2
 from livestyle.refine import refine, unrefined
@@ -44,7 +44,8 @@ class Certain:
     device = "cpu"
     input_size = (32, 32)
 
-    def __init__(self, name: str = "skin", classes: tuple[str, ...] = ("background", "skin")) -> None:
+    def __init__(self, name: str = "skin", classes: tuple[str, ...] = ("background", "skin"), side: int = 4) -> None:
+        self.side = side
         self.classes = classes
         self.regions: Mapping[str, str] = {each: each for each in classes}
         self.name = name
@@ -58,7 +59,7 @@ class Certain:
     def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Weights:
         assert self.go.wait(WAIT_S)
         self.sizes.append(pixels.shape)
-        planes = np.zeros((len(self.classes), 4, 4), np.float32)
+        planes = np.zeros((len(self.classes), self.side, self.side), np.float32)
         planes[self.classes.index(self.name)] = 1
         return planes
 
@@ -214,8 +215,8 @@ def test_another_model_is_opened_beside_the_frames_and_takes_over_without_a_gap(
         assert go_on(20)[skin].min() > 0.99
         assert not gears.ready
         slow.go.set()
-        until(lambda: gears.ready)
         until(lambda: bool(go_on(1)[clothes].min() > 0.99))
+        until(lambda: gears.ready)
     assert opened == ["MainThread", "livestyle-model"]
     assert slow.sizes[0] == random.shape
 
@@ -228,13 +229,27 @@ class Visible:
 
 
 def test_the_planes_are_regions_whatever_the_classes_of_the_model() -> None:
-    switched = SwitchedSegmenter(Certain())
-    for name, classes in (("skin", ("background", "skin")), ("clothes", ("background", "hair", "clothes"))):
-        switched.current = Certain(name, classes)
+    """While one turns into another they are a mixture, at the larger size, that goes from the one to the other."""
+    clock = Clock()
+    first, second = Certain(), Certain("clothes", ("background", "hair", "clothes"), side=6)
+    switched = SwitchedSegmenter(first, clock)
+    assert switched(PICTURE)[REGIONS.index("skin")].min() == 1
+    assert not switched.turning
+    clock.now = 10.0
+    switched.turn_to(second)
+    shares = []
+    for index in range(21):
+        clock.now = 10 + TURN_S * index / 20
         weights = switched(PICTURE)
-        assert weights.shape == (4, 4, 4)
-        assert weights[REGIONS.index(name)].min() == 1
-    assert switched.masks == 2
+        assert weights.shape == (4, 6, 6)
+        assert np.allclose(weights.sum(axis=0), 1)
+        assert switched.turning == (index < 20)
+        shares.append(float(weights[REGIONS.index("clothes")].mean()))
+    assert np.allclose(shares, np.linspace(0, 1, 21))
+    asked = len(first.sizes)
+    switched(PICTURE)
+    assert len(first.sizes) == asked  # the old one is not asked any more
+    assert switched.masks == 23
 
 
 def test_what_kept_a_model_from_opening_is_raised_and_the_old_one_goes_on() -> None:

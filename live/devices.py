@@ -11,12 +11,12 @@ import ctypes
 import logging
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from livestyle.errors import DeviceError, DeviceMemoryError
 from livestyle.frame import Pixels, Weights
@@ -236,7 +236,7 @@ class Colours:
         return [whole, in_parts, on_cpu] if self._may_step_down else [whole]
 
 
-def _torch_grade(look: Look, device: str, **options: int) -> Grade:
+def _torch_grade(look: Look, device: str, **options: Any) -> Grade:
     from livestyle.shaders.torch_grade import TorchGrade
 
     return TorchGrade(look, device, **options)
@@ -282,4 +282,3 @@ def _with_torch(device: Device) -> Device:
     except DeviceError as error:
         return Device(device.name, False, error.message)
     return Device(device.name, True, "torch, masks and colours")
-

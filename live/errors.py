@@ -25,6 +25,9 @@ Exceptions of other libraries are mapped to these once, where the foreign call i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 INTERRUPTED = 130  # the exit code of a run that Ctrl-C or SIGTERM ended
 
 
@@ -118,7 +121,7 @@ _MEMORY_IS_FULL = ("out of memory", "out_of_memory", "failed to allocate", "can'
 
 
 def device_failure(what: str, device: str, error: Exception) -> DeviceError:
-    """The error for `what` ("the model") that failed on `device`; drivers tell full memory from a loss only in words."""
+    """The error for `what` ("the model") that failed on `device`. Only its words tell full memory from a loss."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if any(words in str(error).lower() for words in _MEMORY_IS_FULL):
         return DeviceMemoryError(
@@ -126,3 +129,14 @@ def device_failure(what: str, device: str, error: Exception) -> DeviceError:
             hint="close what else uses it, choose a smaller --size, or use --device cpu or auto",
         )
     return DeviceError(f"{what} failed on the device {device!r}: {reason}", hint="try another --device")
+
+
+@contextmanager
+def device_failures(what: str, device: str) -> Iterator[None]:
+    """Turns the RuntimeErrors by which torch tells of a device into `device_failure`."""
+    try:
+        yield
+    except LivestyleError:  # some of which are RuntimeErrors
+        raise
+    except RuntimeError as error:
+        raise device_failure(what, device, error) from error

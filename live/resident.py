@@ -33,12 +33,10 @@ class Resident:
         belongs = [[segmenter.regions[name] == region for name in segmenter.classes] for region in REGIONS]
         self._belongs = torch.tensor(belongs, dtype=torch.float32, device=grade.device)
 
-    @torch.no_grad()
     def __call__(self, pixels: Tensor) -> Tensor:
         """A new tensor of the same shape. Raises DeviceError and DeviceMemoryError."""
         return self._grade.on_device(pixels, self.weights(pixels))
 
-    @torch.no_grad()
     def weights(self, pixels: Tensor) -> Tensor:
         """(H, W, 3) uint8 -> (R, h, w) float32 weights of livestyle.frame.REGIONS, which sum to 1."""
         weights = torch.tensordot(self._belongs, self._segmenter.on_device(pixels), dims=1)

@@ -18,14 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from livestyle.errors import DeviceError, ModelError, device_failure
+from livestyle.errors import DeviceError, ModelError, device_failures
 from livestyle.frame import Weights
 from livestyle.models.card import MULTIPLE, ModelCard, network_size
 from livestyle.models.segmenter import fit
 
 KEPT_SIZES = 8  # of pictures for which a graph stays in memory
 
-_FOLDED = 2  # a batch norm and the convolution before it
 _FLOAT, _INT64 = 1, 7  # of onnx.TensorProto
 
 
@@ -43,7 +42,7 @@ class TorchSegmenter:
         self._torch_device = _available(device)
         self._lock = threading.Lock()  # a replayed graph has one place for its picture
         half = self._torch_device.type != "cpu"
-        with _failures(device):
+        with device_failures("the model", device):
             self._network = Network(model, self._torch_device, torch.float16 if half else torch.float32)
             side = 2 * MULTIPLE  # a driver that is too old shows only in a first run
             planes = self._network(torch.full((1, side, side, 3), 128, dtype=torch.uint8, device=self._torch_device))
@@ -86,7 +85,7 @@ class TorchSegmenter:
         """
         height, width = pixels.shape[:2]
         small = torch.tensor(fit(pixels, self.network_size(width, height)))
-        with _failures(self.device), self._lock:
+        with device_failures("the model", self.device), self._lock:
             planes = self._run(small.to(self._torch_device)[None])[0]
             return np.asarray(planes.cpu().numpy(), np.float32)
 
@@ -96,7 +95,7 @@ class TorchSegmenter:
         """
         height, width = pixels.shape[:2]
         size = self.network_size(width, height)
-        with _failures(self.device), torch.no_grad():
+        with device_failures("the model", self.device), torch.no_grad():
             return self._run(shrunk(pixels, size)[None])[0]
 
     def _run(self, pixels: Tensor) -> Tensor:
@@ -112,8 +111,8 @@ def shrunk(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     """(H, W, 3) uint8 -> the same at `size` (width, height), each pixel a weighted mean of what it covers."""
     samples = pixels.permute(2, 0, 1)[None].float()
     # Antialiasing is missing on some devices; "area" takes whole pixels, which at these ratios is close to it.
-    smooth: dict[str, Any] = {"mode": "area"} if pixels.device.type == "mps" else {"mode": "bilinear", "antialias": True}
-    small = F.interpolate(samples, size=(size[1], size[0]), **smooth)
+    smooth = pixels.device.type != "mps"
+    small = F.interpolate(samples, (size[1], size[0]), mode="bilinear" if smooth else "area", antialias=smooth)
     return small.round().clamp(0, 255).to(torch.uint8)[0].permute(1, 2, 0)
 
 
@@ -125,20 +124,6 @@ def _available(device: str) -> torch.device:
             f"The device {device!r} is not there for torch", hint="check its driver and which build of torch it is"
         )
     return found
-
-
-class _failures:
-    """Turns torch's errors into ours."""
-
-    def __init__(self, device: str) -> None:
-        self._device = device
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, RuntimeError) and not isinstance(error, DeviceError):
-            raise device_failure("the model", self._device, error) from error
 
 
 def _replayed(network: Network, pixels: Tensor) -> Callable[[Tensor], Tensor]:
@@ -271,18 +256,21 @@ def _without_batch_norms(steps: list[_Step], values: dict[str, Tensor]) -> list[
     folded: dict[str, _Step] = {}
     for step in steps:
         before = by_output.get(step.inputs[0])
-        if step.run is not _batch_norm or before is None or before.run is not _conv or readers[before.output] > 1:
-            continue
-        scale, shift, mean, variance = (values[name] for name in step.inputs[1:])
-        factor = scale / torch.sqrt(variance + step.attributes["epsilon"])
-        weight, bias = (values[name] for name in before.inputs[1:]) if len(before.inputs) > _FOLDED else (
-            values[before.inputs[1]], torch.zeros(()))  # fmt: skip
-        names = f"{step.output}.weight", f"{step.output}.bias"
-        values[names[0]] = weight * factor.reshape(-1, 1, 1, 1)
-        values[names[1]] = shift + (bias - mean) * factor
-        folded[before.output] = replace(before, inputs=(before.inputs[0], *names), output=step.output)
+        if step.run is _batch_norm and before is not None and before.run is _conv and readers[before.output] == 1:
+            folded[before.output] = _folded(before, step, values)
     gone = {step.output for step in folded.values()}
     return [folded.get(step.output, step) for step in steps if step.run is not _batch_norm or step.output not in gone]
+
+
+def _folded(convolution: _Step, norm: _Step, values: dict[str, Tensor]) -> _Step:
+    """Both as one convolution, whose weights are added to `values`."""
+    scale, shift, mean, variance = (values[name] for name in norm.inputs[1:])
+    factor = scale / torch.sqrt(variance + norm.attributes["epsilon"])
+    weight, *bias = (values[name] for name in convolution.inputs[1:])
+    names = f"{norm.output}.weight", f"{norm.output}.bias"
+    values[names[0]] = weight * factor.reshape(-1, 1, 1, 1)
+    values[names[1]] = shift + ((bias[0] if bias else 0) - mean) * factor
+    return replace(convolution, inputs=(convolution.inputs[0], *names), output=norm.output)
 
 
 def _with_silu(steps: list[_Step]) -> list[_Step]:
@@ -304,15 +292,20 @@ def _with_attention(steps: list[_Step]) -> list[_Step]:
     """softmax(a b / c) as one operation: a b alone is too large for float16 in networks that were trained here."""
     by_output = {step.output: step for step in steps}
     readers = Counter(name for step in steps for name in step.inputs)
+
+    def only_source(step: _Step | None, run: Callable[..., Any]) -> _Step | None:
+        """The step behind the first input, if it is of that kind and nothing else reads it."""
+        source = None if step is None else by_output.get(step.inputs[0])
+        return source if source is not None and source.run is run and readers[source.output] == 1 else None
+
     fused: list[_Step] = []
     gone: set[str] = set()
     for step in steps:
-        scaled = by_output.get(step.inputs[0]) if step.run is _softmax else None
-        product = by_output.get(scaled.inputs[0]) if scaled is not None and scaled.run is _div else None
-        if scaled is not None and product is not None and product.run is torch.matmul:
-            if readers[scaled.output] == readers[product.output] == 1:
-                gone |= {scaled.output, product.output}
-                step = _Step(_attention, (*product.inputs, scaled.inputs[1]), step.output, step.attributes)
+        scaled = only_source(step, _div) if step.run is _softmax else None
+        product = only_source(scaled, torch.matmul)
+        if scaled is not None and product is not None:
+            gone |= {scaled.output, product.output}
+            step = _Step(_attention, (*product.inputs, scaled.inputs[1]), step.output, step.attributes)
         fused.append(step)
     return [step for step in fused if step.output not in gone]
 

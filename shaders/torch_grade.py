@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, Protocol, cast
@@ -15,7 +16,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import torch
 
-from livestyle.errors import device_failure
+from livestyle.errors import device_failures
 from livestyle.frame import REGIONS, Pixels, Weights
 from livestyle.shaders.cpu import check_arguments
 from livestyle.shaders.look import Look
@@ -62,13 +63,16 @@ class TorchGrade:
         self._rows_at_once = rows_at_once
         served = look.regions_by_lut()
         self.is_identity = not served
-        with _failures(self.device):
+        with self._failures():
             self._pass = None if self.is_identity else _pass(self.backend, served, self.device)
             self._streams = [torch.cuda.Stream(self.device) for _ in range(_STREAMS)] if self._on_cuda else []
 
     @property
     def _on_cuda(self) -> bool:
         return self.device.type == "cuda"
+
+    def _failures(self) -> AbstractContextManager[None]:
+        return device_failures("the colour pass", str(self.device))
 
     def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
         """(H, W, 3) uint8 or uint16 and (R, h, w) weights in 0..1 -> new pixels of the same shape and dtype.
@@ -78,16 +82,16 @@ class TorchGrade:
         check_arguments(pixels, weights)
         if self._pass is None or pixels.size == 0:
             return pixels.copy()
-        pixels, weights = np.ascontiguousarray(pixels), np.ascontiguousarray(weights, np.float32)
-        with _failures(self.device):
-            return self._through_cuda(pixels, weights) if self._on_cuda else self._through(pixels, weights)
+        through = self._through_cuda if self._on_cuda else self._through
+        with self._failures():
+            return through(cast(Pixels, np.ascontiguousarray(pixels)), np.ascontiguousarray(weights, np.float32))
 
     def on_device(self, pixels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """The same for tensors that are on the device already, without a copy: (H, W, 3) uint8 and (R, h, w) float32.
 
         On CUDA the work is queued on the current stream. Raises DeviceMemoryError and DeviceError.
         """
-        with _failures(self.device):
+        with self._failures():
             if self._pass is None:
                 return pixels.clone()
             out = torch.empty_like(pixels)
@@ -142,20 +146,6 @@ _DTYPES = {np.dtype(np.uint8): torch.uint8, np.dtype(np.int16): torch.int16}
 def _signed(pixels: Pixels) -> Any:
     """The same bits with a type that every device of torch has: unsigned 16-bit numbers are missing on some."""
     return pixels if pixels.dtype == np.uint8 else pixels.view(np.int16)
-
-
-class _failures:
-    """Turns torch's errors into ours."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, RuntimeError) and not isinstance(error, NotImplementedError):
-            raise device_failure("the colour pass", str(self._device), error) from error
 
 
 def _fastest(device: torch.device) -> str:
@@ -313,7 +303,7 @@ def _interpolated(points: torch.Tensor, size: int, rgb: torch.Tensor) -> torch.T
     highest = lowest + (size * size + size + 1)
     corners = ((lowest, 1 - largest), (lowest + first, largest - middle), (highest - last, middle - smallest),
                (highest, smallest))  # fmt: skip
-    return sum(weight[..., None] * points[corner.long()] for corner, weight in corners)  # type: ignore[return-value]
+    return sum(weight[..., None] * points[corner.long()] for corner, weight in corners)
 
 
 def _outer_strides(red: Any, green: Any, blue: Any, size: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,7 +14,7 @@ import triton.language as tl
 
 _BLOCK = 128  # pixels to a program of one warp: it agrees on skipping a LUT without a barrier
 _MASK_BLOCK = 256
-_FUSED = {"enable_fp_fusion": True}  # said because Triton warns that its default will change; interpreted, it is ignored
+_FUSED = {"enable_fp_fusion": True}  # said because Triton warns that its default will change
 
 
 def pack_masks(weights: torch.Tensor, members: torch.Tensor, quads: torch.Tensor) -> None:
@@ -53,7 +53,7 @@ def grade_rows(
 
 
 @triton.jit
-def _pack(weights, members, quads, height, width, regions, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+def _pack(weights, members, quads, height, width, regions, BLOCK: tl.constexpr):
     lut = tl.program_id(1)
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = at < height * width
@@ -76,12 +76,12 @@ def _pack(weights, members, quads, height, width, regions, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _clipped(values):  # type: ignore[no-untyped-def]
+def _clipped(values):
     return tl.minimum(tl.maximum(values, 0.0), 1.0).to(tl.float16)
 
 
 @triton.jit
-def _place(at, small, scale):  # type: ignore[no-untyped-def]
+def _place(at, small, scale):
     """The geometry of cv2.INTER_LINEAR: the lower of the two mask cells that `at` lies between, and how far from it."""
     position = (at.to(tl.float32) + 0.5) * scale - 0.5
     position = tl.minimum(tl.maximum(position, 0.0), small - 1.0)
@@ -90,13 +90,13 @@ def _place(at, small, scale):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _half(quad, NUMBER: tl.constexpr):  # type: ignore[no-untyped-def]
+def _half(quad, NUMBER: tl.constexpr):
     """One of the four float16 in 64 bits, as float32."""
     return (quad >> (16 * NUMBER)).to(tl.int16).to(tl.float16, bitcast=True).to(tl.float32)
 
 
 @triton.jit
-def _weight(quads, column, across, down, inside):  # type: ignore[no-untyped-def]
+def _weight(quads, column, across, down, inside):
     """The mask's weight at a pixel, enlarged bilinearly: `across` and `down` are its place between four cells."""
     quad = tl.load(quads + column, mask=inside, other=0)
     left = _half(quad, 0) + down * (_half(quad, 2) - _half(quad, 0))
@@ -105,7 +105,7 @@ def _weight(quads, column, across, down, inside):  # type: ignore[no-untyped-def
 
 
 @triton.jit
-def _cell(sample, size, stride, DEPTH: tl.constexpr):  # type: ignore[no-untyped-def]
+def _cell(sample, size, stride, DEPTH: tl.constexpr):
     """Offset of the lattice cell a sample lies in; and its place in the cell with the axis' stride below, to sort by.
 
     (x + 1 + (x >> D)) >> D is x // (2^D - 1) for every x that occurs. A full sample lies at the end of the lattice, in
@@ -118,7 +118,7 @@ def _cell(sample, size, stride, DEPTH: tl.constexpr):  # type: ignore[no-untyped
 
 
 @triton.jit
-def _change(points, red, green, blue, size, DEPTH: tl.constexpr):  # type: ignore[no-untyped-def]
+def _change(points, red, green, blue, size, DEPTH: tl.constexpr):
     """The LUT's difference from the identity at a colour, interpolated tetrahedrally: three float32, full scale 1."""
     at_red, red_key = _cell(red, size, size * size, DEPTH)
     at_green, green_key = _cell(green, size, size, DEPTH)
@@ -145,12 +145,12 @@ def _change(points, red, green, blue, size, DEPTH: tl.constexpr):  # type: ignor
 
 
 @triton.jit
-def _sample(at, inside, DEPTH: tl.constexpr):  # type: ignore[no-untyped-def]
+def _sample(at, inside, DEPTH: tl.constexpr):
     return tl.load(at, mask=inside, other=0).to(tl.int32) & ((1 << DEPTH) - 1)
 
 
 @triton.jit
-def _write(at, sample, change, inside, DEPTH: tl.constexpr):  # type: ignore[no-untyped-def]
+def _write(at, sample, change, inside, DEPTH: tl.constexpr):
     """The sample plus its change, rounded and clipped."""
     full: tl.constexpr = (1 << DEPTH) - 1
     value = tl.minimum(tl.maximum(sample.to(tl.float32) + change * full + 0.5, 0.0), full + 0.5)
@@ -159,7 +159,7 @@ def _write(at, sample, change, inside, DEPTH: tl.constexpr):  # type: ignore[no-
 
 @triton.jit
 def _grade(pixels, out, quads, points, table, width, first, mask_width, mask_height, across_scale, down_scale, luts,
-           DEPTH: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]  # fmt: skip
+           DEPTH: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
     column = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     row = tl.program_id(1)
     inside = column < width

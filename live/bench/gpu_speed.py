@@ -34,8 +34,6 @@ FRAMES = 8
 RVM_HD = 172
 """Frames a second that Robust Video Matting (Lin et al. 2022) publishes for HD in half precision, on an RTX 3090."""
 
-_BATCHES = 9
-
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -59,11 +57,12 @@ class Setting:
     style: str = "vivid"
     model: str | None = None
     seconds: float = 0.3  # that a batch should take at least
+    batches: int = 9
 
 
 def measure(setting: Setting) -> Iterator[Line]:
     """The lines of the table, each as soon as it is there. Raises DeviceError, ModelError, StyleError."""
-    clock = Clock(torch.device(setting.device), setting.seconds)
+    clock = Clock(torch.device(setting.device), setting.seconds, setting.batches)
     look = compile_look(find_recipe(setting.style), Adjust())
     grade = TorchGrade(look, setting.device)
     copies = _copies(clock, setting.large)
@@ -90,15 +89,15 @@ def largest_error(setting: Setting) -> float:
 class Clock:
     """Times work that a device does in its own time."""
 
-    def __init__(self, device: torch.device, seconds: float) -> None:
+    def __init__(self, device: torch.device, seconds: float, batches: int) -> None:
         self.device = device
-        self._seconds = seconds
+        self._seconds, self._batches = seconds, batches
 
     def __call__(self, work: Callable[[], object]) -> tuple[float, float]:
         """Calls of `work` a second: median and 5th percentile of the batches."""
         self._batch(work, 3)  # kernels are compiled and chosen
         count = max(1, round(self._seconds / self._batch(work, 3) * 3))
-        rates = [count / self._batch(work, count) for _ in range(_BATCHES)]
+        rates = [count / self._batch(work, count) for _ in range(self._batches)]
         return float(np.median(rates)), float(np.percentile(rates, 5))
 
     def _batch(self, work: Callable[[], object], count: int) -> float:

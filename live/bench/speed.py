@@ -27,7 +27,7 @@ def speed(device: str, style: str, model: str | None, quick: bool, out: Path | N
         from livestyle.bench.gpu_speed import Setting, as_json, device_name, largest_error, measure, text
     except ModuleNotFoundError as error:
         raise UsageError(f"measuring a GPU needs {error.name}", hint="pip install 'livestyle[gpu]'") from error
-    sizes: dict[str, Any] = {"large": (320, 180), "medium": (256, 144), "seconds": 0.01} if quick else {}
+    sizes: dict[str, Any] = {"large": (128, 72), "medium": (128, 72), "seconds": 0, "batches": 2} if quick else {}
     setting = Setting(device, style=style, model=model, **sizes)
     error_steps = largest_error(setting)
     click.echo(f"{device_name(device)}; largest error of the colour pass {error_steps:.2f}/255")

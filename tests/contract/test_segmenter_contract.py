@@ -7,15 +7,30 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 
+from livestyle.devices import open_segmenter
 from livestyle.frame import REGIONS
-from livestyle.models.segmenter import bundled_names, load_segmenter
+from livestyle.models.segmenter import bundled_names, load_segmenter, read_model
+from livestyle.models.torch_segmenter import TorchSegmenter
 from livestyle.protocols import Segmenter
+
+
+def _on_torch(device: str) -> Segmenter:
+    card, model, _ = read_model()
+    return TorchSegmenter(card, model, device)
+
 
 SEGMENTERS: dict[str, Callable[[], Segmenter]] = {
     name: lambda name=name: load_segmenter(name, "cpu")  # type: ignore[misc]
     for name in bundled_names()
 }
+SEGMENTERS["steady"] = lambda: open_segmenter(None, "cpu", threads=1)
+SEGMENTERS["torch"] = lambda: _on_torch("cpu")
+if torch.cuda.is_available():
+    SEGMENTERS["torch-cuda"] = lambda: _on_torch("cuda")
+if torch.backends.mps.is_available():
+    SEGMENTERS["torch-mps"] = lambda: _on_torch("mps")
 
 
 @pytest.fixture(scope="module", params=sorted(SEGMENTERS))

@@ -1,0 +1,110 @@
+"""A model file on torch against the same file in ONNX Runtime."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from livestyle.errors import DeviceError, DeviceMemoryError, ModelError
+from livestyle.models import torch_segmenter as module
+from livestyle.models.segmenter import load_segmenter, read_model
+from livestyle.models.torch_segmenter import Network, TorchSegmenter, shrunk
+
+onnx = pytest.importorskip("onnx", reason="onnx (extra `gpu`) is not installed")
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> TorchSegmenter:
+    card, model, _ = read_model()
+    return TorchSegmenter(card, model, "cpu")
+
+
+def picture(height: int = 90, width: int = 160) -> np.ndarray:
+    """Coarse noise: a network answers something else in every corner of it."""
+    coarse = np.random.default_rng(3).integers(0, 256, (height // 10, width // 10, 3), np.uint8)
+    return coarse.repeat(10, axis=0).repeat(10, axis=1)
+
+
+def test_it_says_what_onnx_runtime_says(segmenter: TorchSegmenter) -> None:
+    """Both compute in float32 here, in another order: 1e-4 is a hundred times what was measured."""
+    expected = load_segmenter(device="cpu", threads=1)(picture())
+    np.testing.assert_allclose(segmenter(picture()), expected, atol=1e-4)
+
+
+def test_half_precision_stays_close_to_single(segmenter: TorchSegmenter) -> None:
+    """0.02, as promised, is eight times what was measured; without care attention overflows and all is NaN."""
+    _, model, _ = read_model()
+    half = Network(model, torch.device("cpu"), torch.float16)
+    pixels = torch.tensor(picture(160, 160))[None]
+    assert (half(pixels) - segmenter._network(pixels)).abs().max() < 0.02
+
+
+def test_a_tensor_on_the_device_is_segmented_there(segmenter: TorchSegmenter) -> None:
+    """Of the network's own size, so that nothing is resized, it is the same; other sizes differ by how they shrink."""
+    width, height = segmenter.network_size(160, 90)
+    exact = np.ascontiguousarray(picture(height + 10, width + 10)[:height, :width])
+    np.testing.assert_allclose(segmenter.on_device(torch.tensor(exact)).numpy(), segmenter(exact), atol=1e-5)
+
+
+def test_shrinking_takes_the_mean_of_what_a_pixel_covers() -> None:
+    stripes = torch.zeros(64, 64, 3, dtype=torch.uint8)
+    stripes[::2] = 200
+    assert (shrunk(stripes, (16, 16))[1:-1].int() - 100).abs().max() <= 3
+
+
+def test_a_smaller_size_shares_the_weights(segmenter: TorchSegmenter) -> None:
+    half = segmenter.resized(0.5)
+    assert half.input_size == (128, 128)
+    assert half._network is segmenter._network
+    assert half(picture(160, 160)).shape == (8, 32, 32)
+    assert segmenter(picture(160, 160)).shape == (8, 64, 64)
+
+
+def test_what_depends_on_the_size_alone_is_worked_out_once(segmenter: TorchSegmenter) -> None:
+    segmenter(picture())
+    known, steps = next(iter(segmenter._network._about_size.values()))
+    assert len(steps) < len(segmenter._network._steps)
+    assert not any(step.run is module._shape for step in steps)
+    assert known
+
+
+def test_no_batch_norm_is_left(segmenter: TorchSegmenter) -> None:
+    assert not any(step.run is module._batch_norm for step in segmenter._network._steps)
+
+
+def test_an_operation_that_is_not_known_is_named() -> None:
+    from onnx import TensorProto, helper
+
+    picture = helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, "h", "w", 3])
+    planes = helper.make_tensor_value_info("planes", TensorProto.FLOAT, [1, 2, "h", "w"])
+    graph = helper.make_graph([helper.make_node("Einsum", ["pixels"], ["planes"], equation="bhwc->bchw")], "odd",
+                              [picture], [planes])  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    with pytest.raises(ModelError, match="Einsum"):
+        Network(model.SerializeToString(), torch.device("cpu"), torch.float32)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
+def test_a_device_that_is_not_there_is_an_error() -> None:
+    card, model, _ = read_model()
+    with pytest.raises(DeviceError, match="not there"):
+        TorchSegmenter(card, model, "cuda")
+
+
+def test_full_memory_is_told_apart(segmenter: TorchSegmenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+
+    monkeypatch.setattr(segmenter, "_run", fail)
+    with pytest.raises(DeviceMemoryError, match="memory of the device 'cpu' full"):
+        segmenter(picture())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
+def test_the_replayed_graph_says_what_the_processor_says(segmenter: TorchSegmenter) -> None:
+    """Two pictures of one size: the graph must take in the second one. 0.05: float16, and other kernels."""
+    card, model, _ = read_model()
+    there = TorchSegmenter(card, model, "cuda")
+    for pixels in (picture(), picture()[::-1].copy()):
+        np.testing.assert_allclose(there(pixels), segmenter(pixels), atol=0.05)

@@ -1,0 +1,171 @@
+"""What the grades on torch do beyond the contract: choosing a backend, bands, errors, and kernels without their GPU."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from livestyle.errors import DeviceError, DeviceMemoryError
+from livestyle.frame import REGIONS
+from livestyle.shaders import torch_grade
+from livestyle.shaders.look import Look
+from livestyle.shaders.lut import Lut3D, lattice
+from livestyle.shaders.torch_grade import TorchGrade
+
+LOOK = Look((Lut3D(lattice(9) ** 1.5), None, None, Lut3D(lattice(5) ** 0.7)))
+
+
+def _pixels(height: int = 37, width: int = 20, dtype: type = np.uint8) -> Any:
+    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max + 1, (height, width, 3)).astype(dtype)
+
+
+def _weights() -> Any:
+    weights = np.random.default_rng(1).random((len(REGIONS), 5, 4)).astype(np.float32)
+    return weights / weights.sum(axis=0)
+
+
+def test_without_a_gpu_plain_torch_does_the_work() -> None:
+    assert TorchGrade(LOOK).backend == "torch"
+
+
+def test_an_unknown_backend_is_an_error() -> None:
+    with pytest.raises(ValueError, match="backend"):
+        TorchGrade(LOOK, backend="opengl")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_bands_do_not_show(dtype: type) -> None:
+    whole = TorchGrade(LOOK)(_pixels(dtype=dtype), _weights())
+    for rows in (1, 8, 36, 37):
+        np.testing.assert_array_equal(TorchGrade(LOOK, rows_at_once=rows)(_pixels(dtype=dtype), _weights()), whole)
+
+
+def test_tensors_on_the_device_get_the_same_pixels() -> None:
+    grade = TorchGrade(LOOK)
+    there = grade.on_device(torch.tensor(_pixels()), torch.tensor(_weights()))
+    np.testing.assert_array_equal(there.numpy(), grade(_pixels(), _weights()))
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9.0 GB)"), True),
+        (RuntimeError("CUDA error: unspecified launch failure\nmore words"), False),
+    ],
+)
+def test_a_device_that_fails_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch, error: Exception, full: bool) -> None:
+    grade = TorchGrade(LOOK)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(grade._pass, "rows", fail)
+    with pytest.raises(DeviceError) as caught:
+        grade(_pixels(), _weights())
+    assert isinstance(caught.value, DeviceMemoryError) == full
+    assert "more words" not in str(caught.value)
+    assert caught.value.exit_code == 5
+
+
+class PretendedStream:
+    """A stream whose work is done when it is queued."""
+
+    def __init__(self) -> None:
+        self.waited = self.synchronised = 0
+
+    def wait_stream(self, _: PretendedStream) -> None:
+        self.waited += 1
+
+    def synchronize(self) -> None:
+        self.synchronised += 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_bands_on_several_streams_make_the_same_picture(monkeypatch: pytest.MonkeyPatch, dtype: type) -> None:
+    """The way frames take to CUDA and back, with the streams and the pinned memory pretended."""
+    empty = torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *size, pin_memory=False, **options: empty(*size, **options))
+    monkeypatch.setattr(torch.cuda, "stream", nullcontext)
+    grade = TorchGrade(LOOK, rows_at_once=5)
+    expected = grade(_pixels(dtype=dtype), _weights())
+    grade._streams = [PretendedStream() for _ in range(3)]
+    monkeypatch.setattr(TorchGrade, "_on_cuda", True)
+    out = grade(_pixels(dtype=dtype), _weights())
+    assert out.dtype == dtype
+    np.testing.assert_array_equal(out, expected)
+    assert [stream.waited for stream in grade._streams] == [0, 1, 1]  # for the masks, which the first one makes
+    assert [stream.synchronised for stream in grade._streams] == [1, 1, 1]
+
+
+def test_regions_that_share_a_lut_weigh_together_up_to_one() -> None:
+    lut = Lut3D(1 - lattice(3))
+    weights = np.full((4, 2, 2), 0.6, np.float32)
+    out = TorchGrade(Look((lut, lut, None, None)))(np.full((4, 4, 3), 255, np.uint8), weights)
+    assert (out == 0).all()
+
+
+def test_every_lattice_is_followed_by_zeros_for_the_far_corner_of_the_cube() -> None:
+    luts = [Lut3D(lattice(3) ** 2), Lut3D(lattice(5) ** 2)]
+    points, table = torch_grade._lattices(luts, torch.device("cpu"))
+    assert table.tolist() == [[0, 3], [27 + 13, 5]]
+    assert len(points) == 27 + 13 + 125 + 31
+    assert not points[27:40].any()
+    assert not points[-31:].any()
+
+
+SMALL_CASES = "triton-interpreted and (size4 and not biggest or every_grey or weight_of_zero)"
+
+
+def test_the_triton_kernel_keeps_the_contract_interpreted() -> None:
+    """Triton reads the variable when it is imported, so the contract's suite runs once more in another process."""
+    pytest.importorskip("triton", reason="triton is not installed")
+    suite = Path(__file__).parents[1] / "contract" / "test_grade_contract.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", SMALL_CASES, str(suite)]
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    run = subprocess.run(command, cwd=suite.parents[2], env=environment, capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    assert " passed" in run.stdout
+
+
+COMPILE = """
+import sys
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from livestyle.shaders import triton_grade
+
+kernel = getattr(triton_grade, sys.argv[1])
+kinds = {"weights": "*fp32", "members": "*fp32", "pixels": "*u8", "out": "*u8", "points": "*i64", "table": "*i32",
+         "across_scale": "fp32", "down_scale": "fp32", "quads": "*fp16" if sys.argv[1] == "_pack" else "*i64"}
+fixed = {name: value for name, value in {"DEPTH": 8, "BLOCK": 128}.items() if name in kernel.arg_names}
+signature = {name: "constexpr" if name in fixed else kinds.get(name, "i32") for name in kernel.arg_names}
+source = ASTSource(fn=kernel, signature=signature,
+                   constexprs={(kernel.arg_names.index(name),): value for name, value in fixed.items()})
+options = {"num_warps": 1, "enable_fp_fusion": True}
+made = triton.compile(source, target=GPUTarget("cuda", 80, 32), options=options)
+assert "convert_layout" not in made.asm["ttgir"]
+print(made.metadata.shared, len(made.asm["ptx"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Triton's wheels are for Linux")
+@pytest.mark.parametrize("kernel", ["_grade", "_pack"])
+def test_the_triton_kernels_compile_for_cuda_without_a_gpu(kernel: str, tmp_path: Path) -> None:
+    """Down to machine code; a layout that Triton had to convert would mean a detour of every pixel."""
+    pytest.importorskip("triton", reason="triton is not installed")
+    environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path), "TRITON_INTERPRET": "0"}
+    run = subprocess.run([sys.executable, "-c", COMPILE, kernel], env=environment, capture_output=True, text=True,
+                         timeout=300)  # fmt: skip
+    assert run.returncode == 0, run.stderr[-3000:]
+    shared, length = (int(word) for word in run.stdout.split())
+    assert shared == 0
+    assert length > 1000

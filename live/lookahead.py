@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.focus import LARGEST
 from livestyle.frame import Frame, Masks, StreamInfo, Weights
 from livestyle.masks import TAU, Belief, MaskTracker, mask_of
 from livestyle.motion import WORKING_SIDE, FlowEstimator, Luma, Motion, shrink
@@ -44,7 +45,7 @@ class Lookahead:
     """A source whose frames come with `masks`. Implements livestyle.protocols.Source; holds AHEAD + AT_ONCE frames.
 
     Every frame of `source` comes, in its order and with its own times, also those before an error. `segment` makes
-    region weights of a picture whose longer side is below 2 * WORKING_SIDE, `refine` fits them to it; `noted` hears the
+    region weights of a picture whose longer side is below LARGEST, `refine` fits them to it; `noted` hears the
     seconds of each frame that was segmented.
     """
 
@@ -86,7 +87,8 @@ class Lookahead:
         self._source.close()
 
     def _see(self, frame: Frame) -> _Seen:
-        picture = shrink(frame.pixels, 2 * WORKING_SIDE)
+        seen = shrink(frame.pixels, LARGEST)
+        picture = shrink(seen, 2 * WORKING_SIDE)
         luma = np.asarray(cv2.cvtColor(shrink(picture, WORKING_SIDE), cv2.COLOR_RGB2GRAY), np.uint8)
         seconds = float(frame.pts * self.info.time_base)
         self._tracker.advance(luma, seconds)
@@ -94,7 +96,7 @@ class Lookahead:
         if self._luma is not None and self._tracker.belief is not None:
             onward = self._flow.between(self._luma, luma)
         self._luma = luma
-        weights = self._segment(picture)
+        weights = self._segment(seen)
         self._tracker.correct(weights, seconds)
         self._noted(seconds)
         past = self._tracker.belief

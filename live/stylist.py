@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.focus import LARGEST, Focus
 from livestyle.frame import Frame, Masks, Weights, read_only
 from livestyle.inference import Inference, MaskStats, Picture, Result, too_slow
 from livestyle.lookahead import Lookahead
@@ -19,8 +20,6 @@ from livestyle.masks import MaskTracker, region_weights
 from livestyle.motion import WORKING_SIDE, shrink
 from livestyle.protocols import Grade, Segmenter, Source
 from livestyle.refine import refine
-
-_SEGMENTED_SIDE = 2 * WORKING_SIDE  # longer side of the copy that the segmenter gets; it shrinks that to its own size
 
 Refine = Callable[[npt.NDArray[np.float32], Picture], Weights]
 """(h, w, R) weights and the picture of at least that size -> (R, H, W) weights with its edges, at its size."""
@@ -61,7 +60,8 @@ class Stylist:
         self._refine = refine
         self._stats = MaskStats(segmenter, sync)
         self._newest: Result | None = None  # live: the mask in use
-        self._inference = inference(self._regions_of) if sync == "live" else None
+        self._focus = Focus(self._regions_of)
+        self._inference = inference(self._focus) if sync == "live" else None
 
     def render(self, frame: Frame) -> Frame:
         """`frame` styled, with `before` and `masks` set; size, dtype, pts and captured stay.
@@ -83,7 +83,7 @@ class Stylist:
         """
         if self.grade.is_identity:
             return source
-        return Lookahead(source, self._regions_of, self._refine, self._note)
+        return Lookahead(source, self._focus, self._refine, self._note)
 
     def stats(self) -> Mapping[str, object]:
         """For the report: sync, device, masks, masks_per_s, and the age of masks in seconds as age_p50_s, age_p95_s."""
@@ -96,13 +96,14 @@ class Stylist:
 
     def _weights(self, frame: Frame) -> Weights:
         seconds = frame.pts * self._time_base
-        picture = shrink(frame.pixels, _SEGMENTED_SIDE)
+        seen = shrink(frame.pixels, LARGEST)
+        picture = shrink(seen, 2 * WORKING_SIDE)
         guide = shrink(picture, WORKING_SIDE)
         self._tracker.advance(np.asarray(cv2.cvtColor(guide, cv2.COLOR_RGB2GRAY), np.uint8), seconds)
         if self._inference is None:
-            self._correct(self._regions_of(picture), seconds)
+            self._correct(self._focus(seen), seconds)
         else:
-            self._take_turns(self._inference, picture, seconds)
+            self._take_turns(self._inference, seen, seconds)
         planes = self._tracker.planes
         assert planes is not None  # the first frame of a scene waited for its mask
         self._stats.used(seconds)

@@ -129,15 +129,17 @@ def _available(device: str) -> torch.device:
 def _replayed(network: Network, pixels: Tensor) -> Callable[[Tensor], Tensor]:
     """`network` for pictures of this size as one CUDA graph: hundreds of small kernels cost one launch."""
     picture = pixels.clone()
-    beside = torch.cuda.Stream(pixels.device)
-    beside.wait_stream(torch.cuda.current_stream(pixels.device))
-    with torch.cuda.stream(beside):
-        for _ in range(3):  # libraries choose their kernels in the first runs, which must not be recorded
-            network(picture)
-    torch.cuda.current_stream(pixels.device).wait_stream(beside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        planes = network(picture)
+    with torch.cuda.device(pixels.device):
+        beside = torch.cuda.Stream()
+        beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(beside):
+            for _ in range(3):  # libraries choose their kernels in the first runs, which must not be recorded
+                network(picture)
+        torch.cuda.current_stream().wait_stream(beside)
+        graph = torch.cuda.CUDAGraph()
+        # "thread_local": the frame loop may take memory for its colours on another thread meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            planes = network(picture)
 
     def run(pixels: Tensor) -> Tensor:
         picture.copy_(pixels)
@@ -173,6 +175,7 @@ class Network:
         self._input, self._output = graph.input[0].name, graph.output[0].name
         steps, values = _read(graph)
         steps = _with_attention(_with_silu(_without_batch_norms(steps, values)))
+        steps = [_exact_at_the_end(step) if step.output == self._output else step for step in steps]
         self._steps = steps
         self._values = {name: self._placed(value) for name, value in values.items()}
         self._about_size: dict[tuple[int, ...], tuple[dict[str, Any], list[_Step]]] = {}
@@ -211,6 +214,11 @@ class Network:
         placed = value.to(self._device, self._dtype)
         on_cuda = placed.dim() == 4 and self._device.type == "cuda"
         return placed.contiguous(memory_format=torch.channels_last) if on_cuda else placed
+
+
+def _exact_at_the_end(step: _Step) -> _Step:
+    """Probabilities that are rounded to float16 would no longer sum to 1."""
+    return replace(step, run=_probabilities) if step.run is _softmax else step
 
 
 def _done(step: _Step, values: Mapping[str, Any]) -> Any:
@@ -375,6 +383,10 @@ def _layer_norm(x: Tensor, scale: Tensor, shift: Tensor | None = None, *, axis: 
 
 def _softmax(x: Tensor, *, axis: int = -1) -> Tensor:
     return x.softmax(axis)
+
+
+def _probabilities(x: Tensor, *, axis: int = -1) -> Tensor:
+    return x.float().softmax(axis)
 
 
 def _attention(first: Tensor, second: Tensor, by: Tensor, *, axis: int = -1) -> Tensor:

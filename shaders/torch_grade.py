@@ -7,16 +7,17 @@ before is on its way down.
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 
-from livestyle.errors import device_failures
+from livestyle.errors import DeviceMemoryError, device_failures
 from livestyle.frame import REGIONS, Pixels, Weights
 from livestyle.shaders.cpu import check_arguments
 from livestyle.shaders.look import Look
@@ -24,6 +25,8 @@ from livestyle.shaders.lut import Lut3D, lattice
 
 ROWS_AT_ONCE = 270
 """Of a picture in one band: an eighth of 4K. Smaller bands overlap better, larger ones cost fewer launches."""
+
+log = logging.getLogger("livestyle")
 
 _STREAMS = 3  # a band on its way up, one being styled, one on its way down
 _PLAIN_PIXELS = 1 << 18  # whose floats plain torch operations hold at once: some 30 MiB
@@ -42,7 +45,7 @@ class _Pass(Protocol):
 class TorchGrade:
     """`livestyle.protocols.Grade` for a look on a torch device ("cuda", "cuda:1", "mps", "cpu" …).
 
-    `backend` is "triton" (CUDA), "metal" (MPS) or "torch" (any device); None takes the fastest that is there.
+    `backend` is "triton" (CUDA), "metal" (MPS) or "torch" (any device); None takes the fastest that works there.
     `rows_at_once` bounds the memory taken on the device: two bands of so many rows for each of three streams.
 
     For LUTs inside 0..1, uint8 stays within 0.7/255 of the float64 reference, uint16 within 0.25/255. Raises ValueError
@@ -149,11 +152,46 @@ def _signed(pixels: Pixels) -> Any:
 
 
 def _fastest(device: torch.device) -> str:
-    if device.type == "cuda" and find_spec("triton") is not None:
+    if device.type == "cuda" and find_spec("triton") is not None and _does("triton", str(device)):
         return "triton"
-    if device.type == "mps" and hasattr(torch.mps, "compile_shader"):
+    if device.type == "mps" and hasattr(torch.mps, "compile_shader") and _does("metal", str(device)):
         return "metal"
     return "torch"
+
+
+@cache
+def _does(backend: str, device: str) -> bool:
+    """Whether a kernel compiles, runs and gives the right colours here; if not, that is said.
+
+    A driver may be too old for it, and Triton wants a C compiler. Raises DeviceMemoryError.
+    """
+    try:
+        wrong = _largest_difference(backend, device)
+    except DeviceMemoryError:
+        raise
+    except Exception as error:  # compilers have exceptions of every kind
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        log.warning("The %s kernel does not run on %s (%s); torch does its work, slower.", backend, device, reason)
+        return False
+    if wrong > 1 / 255:
+        log.warning("The %s kernel gives wrong colours on %s; torch does its work, slower.", backend, device)
+    return wrong <= 1 / 255
+
+
+def _largest_difference(backend: str, device: str) -> float:
+    """Between a kernel and plain torch on the processor, over a small picture of both depths; full scale is 1."""
+    draw = np.random.default_rng(0)
+    look = Look((Lut3D(lattice(5) ** 2), Lut3D(1 - lattice(3)), None, Lut3D(lattice(33) ** 0.5)))
+    weights = draw.dirichlet(np.ones(len(REGIONS)), (3, 5)).transpose(2, 0, 1).astype(np.float32)
+    worst = 0.0
+    for full, dtype in ((255, np.uint8), (65535, np.uint16)):
+        pixels: Any = draw.integers(0, full + 1, (9, 140, 3)).astype(dtype)
+        right, found = (
+            TorchGrade(look, place, backend=name)(pixels, weights).astype(np.int64)
+            for place, name in (("cpu", "torch"), (device, backend))
+        )
+        worst = max(worst, float(np.abs(right - found).max()) / full)
+    return worst
 
 
 def _pass(name: str, served: dict[Lut3D, list[int]], device: torch.device) -> _Pass:
@@ -200,11 +238,13 @@ class _Triton:
 
     def masks(self, weights: torch.Tensor) -> torch.Tensor:
         quads = torch.empty((len(self._members), *weights.shape[1:], 4), dtype=torch.float16, device=weights.device)
-        self._kernels.pack_masks(weights.contiguous(), self._members, quads)
+        with torch.cuda.device_of(quads):  # Triton runs on the current device, whatever its arguments
+            self._kernels.pack_masks(weights.contiguous(), self._members, quads)
         return quads
 
     def rows(self, pixels: torch.Tensor, out: torch.Tensor, masks: torch.Tensor, first: int, height: int) -> None:
-        self._kernels.grade_rows(pixels, out, masks, self._points, self._table, first, height)
+        with torch.cuda.device_of(pixels):
+            self._kernels.grade_rows(pixels, out, masks, self._points, self._table, first, height)
 
 
 # ---- Metal -----------------------------------------------------------------------------------------------------------

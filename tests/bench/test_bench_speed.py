@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 
+torch = pytest.importorskip("torch", reason="torch (extra `gpu`) is not installed")
 pytest.importorskip("onnx", reason="onnx (extra `gpu`) is not installed")
 pytest.importorskip("kornia", reason="kornia (extra `gpu`) is not installed")
 
-from livestyle.bench.cli import bench
-from livestyle.bench.gpu_speed import Clock, Line, bandwidth, natural, noise, soft_weights
-from livestyle.resident import Resident, fitted
+from livestyle.bench.cli import bench  # noqa: E402
+from livestyle.bench.gpu_speed import Clock, Line, bandwidth, natural, noise, soft_weights  # noqa: E402
+from livestyle.resident import Resident, fitted  # noqa: E402
 
 
 def test_it_measures_everything_and_writes_it_down(tmp_path: Path) -> None:

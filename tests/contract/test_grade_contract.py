@@ -9,17 +9,14 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-import tests_metal
-import torch
 
 from livestyle.frame import REGIONS, Pixels, Weights
 from livestyle.protocols import Grade
-from livestyle.shaders import cpu, metal_grade
+from livestyle.shaders import cpu
 from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.look import Look
 from livestyle.shaders.lut import Lut3D, lattice
 from livestyle.shaders.reference import reference_grade
-from livestyle.shaders.torch_grade import TorchGrade
 
 MakeGrade = Callable[[Look], Grade]
 
@@ -33,6 +30,12 @@ def _cpu_grades() -> dict[str, MakeGrade]:
 
 
 def _torch_grades() -> dict[str, MakeGrade]:
+    if find_spec("torch") is None:  # the extra `gpu`
+        return {}
+    import torch
+
+    from livestyle.shaders.torch_grade import TorchGrade
+
     grades: dict[str, MakeGrade] = {
         "torch": partial(TorchGrade, device="cpu"),
         "torch-in-bands": partial(TorchGrade, device="cpu", rows_at_once=7),
@@ -54,6 +57,10 @@ GRADES: dict[str, MakeGrade] = {**_cpu_grades(), **_torch_grades()}
 @pytest.fixture(params=GRADES)
 def make_grade(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> MakeGrade:
     if request.param == "metal-on-the-processor":
+        import tests_metal
+
+        from livestyle.shaders import metal_grade
+
         if tests_metal.compiler() is None:
             pytest.skip("no C++ compiler to check the Metal kernel with")
         monkeypatch.setattr(metal_grade, "compiled_shader", tests_metal.shader_on_the_processor)

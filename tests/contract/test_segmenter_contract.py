@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
-import torch
 
 from livestyle.devices import open_segmenter
 from livestyle.frame import REGIONS
 from livestyle.models.segmenter import bundled_names, load_segmenter, read_model
-from livestyle.models.torch_segmenter import TorchSegmenter
 from livestyle.protocols import Segmenter
 
 
 def _on_torch(device: str) -> Segmenter:
+    from livestyle.models.torch_segmenter import TorchSegmenter
+
     card, model, _ = read_model()
     return TorchSegmenter(card, model, device)
 
@@ -26,11 +27,14 @@ SEGMENTERS: dict[str, Callable[[], Segmenter]] = {
     for name in bundled_names()
 }
 SEGMENTERS["steady"] = lambda: open_segmenter(None, "cpu", threads=1)
-SEGMENTERS["torch"] = lambda: _on_torch("cpu")
-if torch.cuda.is_available():
-    SEGMENTERS["torch-cuda"] = lambda: _on_torch("cuda")
-if torch.backends.mps.is_available():
-    SEGMENTERS["torch-mps"] = lambda: _on_torch("mps")
+if find_spec("torch") and find_spec("onnx"):  # the extra `gpu`
+    import torch
+
+    SEGMENTERS["torch"] = lambda: _on_torch("cpu")
+    if torch.cuda.is_available():
+        SEGMENTERS["torch-cuda"] = lambda: _on_torch("cuda")
+    if torch.backends.mps.is_available():
+        SEGMENTERS["torch-mps"] = lambda: _on_torch("mps")
 
 
 @pytest.fixture(scope="module", params=sorted(SEGMENTERS))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from livestyle.errors import DeviceError, DeviceMemoryError, ModelError
-from livestyle.models import torch_segmenter as module
 from livestyle.models.segmenter import load_segmenter, read_model
-from livestyle.models.torch_segmenter import Network, TorchSegmenter, shrunk
 
+torch = pytest.importorskip("torch", reason="torch (extra `gpu`) is not installed")
 onnx = pytest.importorskip("onnx", reason="onnx (extra `gpu`) is not installed")
+
+from livestyle.models import torch_segmenter as module  # noqa: E402
+from livestyle.models.torch_segmenter import Network, TorchSegmenter, shrunk  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,7 @@ def test_half_precision_stays_close_to_single(segmenter: TorchSegmenter) -> None
     half = Network(model, torch.device("cpu"), torch.float16)
     pixels = torch.tensor(picture(160, 160))[None]
     assert (half(pixels) - segmenter._network(pixels)).abs().max() < 0.02
+    torch.testing.assert_close(half(pixels).sum(dim=1), torch.ones(1, 40, 40))
 
 
 def test_a_tensor_on_the_device_is_segmented_there(segmenter: TorchSegmenter) -> None:

@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from livestyle.errors import DeviceError, DeviceMemoryError
 from livestyle.frame import REGIONS
-from livestyle.shaders import torch_grade
 from livestyle.shaders.look import Look
 from livestyle.shaders.lut import Lut3D, lattice
-from livestyle.shaders.torch_grade import TorchGrade
+
+torch = pytest.importorskip("torch", reason="torch (extra `gpu`) is not installed")
+
+from livestyle.shaders import torch_grade  # noqa: E402
+from livestyle.shaders.torch_grade import TorchGrade  # noqa: E402
 
 LOOK = Look((Lut3D(lattice(9) ** 1.5), None, None, Lut3D(lattice(5) ** 0.7)))
 
@@ -34,6 +36,46 @@ def _weights() -> Any:
 
 def test_without_a_gpu_plain_torch_does_the_work() -> None:
     assert TorchGrade(LOOK).backend == "torch"
+
+
+class Inverts:
+    """A kernel that gets everything wrong."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def masks(self, weights: Any) -> Any:
+        return weights
+
+    def rows(self, pixels: Any, out: Any, masks: Any, first: int, height: int) -> None:
+        out.copy_(~pixels)
+
+
+def _cannot(*_: object) -> None:
+    raise RuntimeError("Failed to find C compiler.\nmore words")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "said"),
+    [
+        (Inverts, "gives wrong colours"),
+        (_cannot, "does not run on cpu (the colour pass failed on the device 'cpu': Failed to find C compiler.)"),
+    ],
+)
+def test_a_kernel_that_does_not_work_here_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kernel: Any, said: str
+) -> None:
+    monkeypatch.setitem(torch_grade._PASSES, "metal", kernel)
+    torch_grade._does.cache_clear()
+    try:
+        assert [torch_grade._does("metal", "cpu") for _ in range(2)] == [False, False]
+    finally:
+        torch_grade._does.cache_clear()
+    assert caplog.text.count(said) == 1
+
+
+def test_a_kernel_that_works_is_taken() -> None:
+    assert torch_grade._does("torch", "cpu")
 
 
 def test_an_unknown_backend_is_an_error() -> None:

@@ -6,8 +6,8 @@ what the run costs there. What keeps it from flapping:
 - It goes one step down after BAD windows in a row over the budget, one up after GOOD in a row with room.
 - "Room" means: the better step would cost at most HEADROOM of the budget. What it would cost is known from when it was
   left: the windows before the step down, divided by those after, measured under the same load.
-- That memory fades with a half-life of MEMORY windows, for the load may have been a passing one. When a better step
-  fails again soon after it was tried, the half-life doubles, so that tries under a steady load grow rare.
+- That memory fades with a half-life of MEMORY windows, and says RISE times at most, for the load may have been a
+  passing one. When a better step fails again soon after it was tried, both double: tries under a steady load grow rare.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ GOOD = 5  # windows in a row with room for the better step, after which it is ta
 HEADROOM = 0.85  # share of the budget that the better step may be expected to cost
 MEMORY = 20  # windows: half-life of what is known about the better step; a step held for longer has not failed
 LONGEST_MEMORY = 32 * MEMORY
+RISE = 2.0  # times as dear as this one the step above is held to be at most, until a try of it has failed
 VAIN = 1.25  # what all steps down must have made latency shorter by, or they were in vain
 REST = 150  # windows for which latency is left alone after that; twice as many the next time
 
@@ -144,7 +145,8 @@ class _Memory:
             return Cost(1, 1, 1)
         kept = 0.5 ** (self.age / self.half_life) if faded else 1.0
         pairs = zip(astuple(self.before), astuple(_mean(self.after)), strict=True)
-        return Cost(*(_faded(before, after, kept) for before, after in pairs))
+        most = RISE * self.half_life / MEMORY
+        return Cost(*(_faded(min(before / max(after, 1e-6), most), kept) for before, after in pairs))
 
 
 class Governor:
@@ -264,5 +266,5 @@ def _mean(costs: Sequence[Cost]) -> Cost:
     return Cost(*(sum(values) / len(costs) for values in zip(*map(astuple, costs), strict=True)))
 
 
-def _faded(before: float, after: float, kept: float) -> float:
-    return 1 + (max(1.0, before / max(after, 1e-6)) - 1) * kept
+def _faded(factor: float, kept: float) -> float:
+    return 1 + (max(1.0, factor) - 1) * kept

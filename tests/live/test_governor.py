@@ -114,15 +114,24 @@ def test_tries_under_a_steady_load_grow_rare():
     assert len(gaps) >= 5
 
 
-def test_what_a_passing_burst_taught_is_forgotten():
-    """A burst makes the better step look many times dearer than it is; minutes later it is taken again."""
+def test_a_passing_burst_does_not_keep_the_better_step_away_for_long() -> None:
+    """A load that ends as the step down is taken makes the better step look ten times dearer than it is."""
     governor = Governor(STEPS, FRAME)
     for _ in range(BAD):
-        governor.judge(Cost(0.3, 0))
+        governor.judge(Cost(0.2, 0))
     assert governor.step == STEPS[1]
-    decisions = [governor.judge(Cost(0.015, 0)) for _ in range(5 * MEMORY)]
+    decisions = [governor.judge(Cost(0.02, 0)) for _ in range(2 * MEMORY)]
     assert governor.step == FULL
-    assert when(decisions)[0] > MEMORY  # and not at once
+    assert when(decisions)[0] > GOOD  # and not at once
+
+
+def test_a_step_that_is_really_much_dearer_is_not_tried_again_and_again() -> None:
+    """Ten times as dear: the first tries are cheap to make, an hour has few."""
+    governor = Governor(STEPS[:2], FRAME)
+    costs = {STEPS[0]: Cost(0.2, 0), STEPS[1]: Cost(0.01, 0)}
+    decisions = [governor.judge(costs[governor.step]) for _ in range(1800)]
+    assert len(changes(decisions)) <= 20
+    assert len(changes(decisions[900:])) <= 4
 
 
 def test_a_step_up_must_leave_headroom():

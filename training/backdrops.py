@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.errors import InputError
 from livestyle.training.classes import BACKGROUND, Members
 from livestyle.training.reader import LabelledSet
 
+log = logging.getLogger("livestyle")
+
 Image = npt.NDArray[np.uint8]
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 SKIN_TONES = np.array([[236, 200, 178], [214, 168, 136], [178, 124, 92], [124, 82, 58], [70, 46, 36]], np.float32)
 
@@ -46,6 +56,28 @@ def empty_parts(labelled: LabelledSet, limit: int, smallest: int = 72) -> list[I
     return parts
 
 
+def empty_pictures(folder: Path, longest: int = 640) -> list[Image]:
+    """The pictures below `folder`, no larger than `longest` pixels. What cannot be decoded is counted in the log.
+
+    Nobody may be on them: that is not checked. Raises InputError where there is none.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    read = [cv2.imread(str(path), cv2.IMREAD_COLOR) for path in files]
+    pictures = [cv2.cvtColor(_at_most(image, longest), cv2.COLOR_BGR2RGB) for image in read if image is not None]
+    if not pictures:
+        raise InputError(
+            f"{folder} holds no picture.", hint=f"data.places takes a folder of {', '.join(PICTURE_SUFFIXES)} files."
+        )
+    if len(pictures) < len(files):
+        log.warning("%s: left out %d files that are no pictures.", folder, len(files) - len(pictures))
+    return [np.asarray(picture, np.uint8) for picture in pictures]
+
+
+def _at_most(image: npt.NDArray[Any], longest: int) -> npt.NDArray[Any]:
+    scale = longest / max(image.shape[:2])
+    return image if scale >= 1 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+
 def texture(rng: np.random.Generator, size: int) -> Image:
     """A (size, size, 3) random surface, often in the colours of skin: plaster, wood, cloth, sand, gradients."""
     field = np.zeros((size, size), np.float32)
@@ -70,17 +102,18 @@ def _coloured(rng: np.random.Generator, field: npt.NDArray[np.float32]) -> Image
 
 
 class Backdrops:
-    """Draws backgrounds: parts of training pictures in which nobody is, and textures."""
+    """Draws backgrounds: parts of training pictures in which nobody is, whole pictures of places, and textures."""
 
-    def __init__(self, parts: list[Image], textures: float = 0.15) -> None:
-        self._parts = parts
-        self._textures = textures if parts else 1.0
+    def __init__(self, parts: list[Image], places: Sequence[Image] = (), textures: float = 0.15) -> None:
+        self._kinds = [kind for kind in (parts, places) if kind]
+        self._textures = textures if self._kinds else 1.0
 
     def draw(self, rng: np.random.Generator, size: int) -> Image:
         """A (size, size, 3) uint8 RGB picture without people."""
         if rng.random() < self._textures:
             return texture(rng, size)
-        part = self._parts[rng.integers(len(self._parts))]
+        kind = self._kinds[rng.integers(len(self._kinds)) if len(self._kinds) > 1 else 0]
+        part = kind[rng.integers(len(kind))]
         height, width = part.shape[:2]
         h, w = (int(rng.uniform(0.6, 1.0) * side) for side in (height, width))
         y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))

@@ -6,13 +6,14 @@ distributed run take its share without talking to the others.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from livestyle.training.augment import Augmentation, framed, lit
-from livestyle.training.backdrops import Backdrops, empty_parts
+from livestyle.training.backdrops import Backdrops, Image, empty_parts
 from livestyle.training.classes import BACKGROUND, Members
 from livestyle.training.disguise import disguised
 from livestyle.training.hands import Hands, find_limbs
@@ -29,7 +30,7 @@ class Sample:
 
 
 class Samples:
-    """Samples by number. `empty` is the share of pictures without people, 0..1."""
+    """Samples by number. `empty` is the share of pictures without people, 0..1; `places` are such pictures."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class Samples:
         seed: int,
         *,
         empty: float = 0.04,
+        places: Sequence[Image] = (),
         backdrops: int = 2400,
         limbs: int = 600,
     ) -> None:
@@ -48,7 +50,7 @@ class Samples:
         self._bounds = np.append(np.cumsum(weights / weights.sum() * (1 - empty)), 1.0)
         sources = [s for s in sets if s.described.backdrops]
         parts = [p for s in sources for p in empty_parts(s, backdrops // len(sources))]
-        self._backdrops = Backdrops(parts)
+        self._backdrops = Backdrops(parts, places)
         self._hands = Hands(find_limbs(sets, limbs) if how.hands else [])
 
     def _picture(self, rng: np.random.Generator, labelled: LabelledSet) -> Picture:

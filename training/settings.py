@@ -49,6 +49,7 @@ class DataSettings:
         "viton",
     )
     empty: float = 0.04  # share of samples without people, 0..1
+    places: str = ""  # folder of pictures without people: backgrounds, and to learn that nobody is there
     keep: bool = True  # keep decoded pictures in memory
     limit: int = 0  # read only so many pictures of each set, 0: all
 
@@ -168,6 +169,8 @@ def check(settings: Settings) -> None:
         0 <= recipe.warmup < 1 and 0 <= recipe.ema < 1, "recipe.warmup and recipe.ema must be at least 0 and below 1."
     )
     _require(0 <= settings.data.empty < 1, "data.empty must be at least 0 and below 1.")
+    places = settings.data.places
+    _require(not places or Path(places).is_dir(), f"data.places: there is no folder {places}.")
     _require(bool(settings.data.sets), "data.sets must name at least one data set.")
     _require(run.precision in ("bf16", "fp16", "fp32"), "run.precision must be bf16, fp16 or fp32.")
     _require(model.size in (*SIZES, TEACHER), f"model.size must be one of {', '.join((*SIZES, TEACHER))}.")

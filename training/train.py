@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from livestyle.errors import DeviceError, UsageError
+from livestyle.training.backdrops import empty_pictures
 from livestyle.training.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 from livestyle.training.log import Log
 from livestyle.training.losses import feature_loss, guide_loss, label_loss
@@ -98,7 +99,10 @@ class Trainer:
         self.sets = open_sets(
             described, Path(data.folder), validation=False, strict=strict, keep=data.keep, limit=data.limit or None
         )
-        self.samples = Samples(self.sets, self.settings.augment, self.settings.run.seed, empty=data.empty)
+        places = empty_pictures(Path(data.places)) if data.places else []
+        self.samples = Samples(
+            self.sets, self.settings.augment, self.settings.run.seed, empty=data.empty, places=places
+        )
         log.info("%d pictures from %d sets.", sum(map(len, self.sets)), len(self.sets))
 
     def _build(self) -> None:

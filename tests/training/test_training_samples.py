@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from livestyle.errors import InputError
 from livestyle.training.augment import Augmentation, crop_matrix, framed, lit
-from livestyle.training.backdrops import Backdrops, largest_empty_rectangle, texture
+from livestyle.training.backdrops import Backdrops, empty_pictures, largest_empty_rectangle, texture
 from livestyle.training.classes import BACKGROUND, member_bits
 from livestyle.training.reader import Picture, open_sets
 from livestyle.training.samples import Samples
@@ -58,6 +60,32 @@ def test_about_the_wanted_share_of_samples_shows_nobody(drawn: Path) -> None:
     empty = [s for s in (samples.sample(i, 32) for i in range(300)) if s.origin == "empty"]
     assert len(empty) / 300 == pytest.approx(0.3, abs=0.106)
     assert all((s.members == BACKGROUND).all() for s in empty)
+
+
+def test_pictures_of_places_are_half_of_all_backgrounds(
+    drawn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Binomial with n = 200 and p = 0.5 × 0.85 (the rest are textures): four standard deviations are 0.14."""
+    (tmp_path / "deep").mkdir()
+    cv2.imwrite(str(tmp_path / "deep" / "green.png"), np.full((900, 1200, 3), (0, 255, 0), np.uint8))
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    with caplog.at_level("WARNING"):
+        places = empty_pictures(tmp_path)
+    assert "left out 1" in caplog.text
+    assert [place.shape for place in places] == [(480, 640, 3)]
+    street = [np.zeros((100, 100, 3), np.uint8)]
+    backdrops, rng = Backdrops(street, places), np.random.default_rng(1)
+    green = [(backdrops.draw(rng, 8) == (0, 255, 0)).all() for _ in range(200)]
+    assert np.mean(green) == pytest.approx(0.425, abs=0.14)
+    sets = open_sets([find_set(str(drawn / "drawn.toml"))], drawn, validation=False)
+    samples = Samples(sets, Augmentation(light=0, dark=0, grey=0, blur=0, noise=0, jpeg=0), 1, empty=0.9, places=places)
+    drawn_samples = [samples.sample(i, 16) for i in range(20)]
+    assert any((s.pixels == (0, 255, 0)).all() for s in drawn_samples if s.origin == "empty")
+
+
+def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=tmp_path.name):
+        empty_pictures(tmp_path)
 
 
 def _person(cutout: bool) -> Picture:

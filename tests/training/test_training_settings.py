@@ -50,6 +50,7 @@ def test_settings_survive_being_written_and_read() -> None:
         (GOOD + '[run]\nprecision = "fp8"\n', "run.precision"),
         (GOOD + "[augment]\nflip = 2\n", "augment.flip"),
         (GOOD + "[data]\nsets = []\n", "data.sets"),
+        (GOOD + '[data]\nplaces = "nowhere"\n', "nowhere"),
         ("recipe = 3\n", "recipe"),
         ("[recipe", "s.toml"),
     ],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -50,14 +51,11 @@ class Device:
     detail: str  # what runs it there, or why it is not available
 
 
-class OnnxSegmenter:
-    """A model file in ONNX Runtime. Implements `livestyle.protocols.Segmenter`; thread-safe, no state."""
+class CardSegmenter:
+    """What a model's card says of it, for whatever runs it."""
 
-    def __init__(self, card: ModelCard, session: Any, device: str) -> None:
-        self.card = card
-        self.device = device  # of DEVICES: the one really used
-        self._session = session
-        self._input = session.get_inputs()[0].name
+    card: ModelCard
+    device: str  # of DEVICES: the one really used
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -78,10 +76,22 @@ class OnnxSegmenter:
         """(width, height) at which the network looks at a picture of this size; one of that size is not resized."""
         return network_size(self.card, width, height)
 
-    def resized(self, share: float) -> OnnxSegmenter:
-        """The same model on pictures whose sides are `share` of its own, in multiples of 32; both use one session."""
+    def resized(self, share: float) -> Self:
+        """The same model on pictures whose sides are `share` of its own, in multiples of 32; all else is shared."""
+        other = copy.copy(self)
         width, height = (max(1, round(share * side / MULTIPLE)) * MULTIPLE for side in self.card.input_size)
-        return OnnxSegmenter(replace(self.card, input_size=(width, height)), self._session, self.device)
+        other.card = replace(self.card, input_size=(width, height))
+        return other
+
+
+class OnnxSegmenter(CardSegmenter):
+    """A model file in ONNX Runtime. Implements `livestyle.protocols.Segmenter`; thread-safe, no state."""
+
+    def __init__(self, card: ModelCard, session: Any, device: str) -> None:
+        self.card = card
+        self.device = device
+        self._session = session
+        self._input = session.get_inputs()[0].name
 
     def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Weights:
         """(H, W, 3) uint8 RGB -> (C, h, w) float32 in [0, 1], sum over C is 1; (h, w) covers the whole picture.

@@ -20,15 +20,15 @@ from torch import Tensor
 
 from livestyle.errors import DeviceError, ModelError, device_failures
 from livestyle.frame import Weights
-from livestyle.models.card import MULTIPLE, ModelCard, network_size
-from livestyle.models.segmenter import fit
+from livestyle.models.card import MULTIPLE, ModelCard
+from livestyle.models.segmenter import CardSegmenter, fit
 
 KEPT_SIZES = 8  # of pictures for which a graph stays in memory
 
 _FLOAT, _INT64 = 1, 7  # of onnx.TensorProto
 
 
-class TorchSegmenter:
+class TorchSegmenter(CardSegmenter):
     """A model on a torch device. Implements `livestyle.protocols.Segmenter`; thread-safe.
 
     `model`: the file's bytes. Computes in float16 on GPUs, where probabilities come within 0.02 of float32, and in
@@ -50,33 +50,6 @@ class TorchSegmenter:
             shape = tuple(planes.shape)
             raise ModelError(f"{card.file}: gives planes of shape {shape}", hint="export file and card together")
         self._runs: OrderedDict[tuple[int, ...], Callable[[Tensor], Tensor]] = OrderedDict()
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the C output planes; classes[0] == "background"."""
-        return self.card.classes
-
-    @property
-    def regions(self) -> Mapping[str, str]:
-        """Class name -> one of livestyle.frame.REGIONS."""
-        return self.card.regions
-
-    @property
-    def input_size(self) -> tuple[int, int]:
-        """(width, height) in pixels at which the network sees a picture of the model's own aspect."""
-        return self.card.input_size
-
-    def network_size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) at which the network looks at a picture of this size; one of that size is not resized."""
-        return network_size(self.card, width, height)
-
-    def resized(self, share: float) -> TorchSegmenter:
-        """The same model on pictures whose sides are `share` of its own, in multiples of 32; both share the weights."""
-        other = object.__new__(TorchSegmenter)
-        other.__dict__.update(self.__dict__)
-        width, height = (max(1, round(share * side / MULTIPLE)) * MULTIPLE for side in self.card.input_size)
-        other.card = replace(self.card, input_size=(width, height))
-        return other
 
     def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Weights:
         """(H, W, 3) uint8 RGB -> (C, h, w) float32 in [0, 1], sum over C is 1; (h, w) covers the whole picture.

@@ -113,7 +113,7 @@ class Backdrops:
         if rng.random() < self._textures:
             return texture(rng, size)
         kind = self._kinds[rng.integers(len(self._kinds)) if len(self._kinds) > 1 else 0]
-        part = kind[rng.integers(len(kind))]
+        part = kind[int(rng.integers(len(kind)))]
         height, width = part.shape[:2]
         h, w = (int(rng.uniform(0.6, 1.0) * side) for side in (height, width))
         y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))

@@ -220,6 +220,8 @@ def _read(graph: Any) -> tuple[list[_Step], dict[str, Tensor]]:
             values[node.output[0]] = tensor(attributes["value"])
         elif node.op_type == "Cast" and node.input[0] in values:  # weights that are stored as float16
             values[node.output[0]] = _cast(values[node.input[0]], **attributes)
+        elif node.op_type == "Identity" and node.input[0] in values:  # equal weights are stored once
+            values[node.output[0]] = values[node.input[0]]
         elif node.op_type not in _OPERATIONS:
             raise ModelError(
                 f"the model uses the operation {node.op_type}, which is not known on torch devices",

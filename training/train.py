@@ -83,6 +83,11 @@ class Trainer:
             raise UsageError("run.precision = fp16 needs CUDA.", hint="Use bf16 or fp32.")
         if self.settings.recipe.batch % self.world:
             raise UsageError(f"recipe.batch = {self.settings.recipe.batch} cannot be shared by {self.world} processes.")
+        if self.settings.recipe.batch < 2 * self.world:
+            raise UsageError(
+                f"recipe.batch = {self.settings.recipe.batch} leaves each of {self.world} processes one sample.",
+                hint="Batch norm needs two.",
+            )
 
     def _prepare_machine(self) -> None:
         torch.set_flush_denormal(True)  # tiny activations run ten times slower otherwise
@@ -115,6 +120,7 @@ class Trainer:
             unfold_norms(network, self._pixels(*self._batch_for_norms()))
         student = Student(network, feature_width(self.guide) if self.guide is not None and recipe.teach else 0)
         self.student = student.to(self.device, memory_format=torch.channels_last)
+        self.student.train()  # a checkpoint loads in evaluation mode, in which batch norms do not learn
         self.average = Average(self.student.network, recipe.ema)
         self.optimizer = make_optimizer(recipe, self.student)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.settings.run.precision == "fp16")

@@ -101,7 +101,14 @@ def test_a_device_that_is_not_here_is_an_error(settings_text: Text) -> None:
         _trainer(settings_text().replace('device = "cpu"', 'device = "cuda"'))
 
 
-@pytest.mark.parametrize(("change", "message"), [(('"fp32"', '"fp16"'), "fp16"), (("batch = 2", "batch = 3"), "batch")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('"fp32"', '"fp16"'), "fp16"),
+        (("batch = 2", "batch = 3"), "shared"),
+        (("batch = 2", "batch = 2 "), "one sample"),
+    ],
+)
 def test_settings_that_this_machine_cannot_follow_stop_before_the_first_step(
     settings_text: Text, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str], message: str
 ) -> None:
@@ -109,6 +116,18 @@ def test_settings_that_this_machine_cannot_follow_stop_before_the_first_step(
     with pytest.raises(UsageError, match=message):
         _trainer(settings_text().replace(*change))
     assert not (tmp_path / "run").exists()
+
+
+def test_batch_norms_learn_from_a_checkpoint_too(settings_text: Text, tmp_path: Path) -> None:
+    """Checkpoints load in evaluation mode: their statistics would stay, and everything else learn around them."""
+    write_folder(fresh_network("xxsmall"), tmp_path / "start")
+    start = f'[model]\nstart = "{(tmp_path / "start").as_posix()}"'
+    trainer = _trainer(settings_text().replace("[model]", start))
+    norms = {n: m for n, m in trainer.student.network.named_modules() if isinstance(m, torch.nn.BatchNorm2d)}
+    before = {name: norm.running_mean.clone() for name, norm in norms.items()}  # type: ignore[union-attr]
+    trainer.learn(next(iter(trainer._loader(64, 1))), 1e-3, 0.0)
+    assert len(norms) > 30
+    assert all((norm.running_mean != before[name]).any() for name, norm in norms.items())
 
 
 def test_a_better_model_guides(settings_text: Text, tmp_path: Path) -> None:

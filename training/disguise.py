@@ -16,8 +16,12 @@ HAIR_TONES = np.array(
 )
 """RGB of black, dark brown, brown, fair, red and grey hair."""
 
+NEAR_SKIN = np.array([[232, 96, 40], [206, 84, 58], [240, 150, 70], [226, 130, 120], [170, 60, 40]], np.float32)
+"""RGB of orange, terracotta, apricot, coral and rust: hues of skin, more colourful than any."""
+
 _DISGUISES = (  # (how often, what is recoloured, into which tones)
-    (0.5, region_bits("clothes"), SKIN_TONES),
+    (0.25, region_bits("clothes"), SKIN_TONES),
+    (0.25, region_bits("clothes"), NEAR_SKIN),
     (0.3, BACKGROUND, SKIN_TONES),
     (0.2, member_bits(["accessories"]), HAIR_TONES),
 )

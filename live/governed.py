@@ -20,7 +20,7 @@ import numpy.typing as npt
 from livestyle.frame import REGIONS, Weights
 from livestyle.governor import Step
 from livestyle.inference import Inference, Picture, Result, step_back
-from livestyle.masks import region_weights
+from livestyle.masks import region_weights_of
 from livestyle.protocols import Segmenter
 from livestyle.refine import refine, unrefined
 from livestyle.stylist import Refine
@@ -81,13 +81,9 @@ class SwitchedSegmenter:
         before, after, since = self._turn
         share = (self._clock() - since) / TURN_S
         self.seen = pixels.shape[1], pixels.shape[0]
-        weights = _regions_of(after, pixels)
+        weights = region_weights_of(after, pixels)
         self.masks += 1
-        return weights if share >= 1 else _between(_regions_of(before, pixels), weights, share)
-
-
-def _regions_of(segmenter: Segmenter, pixels: Picture) -> Weights:
-    return region_weights(segmenter(pixels), segmenter.classes, segmenter.regions)
+        return weights if share >= 1 else _between(region_weights_of(before, pixels), weights, share)
 
 
 class RatedInference(Inference):

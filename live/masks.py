@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from livestyle.frame import REGIONS, Weights
 from livestyle.motion import FlowEstimator, Luma, Motion, Path, Plane, carry, is_cut, led_by, resized_flow
+from livestyle.protocols import Segmenter
 
 Planes = npt.NDArray[np.float32]
 """(h, w, R) float32: weights with the regions last, as cv2 moves and enlarges them."""
@@ -35,6 +36,11 @@ _LEAST_WORTH = 0.05  # of a late mask where nothing shows what it said: a guess,
 
 _DISAGREES = (0.15, 0.4)
 """Difference between belief and new mask below which it is noise, and above which it is news."""
+
+
+def region_weights_of(segmenter: Segmenter, pixels: npt.NDArray[np.uint8]) -> Weights:
+    """What `segmenter` sees in (H, W, 3) uint8 RGB, as region_weights."""
+    return region_weights(segmenter(pixels), segmenter.classes, segmenter.regions)
 
 
 def region_weights(probabilities: Weights, classes: Sequence[str], regions: Mapping[str, str]) -> Weights:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from typing import Literal
 
 import cv2
@@ -16,7 +17,7 @@ from livestyle.focus import LARGEST, Focus
 from livestyle.frame import Frame, Masks, Weights, read_only
 from livestyle.inference import Inference, MaskStats, Picture, Result, too_slow
 from livestyle.lookahead import Lookahead
-from livestyle.masks import MaskTracker, region_weights
+from livestyle.masks import MaskTracker, region_weights_of
 from livestyle.motion import WORKING_SIDE, shrink
 from livestyle.protocols import Grade, Segmenter, Source
 from livestyle.refine import refine
@@ -53,14 +54,13 @@ class Stylist:
         refine: Refine = refine,
     ) -> None:
         self.grade = grade  # may be replaced between two frames
-        self._segmenter = segmenter
         self._sync = sync
         self._time_base = float(time_base)
         self._tracker = tracker or MaskTracker()
         self._refine = refine
         self._stats = MaskStats(segmenter, sync)
         self._newest: Result | None = None  # live: the mask in use
-        self._focus = Focus(self._regions_of)
+        self._focus = Focus(partial(region_weights_of, segmenter))
         self._inference = inference(self._focus) if sync == "live" else None
 
     def render(self, frame: Frame) -> Frame:
@@ -138,6 +138,3 @@ class Stylist:
         if taken := self._tracker.correct(weights, seconds):
             self._stats.taken(seconds)
         return taken
-
-    def _regions_of(self, picture: npt.NDArray[np.uint8]) -> Weights:
-        return region_weights(self._segmenter(picture), self._segmenter.classes, self._segmenter.regions)

@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from transformers import MobileViTConfig, MobileViTForSemanticSegmentation
 from transformers.modeling_outputs import SemanticSegmenterOutput
 
-FINE_STRIDE = 4
-
 
 def enlarged(x: Tensor, like: Tensor) -> Tensor:
     """`x` (B, C, h, w) at the height and width of `like`, bilinear."""

@@ -117,7 +117,7 @@ class Trainer:
             self.guide.to(self.device, memory_format=torch.channels_last)
         network = start_network(model.start, model.size, model.backbone)
         if isinstance(network, TeacherNetwork):
-            unfold_norms(network, self._pixels(*self._batch_for_norms()))
+            unfold_norms(network, self._pixels(self._samples_for_norms()))
         student = Student(network, feature_width(self.guide) if self.guide is not None and recipe.teach else 0)
         self.student = student.to(self.device, memory_format=torch.channels_last)
         self.student.train()  # a checkpoint loads in evaluation mode, in which batch norms do not learn
@@ -131,11 +131,10 @@ class Trainer:
                 self.student, find_unused_parameters=self.student.views is not None
             )
 
-    def _batch_for_norms(self) -> Batch:
+    def _samples_for_norms(self) -> Tensor:
         """The same for every process, so that all start from the same network."""
         share = BatchShare(self.samples, self.settings.recipe.sizes[0], 0, 32, 0, 1, 1)
-        pixels, members = zip(*(share[k] for k in range(32)), strict=True)
-        return torch.stack(pixels), torch.stack(members)
+        return torch.stack([share[k][0] for k in range(32)])
 
     # -- state ---------------------------------------------------------------------------------------------------
 
@@ -187,7 +186,7 @@ class Trainer:
         """One optimiser step. Returns the losses."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        members, pixels = batch[1].to(self.device), self._pixels(*batch)
+        members, pixels = batch[1].to(self.device), self._pixels(batch[0])
         with self._autocast():
             logits, views = self.parallel(pixels, teach > 0)
         losses = {"labels": label_loss(logits, members, self.settings.recipe.dice)}
@@ -201,7 +200,7 @@ class Trainer:
         self._step(total)
         return losses
 
-    def _pixels(self, raw: Tensor, _: Tensor) -> Tensor:
+    def _pixels(self, raw: Tensor) -> Tensor:
         """(B, H, W, 3) uint8 as (B, 3, H, W) in [0, 1]; NHWC storage seen as NCHW is channels_last already."""
         return raw.to(self.device).permute(0, 3, 1, 2).float().div(255)
 

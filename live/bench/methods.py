@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from livestyle.bench.sequences import TIME_BASE, Film, Moment
 from livestyle.bench.stopwatch import Stopwatch, TimedFlow, TimedTracker
 from livestyle.errors import UsageError
 from livestyle.frame import REGIONS, Frame, Pixels, StreamInfo, Weights
-from livestyle.masks import TAU, region_weights
+from livestyle.masks import TAU, region_weights_of
 from livestyle.motion import WORKING_SIDE, Luma, Motion, shrink
 from livestyle.protocols import Segmenter
 from livestyle.refine import refine
@@ -62,13 +63,12 @@ def moments_shown(film: Film, segmenter: Segmenter) -> Iterator[Moment]:
 def raw_masks(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
     """The model's own mask of every frame, of the same copy of the frame that the stylist gives it."""
     for moment in moments_shown(film, segmenter):
-        planes = segmenter(shrink(moment.pixels, 2 * WORKING_SIDE))
-        yield region_weights(planes, segmenter.classes, segmenter.regions)
+        yield region_weights_of(segmenter, shrink(moment.pixels, 2 * WORKING_SIDE))
 
 
 def _held(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
     """The newest mask that has come, wherever things have gone since."""
-    inference = PacedInference(lambda p: region_weights(segmenter(p), segmenter.classes, segmenter.regions), 1 / RATE)
+    inference = PacedInference(partial(region_weights_of, segmenter), 1 / RATE)
     newest = None
     for moment in moments_shown(film, segmenter):
         inference.offer(shrink(moment.pixels, 2 * WORKING_SIDE), float(moment.pts * TIME_BASE))

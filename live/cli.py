@@ -175,7 +175,8 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
                  help="Where the model runs (with the extra gpu the colours too); one that is named is used, or it is "
                       "an error."),
     click.option("--sync", type=click.Choice(["auto", "exact", "live"]), default="auto", show_default=True,
-                 help="exact: every frame waits for its own mask; live: masks run beside and follow the motion."),
+                 help="exact: every frame has its own mask; live: masks run beside and follow the motion (cameras). "
+                      "auto: for files a mask every 0.1 s at least, carried to the frames between from both sides."),
     click.option("--max-latency", type=Number(0, 10_000), metavar="MS",
                  help="Live: milliseconds from camera to output that 95 of 100 frames keep; masks get simpler if they "
                       "must (default for cameras: the time of one frame, at least 33; 0: no limit)."),

@@ -124,7 +124,7 @@ class MaskStats:
 
     def __init__(self, segmenter: Segmenter, sync: str) -> None:
         self._segmenter = segmenter
-        self._sync = sync
+        self.sync = sync  # "exact", "ahead" or "live"
         self._count = 0
         self._first = self._last = 0.0  # time.monotonic() of the first and the last mask
         self._newest = 0.0  # seconds of the frame that the newest mask belongs to
@@ -147,7 +147,7 @@ class MaskStats:
         span = self._last - self._first
         p50, p95 = (float(age) for age in np.percentile(self._ages, (50, 95))) if self._ages else (None, None)
         return {
-            "sync": self._sync,
+            "sync": self.sync,
             "device": str(getattr(self._segmenter, "device", "cpu")),  # now: it may have changed on the way
             "masks": self._count,
             "masks_per_s": round((self._count - 1) / span, 2) if span > 0 else None,

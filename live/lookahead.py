@@ -1,7 +1,7 @@
 """Masks for files, where the future is known: a mean over the frames before and after, so that nothing lags.
 
 A file's frames are read a little ahead. The masks before a frame are carried to it forwards, by the tracker; those
-after it backwards, by the motion the other way; both means are joined.
+after it backwards, by the motion the other way; both means are joined. So not every frame needs a mask of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from livestyle.focus import LARGEST
 from livestyle.frame import Frame, Masks, StreamInfo, Weights
+from livestyle.guide import SteadyGuide
 from livestyle.masks import TAU, Belief, MaskTracker, mask_of
 from livestyle.motion import WORKING_SIDE, FlowEstimator, Luma, Motion, shrink
 from livestyle.protocols import Source
@@ -26,6 +27,9 @@ AHEAD = 4
 AT_ONCE = 4
 """Frames that are finished together: the way back from the future is walked once for all of them."""
 
+INTERVAL = 0.1
+"""Seconds between masks from which on a frame between them, told by both, is told worse than by a mask of its own."""
+
 Picture = npt.NDArray[np.uint8]
 
 
@@ -35,9 +39,9 @@ class _Seen:
 
     frame: Frame
     seconds: float
-    picture: Picture
-    weights: Weights  # its own mask
-    past: Belief  # with it, the masks so far
+    guide: npt.NDArray[np.float32]  # the picture that its mask is fitted to
+    weights: Weights | None  # its own mask, if it has one
+    past: Belief  # the masks so far, its own among them
     onward: Motion | None  # of the frame before, from where it is now; None where a scene begins
 
 
@@ -46,20 +50,26 @@ class Lookahead:
 
     Every frame of `source` comes, in its order and with its own times, also those before an error. `segment` makes
     region weights of a picture whose longer side is below LARGEST, `refine` fits them to it; `noted` hears the
-    seconds of each frame that was segmented.
+    seconds of each frame that was segmented: the first of each scene, then as many as it takes for no more than
+    `interval` seconds, nor AHEAD frames, to lie between two.
     """
 
     def __init__(
         self,
         source: Source,
         segment: Callable[[Picture], Weights],
-        refine: Callable[[npt.NDArray[np.float32], Picture], Weights],
+        refine: Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], Weights],
         noted: Callable[[float], object] = lambda seconds: None,
+        *,
+        interval: float = 0.0,
     ) -> None:
         self._source = source
         self._segment, self._refine, self._noted = segment, refine, noted
+        self._interval = interval
+        self._unseen = 0  # frames since the newest that was segmented
         self._tracker = MaskTracker()
         self._flow = FlowEstimator()
+        self._guide = SteadyGuide()
         self._luma: Luma | None = None  # of the newest frame
         self._window: deque[_Seen] = deque()
 
@@ -96,19 +106,29 @@ class Lookahead:
         if self._luma is not None and self._tracker.belief is not None:
             onward = self._flow.between(self._luma, luma)
         self._luma = luma
-        weights = self._segment(seen)
-        self._tracker.correct(weights, seconds)
-        self._noted(seconds)
+        weights = self._segment(seen) if self._is_due(seconds) else None
+        if weights is not None:
+            self._tracker.correct(weights, seconds)
+            self._noted(seconds)
+        self._unseen = self._unseen + 1 if weights is None else 0
         past = self._tracker.belief
-        assert past is not None  # it was corrected by the newest frame's own mask
-        return _Seen(frame, seconds, picture, weights, past, onward)
+        assert past is not None  # the first frame of a scene is due
+        guide = self._guide.follow(picture, luma, seconds, self._tracker.motion)
+        return _Seen(frame, seconds, guide, weights, past, onward)
+
+    def _is_due(self, seconds: float) -> bool:
+        """Whether the frame at `seconds` is to be segmented: without it, the next would be too late."""
+        if self._tracker.belief is None or not self._window:
+            return True
+        step = seconds - self._window[-1].seconds
+        return self._unseen + 1 >= AHEAD or (self._unseen + 2) * step > self._interval + 1e-6
 
     def _finished(self, count: int) -> Iterator[Frame]:
         """The first `count` frames of the window, which leave it."""
         beliefs = self._both_ways(count)
         for belief in beliefs:
             seen = self._window.popleft()
-            yield replace(seen.frame, masks=Masks(self._refine(belief.planes, seen.picture)))
+            yield replace(seen.frame, masks=Masks(self._refine(belief.planes, seen.guide)))
 
     def _both_ways(self, count: int) -> list[Belief]:
         """What is believed about the first `count` frames, walking back from the newest."""
@@ -117,18 +137,27 @@ class Lookahead:
         for index in reversed(range(len(self._window))):
             seen = self._window[index]
             if index < count:
-                found.append(seen.past if future is None else seen.past.seconded(future))
+                found.append(_joined(seen, future))
             if index:
                 future = _stepped_back(future, seen, self._window[index - 1].seconds)
         return found[::-1]
 
 
+def _joined(seen: _Seen, future: Belief | None) -> Belief:
+    """Both means, the past's with the frame's own mask; without one, neither has the last word."""
+    if future is None:
+        return seen.past
+    return seen.past.seconded(future) if seen.weights is not None else seen.past.joined(future)
+
+
 def _stepped_back(future: Belief | None, seen: _Seen, seconds: float) -> Belief | None:
     """The masks of `seen` and of what comes after it, for the frame before it, at `seconds`."""
-    if seen.onward is None:
+    known = future
+    if seen.weights is not None:
+        height, width = seen.past.support.shape
+        own = mask_of(seen.weights, width, height)
+        known = own if future is None else future.corrected(own)
+    if seen.onward is None or known is None:
         return None
-    height, width = seen.past.support.shape
-    own = mask_of(seen.weights, width, height)
-    known = own if future is None else future.corrected(own)
     carried, _ = known.carried(seen.onward)
     return carried.faded(seen.seconds - seconds, TAU)

@@ -78,6 +78,15 @@ class Belief:
         """The mean of both; where they contradict each other only this one."""
         return Belief(other.planes, other.support * (1 - _news(other.planes, self.planes))).corrected(self)
 
+    def joined(self, other: Belief) -> Belief:
+        """The mean of both; where they contradict each other only the one with more support."""
+        kept = 1 - _news(other.planes, self.planes)
+        ours = self.support * np.where(self.support < other.support, kept, 1)
+        theirs = other.support * np.where(self.support < other.support, 1, kept)
+        total = np.maximum(ours + theirs, np.float32(1e-6))  # neither may have any
+        share = np.asarray((ours + 0.5e-6) / (total + np.float32(1e-6)), np.float32)
+        return Belief(np.asarray(cv2.blendLinear(self.planes, other.planes, share, 1 - share), np.float32), total)
+
 
 def mask_of(weights: Weights, width: int, height: int) -> Belief:
     """The belief of one who knows but this (R, h, w) mask."""
@@ -109,6 +118,7 @@ class MaskTracker:
         """Forget everything: a new stream, or a new scene."""
         self._belief: Belief | None = None
         self._luma: Luma | None = None
+        self._motion: Motion | None = None
         self._corrected = 0.0
         self._steps.clear()
 
@@ -121,6 +131,11 @@ class MaskTracker:
     def belief(self) -> Belief | None:
         """The same with what supports it."""
         return self._belief
+
+    @property
+    def motion(self) -> Motion | None:
+        """Between the two frames last advanced to; None at the start of a scene."""
+        return self._motion
 
     @property
     def latest(self) -> float:
@@ -140,6 +155,7 @@ class MaskTracker:
             self.reset()
             self._steps.append(_Step(seconds, None))
         else:
+            self._motion = motion
             self._remember(_Step(seconds, self._move(motion)))
         self._luma = luma
 

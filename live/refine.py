@@ -8,7 +8,9 @@ better than the picture, and is kept.
 
 from __future__ import annotations
 
+import importlib
 from functools import reduce
+from types import ModuleType
 from typing import Any
 
 import cv2
@@ -16,6 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import REGIONS, Weights
+
+try:
+    _compiled: ModuleType | None = importlib.import_module("livestyle._refine")
+except ImportError:  # an optional extension: installing without a C compiler leaves it out
+    _compiled = None
 
 Plane = npt.NDArray[np.float32]
 
@@ -36,8 +43,8 @@ _UNSURE = 0.6  # how surely kept and changed must be told apart in the middle of
 _KEPT = (REGIONS.index("hair"), REGIONS.index("skin"))
 
 
-def refine(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.uint8]) -> Weights:
-    """(h, w, R) weights and the (H, W, 3) uint8 picture, H >= h, W >= w -> (R, H, W) weights with its edges.
+def refine(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> Weights:
+    """(h, w, R) weights and the (H, W, 3) picture in [0, 1], H >= h, W >= w -> (R, H, W) weights with its edges.
 
     Every value is in [0, 1] and the sum over R at most 1: where the weights waver over a whole area between what a
     style keeps (hair, skin) and what it changes, it is less, so that the style fades there instead of tearing.
@@ -53,7 +60,7 @@ def refine(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.uint8]) -> Wei
     return _faded(result, sharp, radius)
 
 
-def unrefined(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.uint8]) -> Weights:
+def unrefined(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> Weights:
     """(h, w, R) weights -> (R, h, w): as `refine`, without the picture's edges. For where there is no time for them."""
     sharp = _sharpened([np.asarray(plane) for plane in cv2.split(planes)])
     return _faded(np.stack(sharp), sharp, max(1, round(WINDOW * max(planes.shape[:2]) / _COARSE)))
@@ -74,20 +81,60 @@ def _edges_within(sharp: list[Plane], radius: int, size: tuple[int, int]) -> Box
     return rows, slice(max(0, int((left - radius) * across)), int((left + width + radius) * across) + 1)
 
 
-def _fit_and_apply(weights: list[Plane], guide: npt.NDArray[np.uint8], radius: int, result: Weights, box: Box) -> None:
+def _fit_and_apply(
+    weights: list[Plane], guide: npt.NDArray[np.float32], radius: int, result: Weights, box: Box
+) -> None:
     """Replaces `result` in the `box` by what the guided filter says, as far as colour explains it."""
     width, height = weights[0].shape[::-1]
     regions = [region for region in range(1, len(weights)) if weights[region].max() > _LITTLE]
     fitted, explained = _fit([weights[r] for r in regions], _split(_shrunk(guide, (width, height))), radius)
+    apply = _apply if _compiled is None else _apply_compiled
+    apply(regions, fitted, explained, guide, result, box)
+
+
+def _apply_compiled(
+    regions: list[int],
+    fitted: list[list[Plane]],
+    explained: Plane,
+    guide: npt.NDArray[np.float32],
+    result: Weights,
+    box: Box,
+) -> None:
+    """As `_apply`, by live/_refine.c."""
+    assert _compiled is not None
+    coefficients = np.stack([plane for planes in fitted for plane in planes]) if fitted else np.zeros(0, np.float32)
+    bounds = tuple(edge for part, side in zip(box, guide.shape, strict=False) for edge in part.indices(side)[:2])
+    _compiled.apply(
+        result,
+        result.shape,
+        np.ascontiguousarray(guide),
+        tuple(regions),
+        coefficients,
+        np.ascontiguousarray(explained),
+        explained.shape,
+        bounds,
+    )
+
+
+def _apply(
+    regions: list[int],
+    fitted: list[list[Plane]],
+    explained: Plane,
+    guide: npt.NDArray[np.float32],
+    result: Weights,
+    box: Box,
+) -> None:
+    """Mixes what the coefficients of the `fitted` regions say of the guide into `result`, in the `box`."""
+    size = guide.shape[1::-1]
     colours = [np.ascontiguousarray(channel) for channel in _split(guide[box])]
-    found = np.zeros((len(weights), *colours[0].shape), np.float32)
+    found = np.zeros((len(result), *colours[0].shape), np.float32)
     for region, coefficients in zip(regions, fitted, strict=True):
-        *slopes, offset = (_enlarged(plane, guide.shape[1::-1])[box] for plane in coefficients)
+        *slopes, offset = (_enlarged(plane, size)[box] for plane in coefficients)
         # A linear model overshoots at its ends.
         np.clip(_dot(slopes, colours) + offset, 0, 1, out=found[region])
     # The filter is linear and the weights sum to 1, so the first region is what the others leave.
     np.clip(1 - found[1:].sum(axis=0), 0, 1, out=found[0])
-    share = _enlarged(explained, guide.shape[1::-1])[box]
+    share = _enlarged(explained, size)[box]
     for region, refined in enumerate(_sharpened(list(found))):
         kept = result[region][box]
         np.maximum(kept + share * (refined - kept), 0, out=kept)  # rounding may leave a -1e-20
@@ -126,9 +173,8 @@ def _shrunk(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]
 
 
 def _split(values: npt.NDArray[Any]) -> list[Plane]:
-    """The channels as contiguous float32 planes in [0, 1]: arithmetic on them is several times faster."""
-    scale = 1 / 255 if values.dtype == np.uint8 else 1
-    return [np.asarray(plane, np.float32) * np.float32(scale) for plane in cv2.split(values)]
+    """The channels as contiguous planes: arithmetic on them is several times faster."""
+    return [np.asarray(plane, np.float32) for plane in cv2.split(values)]
 
 
 def _fit(weights: list[Plane], guide: list[Plane], radius: int) -> tuple[list[list[Plane]], Plane]:

@@ -20,6 +20,7 @@ from livestyle.fit import Size, fit_size
 from livestyle.frame import StreamInfo
 from livestyle.governed import Gears, Resizable
 from livestyle.governor import Budget, Governor, Step, ladder
+from livestyle.lookahead import INTERVAL
 from livestyle.loop import Hold, run
 from livestyle.progress import progress_sink
 from livestyle.protocols import Segmenter, Sink, Source
@@ -266,7 +267,9 @@ class _Job:
     def _frames(self, stylist: Stylist) -> Source:
         """The source; a film that nobody waits for is looked at a little ahead."""
         film = not self._live and self._source.info.rate is not None
-        return stylist.ahead(self._source) if film and self._sync == "exact" else self._source
+        if not film or self._sync != "exact":
+            return self._source
+        return stylist.ahead(self._source, interval=0 if self._settings.sync == "exact" else INTERVAL)
 
     def _open_stylist(self, stack: ExitStack) -> Stylist:
         """The run's stylist, closed by `stack`; with a budget to hold, one whose parts the governor switches."""

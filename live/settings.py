@@ -21,7 +21,7 @@ class Settings:
     strengths: Mapping[str, float] = field(default_factory=dict)  # region name -> 0..1
     model: str | None = None  # a bundled model's name or the path of an .onnx file with its card
     device: str = "auto"  # auto, cpu, cuda or mps
-    sync: Sync = "auto"  # exact: each frame's own mask; live: masks as fast as they come, carried by motion
+    sync: Sync = "auto"  # auto: live for cameras; a film gets a mask every 0.1 s, carried from both sides
     max_latency: float | None = None  # milliseconds, live; None: one frame's time with a camera; 0: no limit
     max_cpu: float | None = None  # percent of the processor time of all cores, live
     start: float = 0.0  # seconds into a file

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from livestyle.focus import LARGEST, Focus
 from livestyle.frame import Frame, Masks, Weights, read_only
+from livestyle.guide import SteadyGuide
 from livestyle.inference import Inference, MaskStats, Picture, Result, too_slow
 from livestyle.lookahead import Lookahead
 from livestyle.masks import MaskTracker, region_weights_of
@@ -22,8 +23,8 @@ from livestyle.motion import WORKING_SIDE, shrink
 from livestyle.protocols import Grade, Segmenter, Source
 from livestyle.refine import refine
 
-Refine = Callable[[npt.NDArray[np.float32], Picture], Weights]
-"""(h, w, R) weights and the picture of at least that size -> (R, H, W) weights with its edges, at its size."""
+Refine = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], Weights]
+"""(h, w, R) weights and the picture in [0, 1], at least as large -> (R, H, W) weights with its edges, at its size."""
 
 MAX_AGE_S = 2.0
 """Live, a mask is carried along for at most so long: what it says by then is a guess."""
@@ -57,6 +58,7 @@ class Stylist:
         self._sync = sync
         self._time_base = float(time_base)
         self._tracker = tracker or MaskTracker()
+        self._guide = SteadyGuide()
         self._refine = refine
         self._stats = MaskStats(segmenter, sync)
         self._newest: Result | None = None  # live: the mask in use
@@ -76,14 +78,16 @@ class Stylist:
         pixels = read_only(self.grade(frame.pixels, weights))
         return replace(frame, pixels=pixels, before=frame.pixels, masks=Masks(weights))
 
-    def ahead(self, source: Source) -> Source:
+    def ahead(self, source: Source, *, interval: float) -> Source:
         """`source`, a file, whose frames come with masks that know the frames after them too; `render` uses them.
 
-        The frames are segmented on the thread that iterates. Where nothing is to be styled it is `source` itself.
+        At most `interval` seconds lie between two frames that are segmented, on the thread that iterates; 0: every
+        frame is. Where nothing is to be styled it is `source` itself.
         """
         if self.grade.is_identity:
             return source
-        return Lookahead(source, self._focus, self._refine, self._note)
+        self._stats.sync = "ahead" if interval else "exact"
+        return Lookahead(source, self._focus, self._refine, self._note, interval=interval)
 
     def stats(self) -> Mapping[str, object]:
         """For the report: sync, device, masks, masks_per_s, and the age of masks in seconds as age_p50_s, age_p95_s."""
@@ -98,8 +102,9 @@ class Stylist:
         seconds = frame.pts * self._time_base
         seen = shrink(frame.pixels, LARGEST)
         picture = shrink(seen, 2 * WORKING_SIDE)
-        guide = shrink(picture, WORKING_SIDE)
-        self._tracker.advance(np.asarray(cv2.cvtColor(guide, cv2.COLOR_RGB2GRAY), np.uint8), seconds)
+        small = shrink(picture, WORKING_SIDE)
+        luma = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+        self._tracker.advance(luma, seconds)
         if self._inference is None:
             self._correct(self._focus(seen), seconds)
         else:
@@ -108,7 +113,8 @@ class Stylist:
         assert planes is not None  # the first frame of a scene waited for its mask
         self._stats.used(seconds)
         # A file has the time for edges that are twice as fine.
-        return self._refine(planes, picture if self._inference is None else guide)
+        shown = picture if self._inference is None else small
+        return self._refine(planes, self._guide.follow(shown, luma, seconds, self._tracker.motion))
 
     def _take_turns(self, inference: Inference, picture: npt.NDArray[np.uint8], seconds: float) -> None:
         inference.offer(picture, seconds)

@@ -22,6 +22,7 @@ from livestyle.bench.sequences import TIME_BASE, Film, Moment
 from livestyle.bench.stopwatch import Stopwatch, TimedFlow, TimedTracker
 from livestyle.errors import UsageError
 from livestyle.frame import REGIONS, Frame, Pixels, StreamInfo, Weights
+from livestyle.lookahead import INTERVAL
 from livestyle.masks import TAU, region_weights_of
 from livestyle.motion import WORKING_SIDE, Luma, Motion, shrink
 from livestyle.protocols import Segmenter
@@ -135,7 +136,7 @@ class _NoMotion(TimedFlow):
         return Motion(np.zeros((*now.shape, 2), np.float32), np.ones(now.shape, np.float32))
 
 
-def _unrefined(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.uint8]) -> Weights:
+def _unrefined(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> Weights:
     return np.ascontiguousarray(planes.transpose(2, 0, 1))
 
 
@@ -174,13 +175,18 @@ class _FilmSource:
         """Nothing is open."""
 
 
-def _ahead(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+def _ahead(interval: float = INTERVAL) -> Way:
     """As a file is styled: every mask knows the frames after its own too."""
-    stylist = Stylist(segmenter, _Unstyled(), time_base=TIME_BASE, refine=watch.timed("refine", refine))
-    with closing(stylist), closing(stylist.ahead(_FilmSource(film, segmenter))) as frames:
-        for frame in frames:
-            assert frame.masks is not None  # _Unstyled is no identity
-            yield frame.masks.weights
+
+    def way(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+        stylist = Stylist(segmenter, _Unstyled(), time_base=TIME_BASE, refine=watch.timed("refine", refine))
+        source = _FilmSource(film, segmenter)
+        with closing(stylist), closing(stylist.ahead(source, interval=interval)) as frames:
+            for frame in frames:
+                assert frame.masks is not None  # _Unstyled is no identity
+                yield frame.masks.weights
+
+    return way
 
 
 _ALL = (
@@ -190,7 +196,8 @@ _ALL = (
     Method("ema", f"moving average over {EMA_S:g} s", _averaged),
     Method("mediapipe", "smoothed by uncertainty, as MediaPipe does", _by_uncertainty),
     Method("ours", "livestyle, a mask of every frame, knowing those before", own()),
-    Method("ahead", "livestyle on a file, knowing the frames after too", _ahead),
+    Method("ahead", f"livestyle on a file: a mask every {INTERVAL:g} s, knowing the frames after too", _ahead()),
+    Method("ahead-exact", "the same, a mask of every frame (--sync exact)", _ahead(0)),
     Method("-motion", "the same, nothing carried along", own(motion=False)),
     Method("-time", "the same, nothing kept over time", own(tau=1e-6)),
     Method("-edges", "the same, edges not refined", own(edges=False)),

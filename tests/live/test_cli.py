@@ -273,7 +273,7 @@ def test_a_video_is_styled_and_reported(capsys, clip, tmp_path):
     report = styled_video(capsys, clip, tmp_path / "out.mp4", "--style", "vivid")
     assert (report["frames_in"], report["frames_out"], report["dropped"]) == (20, 20, 0)
     assert report["device"] == "cpu"
-    assert report["masks"]["sync"] == "exact"
+    assert report["masks"]["sync"] == "ahead"
     assert report["error"] is None
     assert [frame.pts for frame in decoded(tmp_path / "out.mp4")] == [frame.pts for frame in decoded(clip)]
 

@@ -175,7 +175,7 @@ def test_masks_without_the_pictures_edges_are_otherwise_the_same() -> None:
     """Where the picture has none, refined and plain masks agree: steps down and up show along edges only."""
     ramp = np.linspace(0, 1, 96, dtype=np.float32)[np.newaxis, :].repeat(48, axis=0)
     planes = np.ascontiguousarray(np.dstack([1 - ramp, 0 * ramp, ramp, 0 * ramp]))
-    grey = np.full((48, 96, 3), 128, np.uint8)
+    grey = np.full((48, 96, 3), 0.5, np.float32)
     assert np.abs(unrefined(planes, grey) - refine(planes, grey)).max() < 1e-3  # float32 sums in another order
 
 

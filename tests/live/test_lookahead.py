@@ -76,8 +76,8 @@ def unrefined(planes: np.ndarray, guide: np.ndarray) -> Weights:
     return np.ascontiguousarray(planes.transpose(2, 0, 1))
 
 
-def ahead(film: Film, masks: Masks) -> Lookahead:
-    return Lookahead(film, masks, unrefined)
+def ahead(film: Film, masks: Masks, interval: float = 0.0) -> Lookahead:
+    return Lookahead(film, masks, unrefined, interval=interval)
 
 
 def hairs(xs: list[int], masks: Masks, cut: int = 10_000) -> list[np.ndarray]:
@@ -172,3 +172,56 @@ def test_nothing_is_foretold_across_a_cut() -> None:
         there, elsewhere = (50, 150) if index < 6 else (150, 50)
         assert found[truth(there) == 1].mean() > 0.9
         assert found[truth(elsewhere) == 1].mean() < 0.05
+
+
+class Seen:
+    """Masks of the disc where it is in the frame at hand, and which frames were asked about."""
+
+    def __init__(self, film: Film, noise: float = 0.0) -> None:
+        self.film, self.asked = film, list[int]()
+        self._masks = Masks(film.xs, noise)
+
+    def __call__(self, picture: np.ndarray) -> Weights:
+        self.asked.append(self.film.given - 1)
+        return self._masks.given[self.asked[-1]]
+
+
+@pytest.mark.parametrize(("interval", "asked"), [(0.0, 1), (0.05, 1), (0.07, 2), (0.1, 3), (9.0, AHEAD)])
+def test_masks_are_as_far_apart_as_asked_for_but_within_sight_of_each_other(interval: float, asked: int) -> None:
+    film = Film([60] * 16)
+    seen = Seen(film)
+    assert len(list(Lookahead(film, seen, unrefined, interval=interval))) == 16
+    assert seen.asked == list(range(0, 16, asked))
+
+
+def test_the_first_frame_of_a_scene_has_a_mask_of_its_own() -> None:
+    film = Film([50] * 7 + [150] * 7, cut=7)
+    seen = Seen(film)
+    for index, frame in enumerate(Lookahead(film, seen, unrefined, interval=0.1)):
+        assert frame.masks is not None
+        there, elsewhere = (50, 150) if index < 7 else (150, 50)
+        assert frame.masks.weights[1][truth(there) == 1].mean() > 0.9
+        assert frame.masks.weights[1][truth(elsewhere) == 1].mean() < 0.05
+    assert seen.asked == [0, 3, 6, 7, 10, 13]
+
+
+@pytest.mark.parametrize("speed", [2, 5])
+def test_frames_between_two_masks_are_where_the_thing_is(speed: int) -> None:
+    """Also the last ones, which know no later mask."""
+    film = Film([50 + speed * index for index in range(15)])
+    for frame, x in zip(Lookahead(film, Seen(film), unrefined, interval=0.1), film.xs, strict=True):
+        assert frame.masks is not None
+        found = frame.masks.weights[1] > 0.5
+        assert abs((np.arange(COLUMNS) * found).sum() / found.sum() - x) < 1  # pixel; the mask's cells are 8 wide
+        assert np.allclose(frame.masks.weights.sum(axis=0), 1, atol=1e-3)
+
+
+def test_what_comes_from_behind_between_two_masks_is_known_by_the_later_one() -> None:
+    """A second disc is uncovered at once: the frame's past cannot know what it is, the future does."""
+    film = Film([60] * 4 + [140] * 8)  # the disc jumps: at frame 4, between two masks, nothing moves there by flow
+    seen = Seen(film)
+    frames = list(Lookahead(film, seen, unrefined, interval=0.1))
+    assert seen.asked == [0, 3, 6, 9]
+    weights = frames[4].masks.weights if frames[4].masks is not None else None
+    assert weights is not None
+    assert weights[1][truth(140) == 1].mean() > 0.8

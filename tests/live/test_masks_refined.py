@@ -4,18 +4,19 @@ import cv2
 import numpy as np
 import pytest
 
+from livestyle import refine as module
 from livestyle.refine import refine
 
 ROWS, COLUMNS = 180, 320
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
-    """(picture, truth): a dark disc on a light ground, both with some texture."""
+    """(picture in [0, 1], truth): a dark disc on a light ground, both with some texture."""
     rows, columns = np.mgrid[:ROWS, :COLUMNS]
     disc = np.clip(50.5 - np.hypot(columns - 150, rows - 90), 0, 1)
     texture = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 12, (ROWS, COLUMNS, 3)), (0, 0), 1)
     colours = disc[..., None] * np.array([60, 40, 30]) + (1 - disc[..., None]) * np.array([180, 190, 170])
-    return np.clip(colours + texture, 0, 255).astype(np.uint8), disc.astype(np.float32)
+    return np.clip((colours + texture) / 255, 0, 1).astype(np.float32), disc.astype(np.float32)
 
 
 def coarse(truth: np.ndarray, cell: int = 8) -> np.ndarray:
@@ -58,7 +59,7 @@ def test_finer_pictures_give_finer_edges() -> None:
 def test_no_halo_is_drawn_around_a_thing(dark: bool) -> None:
     """Dark on light and light on dark: beyond the window nothing of the thing is left, inside nothing is missing."""
     picture, truth = scene()
-    weights = refine(coarse(truth), picture if dark else 255 - picture)
+    weights = refine(coarse(truth), picture if dark else 1 - picture)
     away = cv2.dilate(truth, np.ones((21, 21))) < 0.01
     inside = cv2.erode(truth, np.ones((21, 21))) > 0.99
     assert weights[0][away].min() > 0.99
@@ -69,7 +70,7 @@ def test_where_colour_explains_nothing_the_mask_is_kept() -> None:
     """Both sides of the edge look alike: no texture may bend it."""
     _, truth = scene()
     noise = np.random.default_rng(1).normal(0, 40, (ROWS, COLUMNS, 3))
-    motley = np.clip(128 + cv2.GaussianBlur(noise, (0, 0), 2) * 3, 0, 255).astype(np.uint8)
+    motley = np.clip(0.5 + cv2.GaussianBlur(noise, (0, 0), 2) * 3 / 255, 0, 1).astype(np.float32)
     soft = cv2.GaussianBlur(truth, (0, 0), 3)
     hair = 1 - refine(np.stack([1 - soft, soft, 0 * soft, 0 * soft], axis=2), motley)[0]
     agree = ((hair > 0.5) & (truth > 0.5)).sum() / ((hair > 0.5) | (truth > 0.5)).sum()
@@ -105,11 +106,48 @@ def test_sure_weights_are_kept_over_texture() -> None:
     np.testing.assert_allclose(refine(sure, picture)[2], 1, atol=1e-3)
 
 
+@pytest.mark.skipif(module._compiled is None, reason="the compiled code was not built")
+@pytest.mark.parametrize("size", [(ROWS, COLUMNS), (ROWS // 2, COLUMNS // 2), (67, 101), (1, 1), (3, 40), (31, 17)])
+def test_the_compiled_code_gives_what_numpy_gives(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where one of the regions is not fitted; float32 in another order."""
+    picture, truth = scene()
+    planes = cv2.resize(coarse(truth), size[::-1], interpolation=cv2.INTER_AREA).reshape(*size, 4)
+    compiled = refine(planes, picture)
+    monkeypatch.setattr(module, "_compiled", None)
+    np.testing.assert_allclose(compiled, refine(planes, picture), atol=2e-5)
+
+
+@pytest.mark.skipif(module._compiled is None, reason="the compiled code was not built")
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {1: (4, 8, 9)},  # more pixels than there are
+        {3: (0,)},  # the region that takes what is left
+        {3: (4,)},
+        {3: (1, 2)},  # more coefficients than there are
+        {6: (5, 4)},
+        {7: (0, 9, 0, 8)},
+        {7: (-1, 8, 0, 8)},
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(changed: dict[int, tuple[int, ...]]) -> None:
+    def floats(*shape: int) -> np.ndarray:
+        return np.zeros(shape, np.float32)
+
+    arguments = [floats(4, 8, 8), (4, 8, 8), floats(8, 8, 3), (1,), floats(4, 4, 4), floats(4, 4), (4, 4), (0, 8, 0, 8)]
+    assert module._compiled is not None
+    module._compiled.apply(*arguments)
+    for index, value in changed.items():
+        arguments[index] = value
+    with pytest.raises(ValueError, match="lengths"):
+        module._compiled.apply(*arguments)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (31, 17)])
 def test_any_size_is_refined(size: tuple[int, int]) -> None:
     planes = np.full((*size, 4), 0.1, np.float32)
     planes[..., 0] = 0.7
-    result = refine(planes, np.full((*size, 3), 128, np.uint8))
+    result = refine(planes, np.full((*size, 3), 0.5, np.float32))
     assert result.shape == (4, *size)
     # Cubes: 0.343 against 0.001.
     np.testing.assert_allclose(result[0], 0.343 / 0.346, atol=1e-3)

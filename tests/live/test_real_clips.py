@@ -67,7 +67,9 @@ def test_the_first_second_is_styled_frame_by_frame(clip: Path, tmp_path: Path, s
     report = style(clip, output, "--style", "stark-mono", "--intensity", "1")
     before, after = frames(clip, PART), frames(output)
     assert report["frames_in"] == report["frames_out"] == len(before) == len(after) > 1
-    assert (report["dropped"], report["held"], report["masks"]["masks"]) == (0, 0, len(before))
+    assert (report["dropped"], report["held"]) == (0, 0)
+    # One in 0.1 s, or in a frame's own time.
+    assert min(len(before), 10 * PART) - 1 <= report["masks"]["masks"] <= min(len(before), 10 * PART + 2)
     assert seconds(output) == seconds(clip, PART)
     width, height = SIZES[clip.name]
     for one, other in zip(before, after, strict=True):

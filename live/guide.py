@@ -1,0 +1,97 @@
+"""The picture that masks are fitted to, without the noise of the sensor: where nothing moves, a mean over time.
+
+The guided filter turns what the picture says about an edge into weights, and a sensor says something else in every
+frame: fitted to the bare picture, the edges of a mask that stands still would flicker.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.motion import Luma, Motion, Plane
+
+Picture = npt.NDArray[np.float32]
+
+TAU = 0.3
+"""Seconds over which a place that stays as it is is averaged."""
+
+_CHANGED = (3.0, 6.0)  # times the noise's deviation: a difference below is noise, above another thing
+_MOVES = 0.15  # pixels of the luma copy a frame: from there on it is motion
+_NOISE = (0.5, 2.0)  # that deviation after local averaging, in luma levels of 255: more is motion all over the picture
+
+
+class SteadyGuide:
+    """The mean of a stream's pictures, wherever they stay the same but for noise. Not thread-safe.
+
+    What has moved, and everything after a change of light or a cut, is as in the newest picture: a mean over another
+    thing would be an edge that is not there.
+    """
+
+    def __init__(self, tau: float = TAU) -> None:
+        self._tau = tau
+        self._picture: Picture | None = None
+        self._luma: Plane | None = None
+        self._frames: Plane | None = None  # (h, w) how many frames the mean is worth
+        self._seconds = 0.0
+
+    def follow(
+        self, picture: npt.NDArray[np.uint8], luma: Luma, seconds: float, motion: Motion | None = None
+    ) -> Picture:
+        """(H, W, 3) uint8 `picture` and (h, w) `luma`, a copy at most as large -> (H, W, 3) float32 in [0, 1].
+
+        `motion` (h, w) since the frame before; without it only what looks different has moved. The result is the
+        guide's own: it must not be changed.
+        """
+        new = np.multiply(picture, np.float32(1 / 255), dtype=np.float32)
+        bare = luma.astype(np.float32)
+        elapsed, self._seconds = seconds - self._seconds, seconds
+        if (
+            self._picture is None
+            or self._luma is None
+            or self._frames is None
+            or not _alike(self._picture, new, self._luma, bare)
+        ):
+            self._frames = np.ones_like(bare)
+            self._picture, self._luma = new, bare
+            return new
+        kept = self._frames * _same(bare, self._luma)
+        if motion is not None:
+            kept *= _still(motion)
+        # As many frames as there were, but no more than the time constant spans.
+        self._frames = np.minimum(kept, np.float32(_span(elapsed, self._tau) - 1)) + 1
+        share = 1 / self._frames
+        self._luma = _mixed(bare, self._luma, share)
+        self._picture = _mixed(new, self._picture, cv2.resize(share, picture.shape[1::-1]))
+        return self._picture
+
+
+def _alike(picture: Picture, new: Picture, luma: Plane, bare: Plane) -> bool:
+    return picture.shape == new.shape and luma.shape == bare.shape
+
+
+def _span(elapsed: float, tau: float) -> float:
+    """Frames that an exponential mean over `tau` seconds is worth, `elapsed` seconds apart; at least one."""
+    return 1 / (1 - math.exp(-elapsed / tau)) if elapsed > 0 else 1.0
+
+
+def _same(now: Plane, before: Plane) -> Plane:
+    """1 where two pictures differ by noise only, 0 where by more."""
+    difference = np.abs(cv2.blur(now - before, (3, 3)))
+    noise = float(np.clip(np.median(difference[::2, ::2]) / 0.674, *_NOISE))  # of a normal distribution
+    low, high = _CHANGED
+    changed = cv2.dilate(difference, np.ones((3, 3), np.uint8))
+    return np.asarray(np.clip((high - changed / noise) / (high - low), 0, 1), np.float32)
+
+
+def _still(motion: Motion) -> Plane:
+    """1 where nothing moves, 0 where something does."""
+    length = cv2.magnitude(motion.backward[..., 0], motion.backward[..., 1])
+    return np.asarray(1 - np.minimum(length / np.float32(_MOVES), 1), np.float32)
+
+
+def _mixed(new: npt.NDArray[np.float32], old: npt.NDArray[np.float32], share: Plane) -> npt.NDArray[np.float32]:
+    return np.asarray(cv2.blendLinear(new, old, share, 1 - share), np.float32)

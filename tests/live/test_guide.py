@@ -1,0 +1,81 @@
+"""The picture that masks are fitted to: noise is averaged where nothing moves, and nowhere else."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from livestyle.guide import TAU, SteadyGuide
+from livestyle.motion import FlowEstimator
+
+ROWS, COLUMNS = 120, 200
+RANDOM = np.random.default_rng(0)
+GROUND = cv2.GaussianBlur(RANDOM.normal(0, 1, (2 * ROWS, 2 * COLUMNS, 3)), (0, 0), 3) * 300 + 128
+
+
+def picture(noise: float = 0.0, shift: int = 0, gain: float = 1.0) -> np.ndarray:
+    """(2 * ROWS, 2 * COLUMNS, 3) uint8."""
+    moved = np.roll(GROUND, shift, axis=1) * gain
+    return np.clip(moved + RANDOM.normal(0, noise, GROUND.shape), 0, 255).astype(np.uint8)
+
+
+def luma(shown: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(cv2.resize(shown, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+
+
+def follow(guide: SteadyGuide, shown: np.ndarray, seconds: float, before: np.ndarray | None = None) -> np.ndarray:
+    motion = None if before is None else FlowEstimator().between(luma(shown), luma(before))
+    return guide.follow(shown, luma(shown), seconds, motion)
+
+
+def error(found: np.ndarray, shift: int = 0, gain: float = 1.0) -> float:
+    return float(np.abs(255 * found - picture(shift=shift, gain=gain)).mean())
+
+
+def test_the_first_picture_is_itself() -> None:
+    shown = picture(noise=5)
+    np.testing.assert_allclose(255 * follow(SteadyGuide(), shown, 0.0), shown, atol=1e-3)
+
+
+@pytest.mark.parametrize("rate", [15, 30, 60])
+def test_where_nothing_moves_noise_is_averaged_over_the_same_time_at_every_rate(rate: int) -> None:
+    """White noise falls with the root of the frames in the mean, 2 * TAU * rate of them for an exponential one."""
+    guide = SteadyGuide()
+    found = [follow(guide, picture(noise=6), index / rate) for index in range(rate)]
+    share = error(found[-1]) / error(found[0])
+    assert share == pytest.approx((2 * TAU * rate) ** -0.5, rel=0.25)  # rounding and changes seen where none are
+
+
+def test_a_young_mean_is_as_steady_as_its_frames_allow() -> None:
+    guide = SteadyGuide()
+    found = [follow(guide, picture(noise=6), index / 30) for index in range(4)]
+    assert error(found[3]) < 0.65 * error(found[0])
+
+
+@pytest.mark.parametrize("speed", [1, 3, 10])
+def test_what_moves_is_as_it_is_now(speed: int) -> None:
+    """A mean over a moving picture would be a blur, whose edges are nowhere. In pixels of the picture."""
+    guide, before = SteadyGuide(), None
+    for index in range(12):
+        shown = picture(noise=2, shift=speed * index)
+        found, before = follow(guide, shown, index / 30, before), shown
+    assert error(found, shift=11 * speed) < 1.3 * error(picture(noise=2) / 255)
+
+
+def test_a_change_of_light_is_followed_at_once() -> None:
+    guide = SteadyGuide()
+    for index in range(10):
+        follow(guide, picture(noise=2), index / 30)
+    assert error(follow(guide, picture(noise=2, gain=0.7), 10 / 30), gain=0.7) < 2
+
+
+def test_another_size_and_a_step_back_in_time_start_anew() -> None:
+    guide = SteadyGuide()
+    follow(guide, picture(), 1.0)
+    shown = picture(noise=5)
+    half = np.ascontiguousarray(shown[:, :COLUMNS])
+    assert guide.follow(half, np.ascontiguousarray(half[::2, ::2, 0]), 1.03).shape == half.shape
+    np.testing.assert_allclose(255 * follow(guide, shown, 1.06), shown, atol=0.01)
+    later = picture(noise=5)
+    np.testing.assert_allclose(255 * follow(guide, later, 0.5), later, atol=0.01)  # float32

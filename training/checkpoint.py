@@ -51,3 +51,11 @@ def write_folder(network: nn.Module, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     half: Any = copy.deepcopy(network).half()
     half.save_pretrained(folder)
+
+
+def write_finished(run: Path, folder: Path) -> None:
+    """The averaged weights of a run in half precision, without what only going on needs; `model.guide` takes it."""
+    state = load_checkpoint(run)
+    half = {name: v.half() if v.is_floating_point() else v for name, v in state["average"].items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(folder, {"size": state["size"], "config": state["config"], "average": half})

@@ -233,10 +233,19 @@ def export(
     int8: bool,
     data: Path | None,
 ) -> None:
-    """Convert CHECKPOINT (a run's folder or a transformers folder) to a model file and its card in OUT."""
+    """Convert CHECKPOINT (a run's folder or a transformers folder) to a model file and its card in OUT.
+
+    Of a teacher, OUT/NAME/ gets the finished weights, for model.guide: a teacher is not part of the product.
+    """
+    from livestyle.training.checkpoint import FILE, write_finished
     from livestyle.training.export import as_folder, export_model, parity, quantise
+    from livestyle.training.teacher import is_teacher
 
     size = _size(input_size)
+    if is_teacher(checkpoint):
+        write_finished(checkpoint, out / name)
+        click.echo(f"{out / name / FILE}: {(out / name / FILE).stat().st_size / 1e6:.1f} MB")
+        return
     if int8 and not data:
         raise UsageError("--int8 needs --data: pictures to calibrate and to compare with.")
     with tempfile.TemporaryDirectory() as scratch:

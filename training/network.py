@@ -15,7 +15,7 @@ from livestyle.models.network import PortraitNetwork, start_decoder
 from livestyle.training.checkpoint import FILE as CHECKPOINT
 from livestyle.training.checkpoint import load_checkpoint
 from livestyle.training.classes import CLASSES
-from livestyle.training.teacher import WIDTH, TeacherNetwork, start_teacher
+from livestyle.training.teacher import TEACHERS, WIDTH, TeacherNetwork, start_teacher
 
 log = logging.getLogger("livestyle")
 
@@ -30,10 +30,6 @@ _SIZES: dict[str, dict[str, Any]] = {  # Mehta, Rastegari, "MobileViT", 2021, ta
 }
 SIZES = tuple(_SIZES)
 LEVELS = 3  # of the decoder's features that a guide teaches, the finest first
-
-
-TEACHER = "mobilenetv2"
-"""The size that names the teacher (training/teacher.py) instead of a MobileViT."""
 FINE_WIDTH = 64
 
 
@@ -130,10 +126,10 @@ def flip_input_order(network: nn.Module) -> None:
 def start_network(start: str, size: str, backbone: str = "") -> PortraitNetwork | TeacherNetwork:
     """The network a run starts from: "" for nothing, else a hub name or folder. It reads RGB in [0, 1].
 
-    For the size TEACHER it starts from the ImageNet weights in the file `backbone`.
+    A teacher (TEACHERS) starts from the ImageNet weights in the file `backbone`, or goes on from the run `start`.
     """
-    if size == TEACHER:
-        return start_teacher(Path(backbone))
+    if size in TEACHERS:
+        return finished_network(Path(start)) if start else start_teacher(size, Path(backbone))
     network = load_network(start) if start else fresh_network(size)
     if start and reads_bgr(start):
         log.info("%s reads BGR: its first layer was turned to RGB.", start)
@@ -157,7 +153,11 @@ def finished_network(run: Path) -> PortraitNetwork | TeacherNetwork:
     from transformers import MobileViTConfig
 
     state = load_checkpoint(run)
-    network = TeacherNetwork() if state["size"] == TEACHER else PortraitNetwork(MobileViTConfig(**state["config"]))
+    network = (
+        TeacherNetwork(state["size"])
+        if state["size"] in TEACHERS
+        else PortraitNetwork(MobileViTConfig(**state["config"]))
+    )
     network.load_state_dict(state["average"])
     return network
 

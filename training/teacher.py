@@ -1,14 +1,17 @@
-"""MobileNetV2 with the same decoder: a fast learner that starts from ImageNet and then teaches the MobileViT.
+"""ImageNet backbones with the same decoder: fast learners that then teach the MobileViT.
 
-The published MobileViT weights may not be shipped, so what is shipped starts from nothing. MobileNetV2's ImageNet
-weights are free (Sandler et al. 2018; Apache-2.0): fine-tuned on the same pictures it is right after a fraction of the
-time, and then gives every pixel of every picture a target, whatever the labels leave open. It is not shipped itself.
+The published MobileViT weights may not be shipped, so what is shipped starts from nothing. The ImageNet weights of
+MobileNetV2 (Sandler et al. 2018) and of EfficientNet-Lite (Google 2020: EfficientNet, Tan & Le 2019, without squeeze
+and swish) are free, both Apache-2.0: fine-tuned on the same pictures they are right after a fraction of the time, and
+then give every pixel of every picture a target, whatever the labels leave open. They are not part of the package.
 """
 
 from __future__ import annotations
 
+import math
 import pickle
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,10 +19,61 @@ from torch import Tensor, nn
 
 from livestyle.errors import ModelError
 from livestyle.models.network import FineDecoder, start_decoder
+from livestyle.training.checkpoint import FILE, load_checkpoint
 from livestyle.training.classes import CLASSES
 
-# (channels, blocks, stride of the first block, expansion): Sandler et al. 2018, table 2
-_STAGES = ((16, 1, 1, 1), (24, 2, 2, 6), (32, 3, 2, 6), (64, 4, 2, 6), (96, 3, 1, 6), (160, 3, 2, 6), (320, 1, 1, 6))
+
+class Stage(NamedTuple):
+    """Blocks of one width."""
+
+    channels: int
+    blocks: int
+    stride: int  # of the first block
+    expansion: int
+    kernel: int = 3
+
+
+_MOBILENETV2 = (  # Sandler et al. 2018, table 2
+    Stage(16, 1, 1, 1),
+    Stage(24, 2, 2, 6),
+    Stage(32, 3, 2, 6),
+    Stage(64, 4, 2, 6),
+    Stage(96, 3, 1, 6),
+    Stage(160, 3, 2, 6),
+    Stage(320, 1, 1, 6),
+)
+_EFFICIENTNET = (  # Tan & Le 2019, table 1
+    Stage(16, 1, 1, 1),
+    Stage(24, 2, 2, 6),
+    Stage(40, 2, 2, 6, 5),
+    Stage(80, 3, 2, 6),
+    Stage(112, 3, 1, 6, 5),
+    Stage(192, 4, 2, 6, 5),
+    Stage(320, 1, 1, 6),
+)
+
+
+def _scaled(width: float, depth: float) -> tuple[Stage, ...]:
+    """EfficientNet-Lite's: channels to multiples of 8, the first and the last stage as deep as they are."""
+
+    def channels(wanted: float) -> int:
+        nearest = max(8, int(wanted + 4) // 8 * 8)
+        return nearest + 8 if nearest < 0.9 * wanted else nearest
+
+    ends = (0, len(_EFFICIENTNET) - 1)
+    return tuple(
+        s._replace(channels=channels(s.channels * width), blocks=s.blocks if k in ends else math.ceil(s.blocks * depth))
+        for k, s in enumerate(_EFFICIENTNET)
+    )
+
+
+_BACKBONES = {
+    "mobilenetv2": (_MOBILENETV2, 1e-5),  # stages, epsilon of the norms
+    "efficientnet-lite0": (_scaled(1.0, 1.0), 1e-3),
+    "efficientnet-lite2": (_scaled(1.1, 1.2), 1e-3),
+}
+TEACHERS = tuple(_BACKBONES)
+"""The sizes that name a teacher instead of a MobileViT."""
 _TAKEN = (1, 2, 4, 6)  # the stages that the decoder reads: 1/4, 1/8, 1/16 and 1/32 of the input
 WIDTH = 96
 
@@ -38,9 +92,9 @@ class SameConv2d(nn.Conv2d):
 class _Depthwise(nn.Module):
     """The first stage's block, which does not expand. Names are timm's."""
 
-    def __init__(self, inward: int, outward: int, stride: int) -> None:
+    def __init__(self, inward: int, outward: int, stride: int, kernel: int) -> None:
         super().__init__()
-        self.conv_dw = SameConv2d(inward, inward, 3, stride, groups=inward, bias=False)
+        self.conv_dw = SameConv2d(inward, inward, kernel, stride, groups=inward, bias=False)
         self.bn1 = nn.BatchNorm2d(inward)
         self.conv_pw = nn.Conv2d(inward, outward, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outward)
@@ -53,12 +107,12 @@ class _Depthwise(nn.Module):
 class _Inverted(nn.Module):
     """An inverted residual block. Names are timm's."""
 
-    def __init__(self, inward: int, outward: int, stride: int, expansion: int) -> None:
+    def __init__(self, inward: int, outward: int, stride: int, expansion: int, kernel: int) -> None:
         super().__init__()
         hidden = inward * expansion
         self.conv_pw = nn.Conv2d(inward, hidden, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(hidden)
-        self.conv_dw = SameConv2d(hidden, hidden, 3, stride, groups=hidden, bias=False)
+        self.conv_dw = SameConv2d(hidden, hidden, kernel, stride, groups=hidden, bias=False)
         self.bn2 = nn.BatchNorm2d(hidden)
         self.conv_pwl = nn.Conv2d(hidden, outward, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(outward)
@@ -70,25 +124,32 @@ class _Inverted(nn.Module):
         return x + y if self.adds else y
 
 
-class TeacherNetwork(nn.Module):
-    """MobileNetV2 + FineDecoder, with the same `features` as models.network.PortraitNetwork. RGB in [0, 1]."""
+def _stage(stage: Stage, inward: int) -> nn.Sequential:
+    blocks: list[nn.Module] = []
+    for index in range(stage.blocks):
+        stride = stage.stride if index == 0 else 1
+        if stage.expansion == 1:
+            blocks.append(_Depthwise(inward, stage.channels, stride, stage.kernel))
+        else:
+            blocks.append(_Inverted(inward, stage.channels, stride, stage.expansion, stage.kernel))
+        inward = stage.channels
+    return nn.Sequential(*blocks)
 
-    def __init__(self) -> None:
+
+class TeacherNetwork(nn.Module):
+    """A backbone of TEACHERS + FineDecoder, with `features` as models.network.PortraitNetwork has. RGB in [0, 1]."""
+
+    def __init__(self, size: str) -> None:
         super().__init__()
+        stages, epsilon = _BACKBONES[size]
         self.conv_stem = SameConv2d(3, 32, 3, 2, bias=False)
         self.bn1 = nn.BatchNorm2d(32)
-        stages, inward = [], 32
-        for outward, blocks, stride, expansion in _STAGES:
-            stage = []
-            for block in range(blocks):
-                step = stride if block == 0 else 1
-                stage.append(
-                    _Depthwise(inward, outward, step) if expansion == 1 else _Inverted(inward, outward, step, expansion)
-                )
-                inward = outward
-            stages.append(nn.Sequential(*stage))
-        self.blocks = nn.Sequential(*stages)
-        self.fine = FineDecoder(tuple(_STAGES[k][0] for k in _TAKEN), WIDTH, len(CLASSES))
+        inward = (32, *(stage.channels for stage in stages))
+        self.blocks = nn.Sequential(*(_stage(*pair) for pair in zip(stages, inward, strict=False)))
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = epsilon
+        self.fine = FineDecoder(tuple(stages[k].channels for k in _TAKEN), WIDTH, len(CLASSES))
         start_decoder(self.fine)
 
     def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -103,35 +164,67 @@ class TeacherNetwork(nn.Module):
         return result
 
 
-def read_backbone(path: Path) -> dict[str, Tensor]:
-    """The state dict of a MobileNetV2 1.0 under timm's names (mobilenetv2_100). Raises ModelError."""
+def read_backbone(path: Path, size: str) -> dict[str, Tensor]:
+    """The state dict of a backbone under timm's names, or efficientnet_pytorch's. Raises ModelError."""
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise ModelError(f"The backbone {path} cannot be read: {error}.") from error
-    if not isinstance(weights, dict) or "blocks.6.0.conv_pwl.weight" not in weights:
-        raise ModelError(f"The backbone {path} holds no MobileNetV2 under timm's names.")
-    return {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+    if not isinstance(weights, dict):
+        raise ModelError(f"The backbone {path} holds no state dict.")
+    names = _timm_names(size) if "_conv_stem.weight" in weights else {}
+    return {
+        _renamed(name, names): value.float() if value.is_floating_point() else value for name, value in weights.items()
+    }
 
 
-def start_teacher(path: Path) -> TeacherNetwork:
-    """A teacher with an ImageNet backbone and an untrained decoder. Raises ModelError."""
-    network = TeacherNetwork()
-    own = set(network.state_dict())
-    weights = {name: value for name, value in read_backbone(path).items() if name in own}
-    missing = network.load_state_dict(weights, strict=False).missing_keys
-    absent = [name for name in missing if not name.startswith("fine.") and not name.endswith("num_batches_tracked")]
-    if absent:
-        raise ModelError(f"The backbone {path} lacks weights, {absent[0]} first.")
+def _renamed(name: str, names: dict[str, str]) -> str:
+    module, _, kind = name.rpartition(".")
+    return f"{names.get(module, module)}.{kind}"
+
+
+def _timm_names(size: str) -> dict[str, str]:
+    """Module names of efficientnet_pytorch, which numbers all blocks in one row -> timm's."""
+    names = {"_conv_stem": "conv_stem", "_bn0": "bn1"}
+    number = 0
+    for index, stage in enumerate(_BACKBONES[size][0]):
+        first = 1 if stage.expansion == 1 else 2
+        for block in range(stage.blocks):
+            old, new = f"_blocks.{number}", f"blocks.{index}.{block}"
+            names |= {f"{old}._expand_conv": f"{new}.conv_pw", f"{old}._bn0": f"{new}.bn1"}
+            names |= {f"{old}._depthwise_conv": f"{new}.conv_dw", f"{old}._bn1": f"{new}.bn{first}"}
+            last = "conv_pw" if stage.expansion == 1 else "conv_pwl"
+            names |= {f"{old}._project_conv": f"{new}.{last}", f"{old}._bn2": f"{new}.bn{first + 1}"}
+            number += 1
+    return names
+
+
+def start_teacher(size: str, path: Path) -> TeacherNetwork:
+    """A teacher of a size of TEACHERS: ImageNet weights from a file, an untrained decoder. Raises ModelError."""
+    network = TeacherNetwork(size)
+    own = network.state_dict()
+    weights = {name: value for name, value in read_backbone(path, size).items() if name in own}
+    wrong = [name for name, value in weights.items() if value.shape != own[name].shape]
+    needed = [name for name in own if not name.startswith("fine.") and not name.endswith("num_batches_tracked")]
+    absent = [name for name in needed if name not in weights]
+    if wrong or absent:
+        raise ModelError(f"The backbone {path} is no {size}: {(wrong or absent)[0]} is missing or of another shape.")
+    network.load_state_dict(weights, strict=False)
     return network
+
+
+def is_teacher(folder: Path) -> bool:
+    """Whether a folder is that of a teacher's run. Raises ModelError for a checkpoint that cannot be read."""
+    return (folder / FILE).is_file() and load_checkpoint(folder)["size"] in TEACHERS
 
 
 @torch.no_grad()
 def unfold_norms(network: TeacherNetwork, pixels: Tensor) -> None:
-    """Give batch norms that were folded into the weights the statistics of `pixels`, leaving the function as it is.
+    """Give batch norms the statistics of `pixels`, leaving the function as it is.
 
-    Folded norms hold mean 0 and variance 1, so that training with the batch's own statistics would destroy the scale
-    of every layer. Statistics measured on `pixels` (B, 3, H, W) take their place, and scale and shift undo them.
+    Norms that were folded into the weights hold mean 0 and variance 1, so that training with the batch's own statistics
+    would destroy the scale of every layer; those of ImageNet are only another domain's. Statistics measured on `pixels`
+    (B, 3, H, W) take their place, and scale and shift undo them.
     """
 
     def measure(norm: nn.Module, given: tuple[Tensor, ...]) -> None:

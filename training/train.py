@@ -21,14 +21,14 @@ from livestyle.training.backdrops import empty_pictures
 from livestyle.training.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 from livestyle.training.log import Log
 from livestyle.training.losses import feature_loss, guide_loss, label_loss
-from livestyle.training.network import TEACHER, Student, feature_width, guiding_network, start_network
+from livestyle.training.network import Student, feature_width, guiding_network, start_network
 from livestyle.training.optimizer import make_optimizer
 from livestyle.training.reader import open_sets
 from livestyle.training.samples import Samples
 from livestyle.training.schedule import Average, progress_of, rate_at, size_at, teach_at
 from livestyle.training.sets import find_set
 from livestyle.training.settings import Settings, to_toml
-from livestyle.training.teacher import TeacherNetwork, unfold_norms
+from livestyle.training.teacher import TEACHERS, TeacherNetwork, unfold_norms
 
 log = logging.getLogger("livestyle")
 
@@ -116,7 +116,7 @@ class Trainer:
         if self.guide is not None:
             self.guide.to(self.device, memory_format=torch.channels_last)
         network = start_network(model.start, model.size, model.backbone)
-        if isinstance(network, TeacherNetwork):
+        if isinstance(network, TeacherNetwork) and not model.start:
             unfold_norms(network, self._pixels(self._samples_for_norms()))
         student = Student(network, feature_width(self.guide) if self.guide is not None and recipe.teach else 0)
         self.student = student.to(self.device, memory_format=torch.channels_last)
@@ -152,7 +152,7 @@ class Trainer:
                 "seconds": self.progress.seconds,
             },
             "size": self.settings.model.size,
-            "config": self.student.network.config.to_dict() if self.settings.model.size != TEACHER else {},
+            "config": self.student.network.config.to_dict() if self.settings.model.size not in TEACHERS else {},
         }
 
     def resume(self) -> bool:

@@ -15,7 +15,7 @@ from livestyle.models.network import PortraitNetwork
 from livestyle.training.checkpoint import write_folder
 from livestyle.training.classes import CLASSES
 from livestyle.training.network import FINE_WIDTH, Student, fresh_network, load_network, reads_bgr, start_network
-from livestyle.training.teacher import WIDTH, SameConv2d, TeacherNetwork, start_teacher, unfold_norms
+from livestyle.training.teacher import TEACHERS, WIDTH, SameConv2d, TeacherNetwork, start_teacher, unfold_norms
 
 WEIGHTS = Path(__file__).parents[2].parent / "shared" / "init" / "mobilenetv2_imagenet_timm.pt"
 
@@ -139,10 +139,42 @@ def backbone(tmp_path: Path) -> Path:
 
 
 def test_the_teacher_has_the_decoders_features_at_four_strides(backbone: Path) -> None:
-    teacher = start_teacher(backbone)
+    teacher = start_teacher("mobilenetv2", backbone)
     logits, features = teacher.features(torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1)))
     assert logits.shape == (2, len(CLASSES), 16, 24)
     assert [x.shape for x in features] == [(2, WIDTH, 64 // s, 96 // s) for s in (4, 8, 16, 32)]
+
+
+@pytest.mark.parametrize(
+    ("size", "millions"), [("mobilenetv2", 1.81), ("efficientnet-lite0", 2.96), ("efficientnet-lite2", 4.36)]
+)
+def test_backbones_have_the_published_number_of_parameters(size: str, millions: float) -> None:
+    """3.5, 4.7 and 6.1 million with the last convolution (c x 1280), its norm and the classifier of 1001 or 1000."""
+    assert size in TEACHERS
+    teacher = TeacherNetwork(size)
+    backbone = sum(p.numel() for name, p in teacher.named_parameters() if not name.startswith("fine."))
+    assert backbone / 1e6 == pytest.approx(millions, abs=0.01)
+
+
+def test_efficientnets_weights_are_read_under_the_names_of_its_pytorch_version(tmp_path: Path) -> None:
+    """It numbers all blocks in one row, and counts norms from 0 where timm counts from 1."""
+    torch.manual_seed(0)
+    teacher = TeacherNetwork("efficientnet-lite0")
+    renamed, number = {"_conv_stem": teacher.conv_stem, "_bn0": teacher.bn1}, 0
+    for stage in teacher.blocks:
+        for block in stage:  # type: ignore[union-attr,operator]
+            parts = dict(block.named_children())
+            if number:
+                renamed |= {f"_blocks.{number}._expand_conv": parts["conv_pw"], f"_blocks.{number}._bn0": parts["bn1"]}
+            names = ("conv_dw", "bn2", "conv_pwl", "bn3") if number else ("conv_dw", "bn1", "conv_pw", "bn2")
+            for old, new in zip(("_depthwise_conv", "_bn1", "_project_conv", "_bn2"), names, strict=True):
+                renamed[f"_blocks.{number}.{old}"] = parts[new]
+            number += 1
+    weights = {f"{name}.{k}": v for name, part in renamed.items() for k, v in part.state_dict().items()}
+    torch.save(weights | {"_fc.weight": torch.zeros(1000, 1280)}, tmp_path / "lite0.pth")
+    read = start_teacher("efficientnet-lite0", tmp_path / "lite0.pth")
+    torch.testing.assert_close(read.blocks.state_dict(), teacher.blocks.state_dict())
+    assert read.bn1.eps == 1e-3  # TensorFlow's
 
 
 def _backbone_output(teacher: TeacherNetwork, pixels: torch.Tensor) -> torch.Tensor:
@@ -152,7 +184,7 @@ def _backbone_output(teacher: TeacherNetwork, pixels: torch.Tensor) -> torch.Ten
 
 def test_unfolded_norms_measure_the_batch_and_change_nothing(backbone: Path) -> None:
     """In evaluation the function stays; in training, batches no longer change the scale of a layer."""
-    teacher = start_teacher(backbone).eval()
+    teacher = start_teacher("mobilenetv2", backbone).eval()
     pixels = torch.rand(4, 3, 96, 96, generator=torch.Generator().manual_seed(1))
     before = _backbone_output(teacher, pixels)
     unfold_norms(teacher, pixels)
@@ -172,15 +204,18 @@ def test_padding_is_tensorflows_same() -> None:
 def test_a_file_without_a_backbone_is_an_error(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1)}, tmp_path / "t.pt")
     with pytest.raises(ModelError, match=r"t\.pt"):
-        start_teacher(tmp_path / "t.pt")
+        start_teacher("mobilenetv2", tmp_path / "t.pt")
     (tmp_path / "u.pt").write_bytes(b"nothing")
     with pytest.raises(ModelError, match=r"u\.pt"):
-        start_teacher(tmp_path / "u.pt")
+        start_teacher("mobilenetv2", tmp_path / "u.pt")
     weights = _teacher_weights()
     del weights["blocks.3.1.conv_dw.weight"]
     torch.save(weights, tmp_path / "v.pt")
     with pytest.raises(ModelError, match=r"blocks\.3\.1"):
-        start_teacher(tmp_path / "v.pt")
+        start_teacher("mobilenetv2", tmp_path / "v.pt")
+    torch.save(_teacher_weights(), tmp_path / "w.pt")
+    with pytest.raises(ModelError, match="efficientnet-lite0"):
+        start_teacher("efficientnet-lite0", tmp_path / "w.pt")
 
 
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason="the ImageNet weights are not here")
@@ -189,7 +224,7 @@ def test_the_real_backbone_knows_a_cat() -> None:
     import cv2
     from skimage import data
 
-    teacher = start_teacher(WEIGHTS).eval()
+    teacher = start_teacher("mobilenetv2", WEIGHTS).eval()
     weights = torch.load(WEIGHTS, weights_only=True)
     pixels = torch.from_numpy(cv2.resize(data.chelsea()[:, 75:375], (224, 224), interpolation=cv2.INTER_AREA))
     unfold_norms(teacher, torch.rand(4, 3, 96, 96, generator=torch.Generator().manual_seed(1)))

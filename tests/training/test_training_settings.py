@@ -47,6 +47,8 @@ def test_settings_survive_being_written_and_read() -> None:
         (GOOD + 'optimizer = "sgd"\n', "recipe.optimizer"),
         (GOOD + '[model]\nsize = "mobilenetv2"\nbackbone = "nosuch.pt"\n', "nosuch.pt"),
         (GOOD + '[model]\nsize = "mobilenetv2"\n', "model.backbone"),
+        (GOOD + f'[model]\nsize = "mobilenetv2"\nstart = "a"\nbackbone = {json.dumps(__file__)}\n', "model.start"),
+        (GOOD + f"[model]\nbackbone = {json.dumps(__file__)}\n", "model.backbone"),
         (GOOD + '[run]\nprecision = "fp8"\n', "run.precision"),
         (GOOD + "[augment]\nflip = 2\n", "augment.flip"),
         (GOOD + "[data]\nsets = []\n", "data.sets"),
@@ -73,7 +75,7 @@ def test_the_settings_of_the_test_run_are_valid(settings_text: Callable[..., str
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_the_recipes_that_come_along_are_valid(path: Path) -> None:
     """The teacher's asks for a file, which its user names."""
-    backbone = f'size = "mobilenetv2"\nbackbone = {json.dumps(__file__)}'
-    text = path.read_text(encoding="utf-8").replace('size = "mobilenetv2"', backbone)
+    backbone = f'size = "efficientnet-lite2"\nbackbone = {json.dumps(__file__)}'
+    text = path.read_text(encoding="utf-8").replace('size = "efficientnet-lite2"', backbone)
     settings = parse_settings(text, str(path))
     assert all(find_set(name) for name in settings.data.sets)

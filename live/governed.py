@@ -137,7 +137,7 @@ class FadedEdges:
         self._share = 1.0  # of the refined masks
         self._then = clock()
 
-    def __call__(self, planes: npt.NDArray[np.float32], guide: Picture) -> Weights:
+    def __call__(self, planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> Weights:
         """(h, w, R) weights and their (H, W, 3) picture -> (R, H, W) weights, (R, h, w) where nothing is refined."""
         share = self._moved()
         if share == 0:

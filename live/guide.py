@@ -63,9 +63,9 @@ class SteadyGuide:
             kept *= _still(motion)
         # As many frames as there were, but no more than the time constant spans.
         self._frames = np.minimum(kept, np.float32(_span(elapsed, self._tau) - 1)) + 1
-        share = 1 / self._frames
+        share = np.asarray(1 / self._frames, np.float32)
         self._luma = _mixed(bare, self._luma, share)
-        self._picture = _mixed(new, self._picture, cv2.resize(share, picture.shape[1::-1]))
+        self._picture = _mixed(new, self._picture, np.asarray(cv2.resize(share, picture.shape[1::-1])))
         return self._picture
 
 

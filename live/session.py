@@ -76,7 +76,7 @@ def style_file(path: Path, output: Path, studio: Studio, settings: Settings, sto
         sinks: list[Sink] = [sink]
         if not quiet:
             sinks.append(stack.enter_context(closing(progress_sink(source.info, path.name))))
-        report = _Job(source, sinks, studio, settings, (str(output),), live=False).run(stop)
+        report = Job(source, sinks, studio, settings, (str(output),), live=False).run(stop)
     if report.interrupted and report.outputs:
         log.warning("stopped on request: %s is whole, but holds only the first %d frames", output, report.frames_out)
     return report
@@ -167,7 +167,7 @@ def _show(source: Source, studio: Studio, settings: Settings, stop: Stop, output
         if settings.virtual_camera is not None:
             sinks.append(stack.enter_context(closing(_virtual_camera(source.info, settings))))
             names.append("virtual camera")
-        job = _Job(source, sinks, studio, settings, (), live=True)
+        job = Job(source, sinks, studio, settings, (), live=True)
         if settings.window:
             window = stack.enter_context(closing(_Preview(source, job, settings)))
             sinks.extend(window.sinks)
@@ -190,7 +190,7 @@ def _virtual_camera(info: StreamInfo, settings: Settings) -> Sink:
 class _Preview:
     """The window with its keys, and the snapshot and recording sinks that the keys work."""
 
-    def __init__(self, source: Source, job: _Job, settings: Settings) -> None:
+    def __init__(self, source: Source, job: Job, settings: Settings) -> None:
         from livestyle.sinks.window import Window
 
         info = replace(source.info, path=None)  # a recording of a preview carries no sound
@@ -223,7 +223,7 @@ class _Preview:
         self._window.toast(text)
 
 
-class _Job:
+class Job:
     """One source, stylist and set of sinks."""
 
     def __init__(

@@ -247,11 +247,11 @@ def teacher_segmenter(run: Path, input_size: tuple[int, int]) -> Segmenter:
     from livestyle.training.network import finished_network
 
     network = finished_network(run).eval()
-    described = {"name": run.name, "file": "", "sha256": "", "normalisation": "", "licence": "", "provenance": ""}
+    described: dict[str, Any] = dict.fromkeys(("file", "sha256", "normalisation", "licence", "provenance"), "")
     regions = {name: REGION_OF[name] for name in CLASSES}
 
     class _Teacher(CardSegmenter):
-        card = ModelCard(**described, classes=CLASSES, regions=regions, input_size=input_size, output_stride=4,
+        card = ModelCard(**described, name=run.name, classes=CLASSES, regions=regions, input_size=input_size, output_stride=4,
                          training_data=(), opset=0, parameters=0)  # fmt: skip
         device = "cpu"
 

@@ -14,7 +14,8 @@ pytest.importorskip("onnx", reason="onnx (extra `gpu`) is not installed")
 pytest.importorskip("kornia", reason="kornia (extra `gpu`) is not installed")
 
 from livestyle.bench.cli import bench  # noqa: E402
-from livestyle.bench.gpu_speed import Clock, Line, bandwidth, natural, noise, soft_weights  # noqa: E402
+from livestyle.bench.gpu_speed import Clock, Line, bandwidth  # noqa: E402
+from livestyle.bench.pictures import natural, noise, soft_weights  # noqa: E402
 from livestyle.resident import Resident, fitted  # noqa: E402
 
 

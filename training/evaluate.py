@@ -251,8 +251,10 @@ def teacher_segmenter(run: Path, input_size: tuple[int, int]) -> Segmenter:
     regions = {name: REGION_OF[name] for name in CLASSES}
 
     class _Teacher(CardSegmenter):
-        card = ModelCard(**described, name=run.name, classes=CLASSES, regions=regions, input_size=input_size, output_stride=4,
-                         training_data=(), opset=0, parameters=0)  # fmt: skip
+        card = ModelCard(
+            **described, name=run.name, classes=CLASSES, regions=regions, input_size=input_size, output_stride=4,
+            training_data=(), opset=0, parameters=0,
+        )  # fmt: skip
         device = "cpu"
 
         @torch.inference_mode()

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import REGIONS, Weights
-from livestyle.motion import FlowEstimator, Luma, Motion, Path, Plane, carry, is_cut, led_by, resized_flow
+from livestyle.motion import FlowEstimator, Luma, Motion, Path, Plane, carry, half_of, is_cut, led_by
 from livestyle.protocols import Segmenter
 
 Planes = npt.NDArray[np.float32]
@@ -51,17 +51,15 @@ def region_weights(probabilities: Weights, classes: Sequence[str], regions: Mapp
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """A weighted mean of masks, each carried to the frame at hand."""
+    """A weighted mean of masks, each carried to the frame at hand; at the resolution of a motion.Path."""
 
     planes: Planes
     support: Plane  # (h, w) sum of the masks' weights: fades with time, is lost where the picture says something else
 
     def carried(self, motion: Motion) -> tuple[Belief, Path]:
         """The same for the frame that `motion` leads back from, and the way it took."""
-        height, width = self.support.shape
         path = led_by(motion, 1 - self.planes[..., 0])
-        backward = resized_flow(path.backward, width, height)
-        return Belief(carry(self.planes, backward), carry(self.support, backward) * motion.trust), path
+        return Belief(carry(self.planes, path.backward), carry(self.support, path.backward) * path.trust), path
 
     def faded(self, seconds: float, tau: float) -> Belief:
         """What is left of it after `seconds`."""
@@ -166,11 +164,9 @@ class MaskTracker:
         """
         if self._luma is None or not any(step.seconds == seconds for step in self._steps):
             return False
-        height, width = self._luma.shape
-        new = mask_of(weights, width, height)
+        new = mask_of(weights, *half_of(self._luma))
         if (path := self._path_from(seconds)) is not None:
-            worth = np.maximum(_sized(path.trust, width, height), _LEAST_WORTH)
-            new = Belief(carry(new.planes, resized_flow(path.backward, width, height)), worth)
+            new = Belief(carry(new.planes, path.backward), np.maximum(path.trust, _LEAST_WORTH))
         # max(..., 0) keeps a mask that came out of order from gaining support.
         age = max(self.latest - self._corrected, 0)
         self._belief = new if self._belief is None else self._belief.faded(age, self._tau).corrected(new)
@@ -204,12 +200,8 @@ def _news(old: Planes, new: Planes) -> Plane:
     distance = _total(cv2.absdiff(new, old)) / 2
     sure = np.clip(reduce(cv2.max, cv2.split(new)) * 2 - 1, 0, 1)
     low, high = _DISAGREES
-    x = np.clip((cv2.blur(distance * np.sqrt(sure), (5, 5)) - low) / (high - low), 0, 1)
+    x = np.clip((cv2.blur(distance * np.sqrt(sure), (3, 3)) - low) / (high - low), 0, 1)
     return np.asarray(x * x * (3 - 2 * x), np.float32)
-
-
-def _sized(plane: Plane, width: int, height: int) -> Plane:
-    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _total(planes: Planes) -> Plane:

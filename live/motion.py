@@ -57,6 +57,11 @@ def shrink(pixels: Pixels, longest: int) -> npt.NDArray[np.uint8]:
     return np.asarray(pixels if pixels.dtype == np.uint8 else pixels >> 8, np.uint8)
 
 
+def half_of(plane: Luma | Plane) -> tuple[int, int]:
+    """(width, height) of an (h, w) working copy at half its resolution, which is all that the flow has."""
+    return max(1, plane.shape[1] // 2), max(1, plane.shape[0] // 2)
+
+
 @dataclass(frozen=True, slots=True)
 class Path:
     """Where what is seen now was some frames ago, at half the working copy's resolution (the flow has no more)."""
@@ -67,8 +72,7 @@ class Path:
     @classmethod
     def of(cls, motion: Motion) -> Path:
         """The way over one frame."""
-        height, width = motion.trust.shape
-        half = max(1, width // 2), max(1, height // 2)
+        half = half_of(motion.trust)
         return cls(resized_flow(motion.backward, *half), _resized(motion.trust, half))
 
     def then(self, later: Path) -> Path:
@@ -178,7 +182,7 @@ def _trust(now: Luma, before: Luma, backward: Field) -> Plane:
     Found at half size: a patch that moved wrongly has an extent, and this runs on every frame.
     """
     height, width = now.shape
-    half = max(1, width // 2), max(1, height // 2)
+    half = half_of(now)
     flow = _resized(backward, half) * np.float32(half[0] / width)
     difference = carry(_resized(before, half).astype(np.float32), flow) - _resized(now, half)
     difference = cv2.blur(difference, (3, 3))  # averages noise away, keeps what has an extent

@@ -35,7 +35,6 @@ EPSILON = 0.01**2
 EXPLAINED = (0.3, 0.8)
 """Share of a weight's variance in the window that colour must explain to have a say, and to have the only one."""
 
-_COARSE = 2  # the coefficients are fitted at 1 / _COARSE of the weights' resolution
 _CERTAIN = 0.99  # weight after sharpening beyond which a pixel is no edge, unless there is one within the window
 _LITTLE = 0.02  # a region that is nowhere weightier is not fitted
 _VARIANCE = 1e-4  # of a weight in the window: below it there is nothing to explain
@@ -52,18 +51,21 @@ def refine(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> W
     height, width = guide.shape[:2]
     sharp = _sharpened([np.asarray(plane) for plane in cv2.split(planes)])
     result = np.stack([_enlarged(plane, (width, height)) for plane in sharp])
-    size = max(1, planes.shape[1] // _COARSE), max(1, planes.shape[0] // _COARSE)
-    radius = max(1, round(WINDOW * max(size)))
-    box = _edges_within([_shrunk(plane, size) for plane in sharp], radius, (width, height))
+    radius = _radius(planes)
+    box = _edges_within(sharp, radius, (width, height))
     if box is not None:
-        _fit_and_apply(_split(_shrunk(planes, size)), guide, radius, result, box)
+        _fit_and_apply(_split(planes), guide, radius, result, box)
     return _faded(result, sharp, radius)
 
 
 def unrefined(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> Weights:
     """(h, w, R) weights -> (R, h, w): as `refine`, without the picture's edges. For where there is no time for them."""
     sharp = _sharpened([np.asarray(plane) for plane in cv2.split(planes)])
-    return _faded(np.stack(sharp), sharp, max(1, round(WINDOW * max(planes.shape[:2]) / _COARSE)))
+    return _faded(np.stack(sharp), sharp, _radius(planes))
+
+
+def _radius(planes: npt.NDArray[np.float32]) -> int:
+    return max(1, round(WINDOW * max(planes.shape[:2])))
 
 
 Box = tuple[slice, slice]

@@ -73,7 +73,8 @@ class Masks:
 
 
 def unrefined(planes: np.ndarray, guide: np.ndarray) -> Weights:
-    return np.ascontiguousarray(planes.transpose(2, 0, 1))
+    enlarged = cv2.resize(planes, guide.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(enlarged.transpose(2, 0, 1))
 
 
 def ahead(film: Film, masks: Masks, interval: float = 0.0) -> Lookahead:
@@ -90,7 +91,7 @@ def causal(xs: list[int], masks: Masks, cut: int = 10_000) -> list[np.ndarray]:
         tracker.advance(picture(x, int(index >= cut))[..., 0], index / RATE)
         tracker.correct(masks.given[index], index / RATE)
         assert tracker.planes is not None
-        found.append(tracker.planes[..., 1].copy())
+        found.append(unrefined(tracker.planes, picture(x))[1])
     return found
 
 

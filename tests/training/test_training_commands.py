@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from livestyle.errors import UsageError
@@ -18,6 +19,7 @@ from livestyle.training.evaluate import evaluate, false_people, pictures_without
 from livestyle.training.peers import measured_regions, open_peer
 from livestyle.training.reader import open_sets
 from livestyle.training.sets import find_set
+from livestyle.training.teacher import TeacherNetwork
 
 Text = Callable[..., str]
 PEERS = Path(__file__).parents[2].parent / "shared" / "peers"
@@ -74,6 +76,32 @@ def test_export_writes_a_model_that_gives_what_torch_gives(finished: Path, drawn
     assert segmenter.input_size == (64, 96)
     planes = segmenter(np.zeros((96, 64, 3), np.uint8))
     np.testing.assert_allclose(planes.sum(0), 1, atol=1e-4)
+
+
+def test_a_teacher_is_trained_measured_kept_and_listened_to(
+    settings_text: Text, drawn: Path, tmp_path: Path, keep_signals: None
+) -> None:
+    """From ImageNet weights to its finished weights, which guide a run and start another."""
+    torch.manual_seed(0)
+    torch.save(TeacherNetwork("efficientnet-lite0").state_dict(), tmp_path / "imagenet.pth")
+    (tmp_path / "s.toml").write_text(settings_text(steps=2))
+
+    def train(name: str, *changes: str) -> None:
+        sets = [f"--set={change}" for change in (f"run.folder={(tmp_path / name).as_posix()}", *changes)]
+        done = CliRunner().invoke(cli.train, [str(tmp_path / "s.toml"), *sets], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+
+    lite = "model.size=efficientnet-lite0"
+    train("teacher", lite, f"model.backbone={(tmp_path / 'imagenet.pth').as_posix()}")
+    kept = CliRunner().invoke(cli.export, [str(tmp_path / "teacher"), str(tmp_path / "out"), "--name", "kept"])
+    assert kept.exit_code == 0, kept.output
+    assert (tmp_path / "out" / "kept" / "checkpoint.pt").stat().st_size < 8e6  # 3 million weights in half precision
+    data = ["--data", str(drawn), "--sets", str(drawn / "drawn.toml"), "--input-size", "64x64"]
+    measured = CliRunner().invoke(cli.evaluate, [f"kept={tmp_path / 'out' / 'kept'}", *data], catch_exceptions=False)
+    assert "| drawn people (drawn) |" in measured.output
+    train("student", f"model.guide={(tmp_path / 'out' / 'kept').as_posix()}")
+    assert "guide" in (tmp_path / "student" / "log.csv").read_text()
+    train("onward", lite, f"model.start={(tmp_path / 'out' / 'kept').as_posix()}")
 
 
 def test_plot_draws_the_learning_curves(finished: Path, tmp_path: Path) -> None:

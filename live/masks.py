@@ -34,6 +34,9 @@ GAP = 0.5
 
 _LEAST_WORTH = 0.05  # of a late mask where nothing shows what it said: a guess, but nobody has a better one
 
+_UNKNOWN = 0.1  # support below which a belief is a guess
+_NEAR = 0.03  # of the width: how far from people what is unknown may still be theirs
+
 _DISAGREES = (0.15, 0.4)
 """Difference between belief and new mask below which it is noise, and above which it is news."""
 
@@ -59,7 +62,8 @@ class Belief:
     def carried(self, motion: Motion) -> tuple[Belief, Path]:
         """The same for the frame that `motion` leads back from, and the way it took."""
         path = led_by(motion, 1 - self.planes[..., 0])
-        return Belief(carry(self.planes, path.backward), carry(self.support, path.backward) * path.trust), path
+        planes, support = carry(self.planes, path.backward), carry(self.support, path.backward) * path.trust
+        return Belief(_guessed(planes, support), support), path
 
     def faded(self, seconds: float, tau: float) -> Belief:
         """What is left of it after `seconds`."""
@@ -189,6 +193,19 @@ class MaskTracker:
         """The way from the frame at `seconds` to the newest, None where they are the same."""
         taken = [step.path for step in self._steps if step.seconds > seconds and step.path is not None]
         return reduce(Path.then, taken) if taken else None
+
+
+def _guessed(planes: Planes, support: Plane) -> Planes:
+    """Where nothing supports them, and nobody who is supported is near, background: it is what is uncovered."""
+    unknown = np.clip(1 - support / np.float32(_UNKNOWN), 0, 1)
+    if not unknown.any():
+        return planes
+    side = 2 * max(1, round(_NEAR * planes.shape[1])) + 1
+    somebody = cv2.blur(cv2.blur(np.minimum(support, 1) * (1 - planes[..., 0]), (side, side)), (side, side))
+    share = unknown * np.clip(1 - somebody / np.float32(0.2), 0, 1)
+    left = planes * (1 - share)[..., np.newaxis]
+    left[..., 0] += share
+    return np.asarray(left, np.float32)
 
 
 def _news(old: Planes, new: Planes) -> Plane:

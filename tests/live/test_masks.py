@@ -258,3 +258,20 @@ def test_tiny_pictures_are_tracked(size: tuple[int, int]) -> None:
     assert tracker.planes is not None
     assert tracker.planes.shape == (*(max(1, side // 2) for side in size), 4)
     np.testing.assert_allclose(tracker.planes, 0.25, atol=1e-3)
+
+
+@pytest.mark.parametrize("speed", [6, 14, 24])
+def test_what_has_left_the_picture_is_not_believed_to_be_there(speed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Live, the next mask comes later: what is uncovered is background until then."""
+
+    def left_over() -> float:
+        tracker = MaskTracker()
+        for index, x in enumerate([220, *range(220, 340 + speed, speed)]):
+            tracker.advance(scene(x), index / 30)
+            if index < 2:
+                tracker.correct(mask(truth(x)), index / 30)
+        return float((hair(tracker) > 0.5).mean())
+
+    assert left_over() < 0.01
+    monkeypatch.setattr("livestyle.masks._guessed", lambda planes, support: planes)
+    assert left_over() > 0.015

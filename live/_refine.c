@@ -15,6 +15,10 @@
 #pragma GCC optimize("no-trapping-math") /* else a comparison keeps its loop from being vectorised */
 #endif
 
+#ifdef _MSC_VER
+#define restrict __restrict
+#endif
+
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
 #define HAVE_AVX2 1
 #define INLINE static inline __attribute__((always_inline))
@@ -23,7 +27,12 @@
 #define INLINE static inline
 #endif
 
-enum { RUN = 32, MAX_REGIONS = 16, PARTS = 4 }; /* PARTS: slopes for r, g and b, and the offset */
+enum {
+    RUN = 32,
+    MAX_REGIONS = 16,
+    PARTS = 4,     /* slopes for r, g and b, and the offset */
+    LARGEST = 4096 /* pixels of a side: all sizes in bytes then fit into 32 bits */
+};
 
 typedef struct {
     float *weights;            /* regions planes of height * width, changed in place */
@@ -136,18 +145,10 @@ INLINE void leave_run(const Job *job, size_t at, size_t plane, int count)
     }
 }
 
-/* Pixels x .. x + count of row y; nothing new where colour explains nothing. */
-INLINE void apply_run(const Job *job, const Grid *grid, int y, int x, int count)
+/* Cubes of the weights that the coefficients give to pixels at .. at + count; `total` gets their sum. */
+INLINE void fit_run(const Job *job, const Grid *grid, size_t at, int x, int count, float found[][RUN], float *total)
 {
-    size_t plane = (size_t)job->height * job->width, at = (size_t)y * job->width + x;
-    float share[RUN], colour[3][RUN], part[RUN], fit[RUN], left[RUN], total[RUN], found[MAX_REGIONS][RUN];
-    int any = 0;
-    enlarge_down(share, grid, job, job->fitted * PARTS, x, count);
-    for (int j = 0; j < count; j++) any |= share[j] > 0;
-    if (!any) {
-        leave_run(job, at, plane, count);
-        return;
-    }
+    float colour[3][RUN], part[RUN], fit[RUN], left[RUN];
     for (int c = 0; c < 3; c++)
         for (int j = 0; j < count; j++) colour[c][j] = job->guide[(at + j) * 3 + c];
     for (int j = 0; j < count; j++) left[j] = 1;
@@ -172,6 +173,21 @@ INLINE void apply_run(const Job *job, const Grid *grid, int y, int x, int count)
     }
     for (int r = 1; r < job->regions; r++)
         for (int j = 0; j < count; j++) total[j] += found[r][j];
+}
+
+/* Pixels x .. x + count of row y; nothing new where colour explains nothing. */
+INLINE void apply_run(const Job *job, const Grid *grid, int y, int x, int count)
+{
+    size_t plane = (size_t)job->height * job->width, at = (size_t)y * job->width + x;
+    float share[RUN], total[RUN], found[MAX_REGIONS][RUN];
+    int any = 0;
+    enlarge_down(share, grid, job, job->fitted * PARTS, x, count);
+    for (int j = 0; j < count; j++) any |= share[j] > 0;
+    if (!any) {
+        leave_run(job, at, plane, count);
+        return;
+    }
+    fit_run(job, grid, at, x, count, found, total);
     for (int j = 0; j < count; j++) total[j] = 1 / (total[j] > 1e-6f ? total[j] : 1e-6f);
     for (int r = 0; r < job->regions; r++) {
         float *weight = job->weights + r * plane + at;
@@ -224,6 +240,8 @@ static int agrees(const Job *job, const Py_buffer *weights, const Py_buffer *gui
 {
     if (job->regions < 1 || job->regions > MAX_REGIONS || job->fitted < 0 || job->fitted >= job->regions) return 0;
     if (job->height < 1 || job->width < 1 || job->coarse_height < 1 || job->coarse_width < 1) return 0;
+    if (job->height > LARGEST || job->width > LARGEST) return 0;
+    if (job->coarse_height > LARGEST || job->coarse_width > LARGEST) return 0;
     if (job->top < 0 || job->left < 0 || job->bottom > job->height || job->right > job->width) return 0;
     Py_ssize_t pixels = (Py_ssize_t)job->height * job->width, cells = (Py_ssize_t)job->coarse_height * job->coarse_width;
     return floats(weights, job->regions * pixels) && floats(guide, 3 * pixels) &&

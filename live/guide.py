@@ -7,6 +7,7 @@ frame: fitted to the bare picture, the edges of a mask that stands still would f
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -24,53 +25,43 @@ _MOVES = 0.15  # pixels of the luma copy a frame: from there on it is motion
 _NOISE = (0.5, 2.0)  # that deviation after local averaging, in luma levels of 255: more is motion all over the picture
 
 
+@dataclass(frozen=True, slots=True)
+class _Mean:
+    picture: Picture
+    luma: Plane  # (h, w), 0..255
+    frames: Plane  # (h, w) how many frames the mean is worth
+    seconds: float
+
+
 class SteadyGuide:
     """The mean of a stream's pictures, wherever they stay the same but for noise. Not thread-safe.
 
-    What has moved, and everything after a change of light or a cut, is as in the newest picture: a mean over another
-    thing would be an edge that is not there.
+    What has moved, and everything after a cut or a change of light, is as in the newest picture: a mean over another
+    thing would be an edge that is not there. Sameness is judged by luma and motion.
     """
 
     def __init__(self, tau: float = TAU) -> None:
         self._tau = tau
-        self._picture: Picture | None = None
-        self._luma: Plane | None = None
-        self._frames: Plane | None = None  # (h, w) how many frames the mean is worth
-        self._seconds = 0.0
+        self._mean: _Mean | None = None
 
-    def follow(
-        self, picture: npt.NDArray[np.uint8], luma: Luma, seconds: float, motion: Motion | None = None
-    ) -> Picture:
+    def follow(self, picture: npt.NDArray[np.uint8], luma: Luma, seconds: float, motion: Motion | None) -> Picture:
         """(H, W, 3) uint8 `picture` and (h, w) `luma`, a copy at most as large -> (H, W, 3) float32 in [0, 1].
 
-        `motion` (h, w) since the frame before; without it only what looks different has moved. The result is the
-        guide's own: it must not be changed.
+        `motion` (h, w) is that since the frame before; None where a scene begins. The result is the guide's own: it
+        must not be changed.
         """
         new = np.multiply(picture, np.float32(1 / 255), dtype=np.float32)
-        bare = luma.astype(np.float32)
-        elapsed, self._seconds = seconds - self._seconds, seconds
-        if (
-            self._picture is None
-            or self._luma is None
-            or self._frames is None
-            or not _alike(self._picture, new, self._luma, bare)
-        ):
-            self._frames = np.ones_like(bare)
-            self._picture, self._luma = new, bare
+        bare, before = luma.astype(np.float32), self._mean
+        if motion is None or before is None or before.picture.shape != new.shape:
+            self._mean = _Mean(new, bare, np.ones_like(bare), seconds)
             return new
-        kept = self._frames * _same(bare, self._luma)
-        if motion is not None:
-            kept *= _still(motion)
+        kept = before.frames * _same(bare, before.luma) * _still(motion)
         # As many frames as there were, but no more than the time constant spans.
-        self._frames = np.minimum(kept, np.float32(_span(elapsed, self._tau) - 1)) + 1
-        share = np.asarray(1 / self._frames, np.float32)
-        self._luma = _mixed(bare, self._luma, share)
-        self._picture = _mixed(new, self._picture, np.asarray(cv2.resize(share, picture.shape[1::-1])))
-        return self._picture
-
-
-def _alike(picture: Picture, new: Picture, luma: Plane, bare: Plane) -> bool:
-    return picture.shape == new.shape and luma.shape == bare.shape
+        frames = np.minimum(kept, np.float32(_span(seconds - before.seconds, self._tau) - 1)) + 1
+        share = np.asarray(1 / frames, np.float32)
+        large = np.asarray(cv2.resize(share, picture.shape[1::-1]))
+        self._mean = _Mean(_mixed(new, before.picture, large), _mixed(bare, before.luma, share), frames, seconds)
+        return self._mean.picture
 
 
 def _span(elapsed: float, tau: float) -> float:

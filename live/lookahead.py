@@ -30,6 +30,8 @@ AT_ONCE = 4
 INTERVAL = 0.1
 """Seconds between masks from which on a frame between them, told by both, is told worse than by a mask of its own."""
 
+_ROUNDED = 1.05  # of the interval: times are rounded to milliseconds, and 29.97 frames/s are meant as 30
+
 Picture = npt.NDArray[np.uint8]
 
 
@@ -50,8 +52,8 @@ class Lookahead:
 
     Every frame of `source` comes, in its order and with its own times, also those before an error. `segment` makes
     region weights of a picture whose longer side is below LARGEST, `refine` fits them to it; `noted` hears the
-    seconds of each frame that was segmented: the first of each scene, then as many as it takes for no more than
-    `interval` seconds, nor AHEAD frames, to lie between two.
+    seconds of each frame that was segmented: the first of each scene, then one about every `interval` seconds, and at
+    least every AHEAD frames.
     """
 
     def __init__(
@@ -121,7 +123,7 @@ class Lookahead:
         if self._tracker.belief is None or not self._window:
             return True
         step = seconds - self._window[-1].seconds
-        return self._unseen + 1 >= AHEAD or (self._unseen + 2) * step > self._interval + 1e-6
+        return self._unseen + 1 >= AHEAD or (self._unseen + 2) * step > _ROUNDED * self._interval
 
     def _finished(self, count: int) -> Iterator[Frame]:
         """The first `count` frames of the window, which leave it."""
@@ -159,5 +161,6 @@ def _stepped_back(future: Belief | None, seen: _Seen, seconds: float) -> Belief 
         known = own if future is None else future.corrected(own)
     if seen.onward is None or known is None:
         return None
-    carried, _ = known.carried(seen.onward)
-    return carried.faded(seen.seconds - seconds, TAU)
+    elapsed = seen.seconds - seconds
+    carried, _ = known.carried(seen.onward, elapsed)
+    return carried.faded(elapsed, TAU)

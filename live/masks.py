@@ -32,9 +32,10 @@ MEMORY = 2.0
 GAP = 0.5
 """Seconds without a frame after which what was believed is forgotten instead of carried."""
 
-_LEAST_WORTH = 0.05  # of a late mask where nothing shows what it said: a guess, but nobody has a better one
+_LEAST_WORTH = 0.1  # of a late mask where nothing shows what it said: a guess, but nobody has a better one
 
-_UNKNOWN = 0.1  # support below which a belief is a guess
+_UNKNOWN = _LEAST_WORTH  # support below which a belief is a guess
+_UNCOVERED = 0.03  # seconds in which 63 % of such a belief is given up
 _NEAR = 0.03  # of the width: how far from people what is unknown may still be theirs
 
 _DISAGREES = (0.15, 0.4)
@@ -59,11 +60,11 @@ class Belief:
     planes: Planes
     support: Plane  # (h, w) sum of the masks' weights: fades with time, is lost where the picture says something else
 
-    def carried(self, motion: Motion) -> tuple[Belief, Path]:
-        """The same for the frame that `motion` leads back from, and the way it took."""
+    def carried(self, motion: Motion, seconds: float) -> tuple[Belief, Path]:
+        """The same for the frame that `motion` leads back from, `seconds` away, and the way it took."""
         path = led_by(motion, 1 - self.planes[..., 0])
         planes, support = carry(self.planes, path.backward), carry(self.support, path.backward) * path.trust
-        return Belief(_guessed(planes, support), support), path
+        return Belief(_guessed(planes, support, seconds), support), path
 
     def faded(self, seconds: float, tau: float) -> Belief:
         """What is left of it after `seconds`."""
@@ -85,8 +86,8 @@ class Belief:
         kept = 1 - _news(other.planes, self.planes)
         ours = self.support * np.where(self.support < other.support, kept, 1)
         theirs = other.support * np.where(self.support < other.support, 1, kept)
-        total = np.maximum(ours + theirs, np.float32(1e-6))  # neither may have any
-        share = np.asarray((ours + 0.5e-6) / (total + np.float32(1e-6)), np.float32)
+        total = ours + theirs + np.float32(1e-6)  # neither may have any: then both count alike
+        share = np.asarray((ours + np.float32(0.5e-6)) / total, np.float32)
         return Belief(np.asarray(cv2.blendLinear(self.planes, other.planes, share, 1 - share), np.float32), total)
 
 
@@ -126,7 +127,7 @@ class MaskTracker:
 
     @property
     def planes(self) -> Planes | None:
-        """(h, w, R) float32 weights that sum to 1; None until the first mask of a scene."""
+        """(h, w, R) float32 weights that sum to 1, at half the luma's size; None until the first mask of a scene."""
         return None if self._belief is None else self._belief.planes
 
     @property
@@ -158,7 +159,7 @@ class MaskTracker:
             self._steps.append(_Step(seconds, None))
         else:
             self._motion = motion
-            self._remember(_Step(seconds, self._move(motion)))
+            self._remember(_Step(seconds, self._move(motion, seconds - self.latest)))
         self._luma = luma
 
     def correct(self, weights: Weights, seconds: float) -> bool:
@@ -182,11 +183,11 @@ class MaskTracker:
         while self._steps[0].seconds < step.seconds - MEMORY:
             self._steps.popleft()
 
-    def _move(self, motion: Motion) -> Path:
+    def _move(self, motion: Motion, elapsed: float) -> Path:
         """Carries what is believed along; returns the way it took."""
         if self._belief is None:
             return Path.of(motion)
-        self._belief, path = self._belief.carried(motion)
+        self._belief, path = self._belief.carried(motion, elapsed)
         return path
 
     def _path_from(self, seconds: float) -> Path | None:
@@ -195,14 +196,17 @@ class MaskTracker:
         return reduce(Path.then, taken) if taken else None
 
 
-def _guessed(planes: Planes, support: Plane) -> Planes:
-    """Where nothing supports them, and nobody who is supported is near, background: it is what is uncovered."""
+def _guessed(planes: Planes, support: Plane, seconds: float) -> Planes:
+    """Where nothing supports them, and nobody who is supported is near, background: it is what is uncovered.
+
+    Within _UNCOVERED seconds, of which these are some; a late mask that nothing supports is still worth _LEAST_WORTH.
+    """
     unknown = np.clip(1 - support / np.float32(_UNKNOWN), 0, 1)
     if not unknown.any():
         return planes
     side = 2 * max(1, round(_NEAR * planes.shape[1])) + 1
     somebody = cv2.blur(cv2.blur(np.minimum(support, 1) * (1 - planes[..., 0]), (side, side)), (side, side))
-    share = unknown * np.clip(1 - somebody / np.float32(0.2), 0, 1)
+    share = unknown * np.clip(1 - somebody / np.float32(0.2), 0, 1) * np.float32(1 - math.exp(-seconds / _UNCOVERED))
     left = planes * (1 - share)[..., np.newaxis]
     left[..., 0] += share
     return np.asarray(left, np.float32)

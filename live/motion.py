@@ -120,7 +120,7 @@ def resized_flow(backward: Field, width: int, height: int) -> Field:
 
 
 def led_by(motion: Motion, front: Plane) -> Path:
-    """The way of things whose edges belong to what is in front: (h, w) `front` in [0, 1], as the earlier frame had it.
+    """The way of things whose edges belong to what is in front: `front` in [0, 1], of a Path's size, as it was before.
 
     Flow is measured in patches, so at the edge of a moving thing it is a mixture of what moves there and what stands
     behind, and a mask carried by it lags and frays. The edge goes with the thing that it bounds: on both sides of it,

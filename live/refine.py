@@ -157,7 +157,7 @@ def _faded(result: Weights, sharp: list[Plane], radius: int) -> Weights:
     """`result` times how surely each place is kept or changed; an edge between the two is narrow, and no doubt."""
     kept = sharp[_KEPT[0]] + sharp[_KEPT[1]]
     sure = np.abs(2 * kept - 1)
-    side = 4 * radius + 1  # wider than the ramp of an edge: its sides are sure
+    side = 2 * radius + 1  # wider than the ramp of an edge: its sides are sure
     widely = cv2.dilate(cv2.erode(sure, np.ones((3, 3), np.uint8)), np.ones((side, side), np.uint8))
     if widely.min() >= _UNSURE:
         return result

@@ -138,7 +138,8 @@ class Stylist:
 
     def _note(self, seconds: float) -> None:
         self._stats.taken(seconds)
-        self._stats.used(seconds)
+        if self._stats.sync == "exact":  # else frames wear masks of both sides, which have no one age
+            self._stats.used(seconds)
 
     def _correct(self, weights: Weights, seconds: float) -> bool:
         if taken := self._tracker.correct(weights, seconds):

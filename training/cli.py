@@ -243,6 +243,10 @@ def export(
 
     size = _size(input_size)
     if is_teacher(checkpoint):
+        if facts or folder or int8 or data:
+            raise UsageError(
+                "Of a teacher only the weights are kept: --facts, --folder, --int8 and --data say nothing."
+            )
         write_finished(checkpoint, out / name)
         click.echo(f"{out / name / FILE}: {(out / name / FILE).stat().st_size / 1e6:.1f} MB")
         return

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.errors import LivestyleError
-from livestyle.frame import REGIONS, Weights
+from livestyle.frame import REGIONS
 from livestyle.protocols import Segmenter
 from livestyle.training.backdrops import largest_empty_rectangle, texture
 from livestyle.training.classes import CLASSES
@@ -227,40 +227,12 @@ def open_model(path: Path, scratch: Path, input_size: tuple[int, int] = (256, 25
     from livestyle.models.segmenter import load_segmenter
     from livestyle.training.export import as_folder, export_model
     from livestyle.training.teacher import is_teacher
+    from livestyle.training.teacher_segmenter import TeacherSegmenter
 
     if path.suffix == ".onnx":
         return load_segmenter(str(path), device="cpu")
     if is_teacher(path):
-        return teacher_segmenter(path, input_size)
+        return TeacherSegmenter(path, input_size)
     folder = as_folder(path, scratch / "checkpoint")
     export_model(folder, scratch, "measured", input_size)
     return load_segmenter(str(scratch / "measured.onnx"), device="cpu")
-
-
-def teacher_segmenter(run: Path, input_size: tuple[int, int]) -> Segmenter:
-    """The teacher in a run's folder, in fp32 on the CPU, seeing pictures as the exported models do."""
-    import torch
-
-    from livestyle.models.card import ModelCard
-    from livestyle.models.export import REGION_OF
-    from livestyle.models.segmenter import CardSegmenter, fit
-    from livestyle.training.network import finished_network
-
-    network = finished_network(run).eval()
-    described: dict[str, Any] = dict.fromkeys(("file", "sha256", "normalisation", "licence", "provenance"), "")
-    regions = {name: REGION_OF[name] for name in CLASSES}
-
-    class _Teacher(CardSegmenter):
-        card = ModelCard(
-            **described, name=run.name, classes=CLASSES, regions=regions, input_size=input_size, output_stride=4,
-            training_data=(), opset=0, parameters=0,
-        )  # fmt: skip
-        device = "cpu"
-
-        @torch.inference_mode()
-        def __call__(self, pixels: Image, /) -> Weights:
-            small = fit(pixels, self.network_size(pixels.shape[1], pixels.shape[0]))
-            given = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
-            return np.asarray(network.features(given)[0][0].softmax(0).numpy(), np.float32)
-
-    return _Teacher()

@@ -129,11 +129,18 @@ def start_network(start: str, size: str, backbone: str = "") -> PortraitNetwork 
     A teacher (TEACHERS) starts from the ImageNet weights in the file `backbone`, or goes on from the run `start`.
     """
     if size in TEACHERS:
-        return finished_network(Path(start)) if start else start_teacher(size, Path(backbone))
+        return _earlier_teacher(size, Path(start)) if start else start_teacher(size, Path(backbone))
     network = load_network(start) if start else fresh_network(size)
     if start and reads_bgr(start):
         log.info("%s reads BGR: its first layer was turned to RGB.", start)
         flip_input_order(network)
+    return network
+
+
+def _earlier_teacher(size: str, run: Path) -> TeacherNetwork:
+    network = finished_network(run)
+    if not isinstance(network, TeacherNetwork) or network.size != size:
+        raise ModelError(f"{run} holds no {size}.", hint="Set model.size to the size of the run in model.start.")
     return network
 
 

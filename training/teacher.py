@@ -141,6 +141,7 @@ class TeacherNetwork(nn.Module):
 
     def __init__(self, size: str) -> None:
         super().__init__()
+        self.size = size
         stages, epsilon = _BACKBONES[size]
         self.conv_stem = SameConv2d(3, 32, 3, 2, bias=False)
         self.bn1 = nn.BatchNorm2d(32)
@@ -170,8 +171,8 @@ def read_backbone(path: Path, size: str) -> dict[str, Tensor]:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise ModelError(f"The backbone {path} cannot be read: {error}.") from error
-    if not isinstance(weights, dict):
-        raise ModelError(f"The backbone {path} holds no state dict.")
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise ModelError(f"The backbone {path} holds no state dict.", hint="Give a file of weights by name.")
     names = _timm_names(size) if "_conv_stem.weight" in weights else {}
     return {
         _renamed(name, names): value.float() if value.is_floating_point() else value for name, value in weights.items()
@@ -215,7 +216,7 @@ def start_teacher(size: str, path: Path) -> TeacherNetwork:
 
 def is_teacher(folder: Path) -> bool:
     """Whether a folder is that of a teacher's run. Raises ModelError for a checkpoint that cannot be read."""
-    return (folder / FILE).is_file() and load_checkpoint(folder)["size"] in TEACHERS
+    return (folder / FILE).is_file() and load_checkpoint(folder).get("size") in TEACHERS
 
 
 @torch.no_grad()

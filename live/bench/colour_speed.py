@@ -37,7 +37,7 @@ def measure(style: str, sizes: Sequence[str], rounds: int) -> Iterator[Timing]:
     look = compile_look(find_recipe(style), Adjust())
     with TemporaryDirectory() as folder:
         cube = Path(folder) / "table.cube"
-        write_cube(next(iter(look.regions_by_lut())), cube)
+        write_cube(look, cube)
         for name in sizes:
             for kind, make in (("natural", natural), ("noise", noise)):
                 yield from _compared(look, cube, SIZES[name], kind, make, rounds)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from livestyle.bench.colour_speed import in_turns
-from livestyle.bench.peers import write_cube
+from livestyle.bench.peers import lut_chain, write_cube
 from livestyle.bench.pictures import Size
 from livestyle.bench.stopwatch import Stopwatch
 from livestyle.bench.timing import Timing
@@ -26,11 +26,13 @@ from livestyle.refine import refine
 from livestyle.session import Stop, style_file
 from livestyle.settings import Settings
 from livestyle.shaders.compile import compile_look
-from livestyle.sinks.containers import container_of, encoder_options
+from livestyle.sinks.containers import choose_pixels, container_of, encoder_options
 from livestyle.sinks.video import VideoSink
-from livestyle.sources.video import VideoSource
+from livestyle.sources.video import VideoSource, open_media
 from livestyle.studio import Studio
 from livestyle.stylist import Stylist
+
+PictureType = av.video.frame.PictureType
 
 FFMPEG = "FFmpeg: decode, lut3d, encode"
 
@@ -41,7 +43,7 @@ def measure(clips: list[Path], settings: Settings, rounds: int) -> Iterator[Timi
     for clip in clips:
         with TemporaryDirectory() as folder:
             cube = Path(folder) / "table.cube"
-            write_cube(next(iter(compile_look(studio.recipe, studio.adjust).regions_by_lut())), cube)
+            write_cube(compile_look(studio.recipe, studio.adjust), cube)
             frames, size = _extent(clip)
             works = {
                 "livestyle: files": partial(_ours, clip, Path(folder) / "ours.mp4", studio, settings),
@@ -69,30 +71,23 @@ def by_ffmpeg(clip: Path, output: Path, cube: Path) -> None:
     """What FFmpeg would do with one table: its own colour conversions, all threads, the same encoder and options."""
     container = container_of(output)
     options = encoder_options(container.codec, None, container)
-    with av.open(str(clip)) as given, av.open(str(output), "w") as made:
-        stream = given.streams.video[0]
+    with open_media(clip) as given, av.open(str(output), "w") as made:
+        stream = given.streams.best("video")
         stream.thread_type = "AUTO"
+        size = stream.width, stream.height
         out = made.add_stream(container.codec, rate=stream.average_rate, options=options)
-        out.width, out.height, out.pix_fmt = stream.width, stream.height, "yuv420p"
+        out.width, out.height = size
+        out.pix_fmt = choose_pixels(container.codec, size, deep=False)
         out.codec_context.time_base = stream.time_base
-        graph = _graph(stream, cube)
+        graph = av.filter.Graph()
+        as_encoded = graph.add("format", f"pix_fmts={out.pix_fmt}")
+        lut_chain(graph, graph.add_buffer(template=stream), cube, as_encoded)
         for frame in given.decode(stream):
             graph.vpush(frame)
-            made.mux(out.encode(graph.vpull()))
+            styled = graph.vpull()
+            styled.pict_type = PictureType.NONE  # else the encoder repeats the source's decisions
+            made.mux(out.encode(styled))
         made.mux(out.encode(None))
-
-
-def _graph(stream: Any, cube: Path) -> Any:
-    graph = av.filter.Graph()
-    name = str(cube).replace("\\", "/").replace(":", "\\:")
-    chain = [
-        graph.add_buffer(template=stream),
-        graph.add("lut3d", f"file={name}:interp=tetrahedral"),
-        graph.add("format", "pix_fmts=yuv420p"),
-        graph.add("buffersink"),
-    ]
-    graph.link_nodes(*chain).configure()
-    return graph
 
 
 # ---- by stage --------------------------------------------------------------------------------------------------------
@@ -123,7 +118,7 @@ class _Kept:
         """Nothing is open."""
 
 
-_MOST = 60  # frames held in memory at once: 370 MB at 1080p
+_MOST = 24  # frames held in memory, with masks and styled: 500 MB at 1080p
 
 
 def _by_stage(clip: Path, output: Path, studio: Studio, frames: int, size: Size) -> Iterator[Timing]:
@@ -145,7 +140,7 @@ def _by_stage(clip: Path, output: Path, studio: Studio, frames: int, size: Size)
             masked = list(ahead)
         with watch.stage("colours"):
             styled = [stylist.render(frame) for frame in masked]
-    with closing(VideoSink(output, info)) as sink, watch.stage("encode"):
+    with closing(VideoSink(output, replace(info, path=None))) as sink, watch.stage("encode"):
         for frame in styled:
             sink.write(frame)
         sink.close()
@@ -157,7 +152,7 @@ def _by_stage(clip: Path, output: Path, studio: Studio, frames: int, size: Size)
 
 
 def made_clip(folder: Path, size: Size, seconds: float) -> Path:
-    """A film of a drawn person, H.264 in MP4 at 30 frames/s, for those who give no clip of their own."""
+    """A film of a drawn person at 720p, in `size`, H.264 in MP4 at 30 frames/s, for those who give no clip."""
     from livestyle.bench.cartoon import Cartoon
     from livestyle.bench.sequences import TIME_BASE, make_film
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -33,16 +34,17 @@ class Live:
 
     report: Report
     dropped: int  # after the first second
-    memory_mb: float  # taken at the end; NaN where the system does not say
-    grown_mb: float  # since a tenth of the run
+    memory_mb: float | None  # taken at the end; None where the system does not say
+    grown_mb: float | None  # since a tenth of the run
 
     def line(self) -> str:
         """For people."""
         latency = " ".join(f"{name} {ms:.1f}" for name, ms in self.report.latency_ms.items())
+        memory = "" if self.memory_mb is None else f"; {self.memory_mb:.0f} MB, {self.grown_mb or 0:+.1f} MB"
         return (
             f"live {SIZE[0]}x{SIZE[1]}, {RATE} frames/s, {self.report.seconds:.0f} s: {self.report.frames_in} in, "
             f"{self.report.frames_out} out, {self.dropped} dropped after the first second; latency {latency} ms; "
-            f"{self.report.masks.get('masks_per_s') or 0:.1f} masks/s; {self.memory_mb:.0f} MB, {self.grown_mb:+.1f} MB"
+            f"{self.report.masks.get('masks_per_s') or 0:.1f} masks/s{memory}"
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -82,12 +84,12 @@ class _Watch:
 
     def __init__(self, seconds: float) -> None:
         self.arrived: list[float] = []  # seconds of the stream
-        self.early_mb = float("nan")
+        self.early_mb: float | None = None
         self._early = seconds / 10
 
     def write(self, frame: Frame) -> None:
         self.arrived.append(frame.pts / 1e6)
-        if np.isnan(self.early_mb) and self.arrived[-1] >= self._early:
+        if self.early_mb is None and self.arrived[-1] >= self._early:
             self.early_mb = memory_mb()
 
     def idle(self) -> None:
@@ -107,7 +109,8 @@ def measure(settings: Settings, seconds: float) -> Live:
     wanted = round((seconds - SETTLED_S) * RATE)
     dropped = max(0, wanted - sum(at >= SETTLED_S - 1e-6 for at in sink.arrived))
     now = memory_mb()
-    return Live(report, dropped, now, now - sink.early_mb)
+    grown = None if now is None or sink.early_mb is None else now - sink.early_mb
+    return Live(report, dropped, now, grown)
 
 
 def made_pictures(seconds: float = 3.0) -> list[bytes]:
@@ -124,9 +127,9 @@ def _jpeg(pixels: npt.NDArray[np.uint8]) -> bytes:
     return bytes(data)
 
 
-def memory_mb() -> float:
-    """Memory that this process holds now; NaN where the system does not say."""
+def memory_mb() -> float | None:
+    """Memory that this process holds now; None where the system does not say."""
     if sys.platform != "linux":
-        return float("nan")
+        return None
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * 4096 / 1e6
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -9,19 +9,36 @@ from typing import Any
 
 import numpy as np
 
+from livestyle.errors import StyleError
 from livestyle.frame import Pixels
 from livestyle.media import av
-from livestyle.shaders.lut import Lut3D
+from livestyle.shaders.look import Look
 
 FLOAT, BYTES = "gbrpf32le", "rgb24"
 """FFmpeg's pixel formats: planar float, on which its lut3d is vectorised, and ordinary 8 bits."""
 
 
-def write_cube(lut: Lut3D, path: Path) -> None:
-    """The table as a .cube file (Adobe, "Cube LUT Specification 1.0": red runs fastest)."""
+def write_cube(look: Look, path: Path) -> None:
+    """The look's first table as a .cube file (Adobe, "Cube LUT Specification 1.0": red runs fastest).
+
+    Raises StyleError for a look that changes nothing.
+    """
+    lut = next(iter(look.regions_by_lut()), None)
+    if lut is None:
+        raise StyleError("The style changes nothing: there is nothing to measure", hint="name another --style")
     rows = lut.table.transpose(2, 1, 0, 3).reshape(-1, 3)
     lines = [f"LUT_3D_SIZE {lut.size}", *(f"{r:.6f} {g:.6f} {b:.6f}" for r, g, b in rows)]
     path.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+def lut_chain(graph: Any, source: Any, cube: Path, *after: Any) -> None:
+    """Link source -> tetrahedral lut3d -> what comes after -> sink, and configure the graph."""
+    # In FFmpeg's filter syntax a colon ends an option's value, quotes group, and a backslash escapes.
+    name = str(cube).replace("\\", "/")
+    for special in "':":
+        name = name.replace(special, f"\\{special}")
+    lut = graph.add("lut3d", f"file={name}:interp=tetrahedral")
+    graph.link_nodes(source, lut, *after, graph.add("buffersink")).configure()
 
 
 class FFmpegLut:
@@ -31,11 +48,7 @@ class FFmpegLut:
         graph = av.filter.Graph()
         graph.threads = threads
         width, height = size
-        source = graph.add_buffer(width=width, height=height, format=layout, time_base=Fraction(1, 30))
-        # A colon ends an option's value in FFmpeg's filter syntax, a backslash escapes.
-        name = str(cube).replace("\\", "/").replace(":", "\\:")
-        chain = [source, graph.add("lut3d", f"file={name}:interp=tetrahedral"), graph.add("buffersink")]
-        graph.link_nodes(*chain).configure()
+        lut_chain(graph, graph.add_buffer(width=width, height=height, format=layout, time_base=Fraction(1, 30)), cube)
         self._graph, self._layout = graph, layout
 
     def frame(self, pixels: Pixels) -> Any:

@@ -32,7 +32,13 @@ class _Told:
 @click.option("--parts", default=",".join(PARTS), show_default=True, help="What to measure on the CPU, with commas.")
 @click.option("--clip", "clips", multiple=True, type=click.Path(path_type=Path),
               help="Your own video for the files, or several; without, films of 720p and 1080p are made.")  # fmt: skip
-@click.option("--live-seconds", default=20.0, show_default=True, help="How long a camera of 720p at 30 frames/s runs.")
+@click.option(
+    "--live-seconds",
+    type=click.FloatRange(2),
+    default=20.0,
+    show_default=True,
+    help="How long a camera of 720p at 30 frames/s runs.",
+)
 @click.option("--device", metavar="NAME", help="Measure a GPU instead: cuda, cuda:1, mps (or cpu), of torch.")
 @click.option("-s", "--style", default="vivid", show_default=True, help="The style, as for livestyle.")
 @click.option("--model", metavar="NAME|PATH", help="The model, as for livestyle.")
@@ -57,19 +63,33 @@ def speed(
     colour pass against a plain copy, the model with it, and host to host (needs the extra gpu).
     """
     told = _Told()
+    _check(out, plot, device)
     if device is not None:
         _gpu(told, device, style, model, quick=quick)
     else:
-        settings = Settings(style=style, model=model, overwrite=True)
+        settings = Settings(style=style, model=model, device="cpu", overwrite=True)
         _cpu(told, _parts(parts), clips, settings, 2.0 if quick else live_seconds, quick=quick)
-    if plot is not None:
-        from livestyle.bench.timing import draw
-
-        draw(told.timings, plot)
     if out is not None:
         lines = [timing.as_json() for timing in told.timings]
         document = {**told.figures, **({"lines": lines} if lines else {})}
         out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    if plot is not None:
+        from livestyle.bench.timing import draw
+
+        draw(told.timings, plot)
+
+
+def _check(out: Path | None, plot: Path | None, device: str | None) -> None:
+    """What would fail only after minutes of measuring."""
+    for path in (out, plot):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise UsageError(f"There is no folder for {path}", hint="make it first")
+    if plot is not None:
+        from livestyle.bench.timing import check_plot
+
+        if device is not None:
+            raise UsageError("--plot draws what is measured on the CPU", hint="leave out --plot or --device")
+        check_plot(plot)
 
 
 def _parts(text: str) -> list[str]:
@@ -98,7 +118,7 @@ def _cpu(
         if "start" in parts:
             from livestyle.bench import start_speed
 
-            _tell(told, start_speed.measure(clips[0], 1 if quick else 7))
+            _tell(told, start_speed.measure(clips[0], settings, 1 if quick else 7))
     if "live" in parts:
         from livestyle.bench import live_speed
 

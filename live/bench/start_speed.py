@@ -5,25 +5,41 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from livestyle.bench.colour_speed import in_turns
 from livestyle.bench.timing import Timing
 from livestyle.errors import BackendError
+from livestyle.settings import Settings
+from livestyle.sinks.video import VideoSink
+from livestyle.sources.video import VideoSource
 
 
-def measure(clip: Path, rounds: int) -> Iterator[Timing]:
-    """Whole processes: `livestyle --version`, and `livestyle CLIP -o …` for one frame. Raises BackendError."""
+def measure(clip: Path, settings: Settings, rounds: int) -> Iterator[Timing]:
+    """Whole processes: `livestyle --version`, and styling the clip's first frame into a file. Raises BackendError."""
+    options = ["--style", settings.style, "--device", settings.device]
+    options += ["--model", settings.model] if settings.model else []
     with TemporaryDirectory() as folder:
+        one, styled = Path(folder) / "one.mp4", Path(folder) / "styled.mp4"
+        _cut(clip, one)
         works = {
-            "livestyle: --version": lambda: _run("--version"),
-            "livestyle: a file's first frame, and the end": lambda: _run(
-                str(clip), "-o", str(Path(folder) / "one.mp4"), "-y", "-q", "--duration", "0.01"
+            "livestyle: --version": partial(_run, "--version"),
+            "livestyle: a file's first frame, and the end": partial(
+                _run, str(one), "-o", str(styled), "-y", "-q", *options
             ),
         }
         for name, seconds in in_turns(works, rounds).items():
             yield Timing.of(name, (0, 0), seconds, None, "")
+
+
+def _cut(clip: Path, target: Path) -> None:
+    """The first frame of the clip as a film of its own."""
+    with closing(VideoSource(clip)) as source, closing(VideoSink(target, replace(source.info, path=None))) as sink:
+        sink.write(next(iter(source)))
 
 
 def _run(*arguments: str) -> None:

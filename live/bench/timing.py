@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,12 +44,21 @@ class Timing:
         return asdict(self)
 
 
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def check_plot(picture: Path) -> None:
+    """Raises UsageError where `draw` could not write: known before anything is measured."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("a plot needs matplotlib", hint="pip install matplotlib")
+    if picture.suffix.lower() not in PICTURES:
+        raise UsageError(f"{picture} is no picture that can be drawn", hint=f"name a {', '.join(PICTURES)} file")
+
+
 def draw(timings: Sequence[Timing], picture: Path) -> None:
-    """Bars of every ratio, and a line at 1. Raises UsageError without matplotlib or for another kind of file."""
-    try:
-        import matplotlib
-    except ModuleNotFoundError as error:
-        raise UsageError("a plot needs matplotlib", hint="pip install matplotlib") from error
+    """Bars of every ratio, and a line at 1; `check_plot` says whether it can be done."""
+    import matplotlib
+
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -61,9 +71,5 @@ def draw(timings: Sequence[Timing], picture: Path) -> None:
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xlabel("time, 1 = " + " · ".join(dict.fromkeys(row.against for row in rows)))
     axes.invert_yaxis()
-    try:
-        figure.savefig(picture, dpi=150)
-    except ValueError as error:
-        raise UsageError(f"{picture}: {error}", hint="name a .png, .svg or .pdf file") from error
-    finally:
-        pyplot.close(figure)
+    figure.savefig(picture, dpi=150)
+    pyplot.close(figure)

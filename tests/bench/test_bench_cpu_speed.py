@@ -16,7 +16,9 @@ from livestyle.bench.file_speed import by_ffmpeg, made_clip
 from livestyle.bench.live_speed import RATE, MadeCamera, made_pictures
 from livestyle.bench.peers import BYTES, FLOAT, FFmpegLut, opencolorio, write_cube
 from livestyle.bench.timing import Timing, draw
-from livestyle.errors import UsageError
+from livestyle.errors import LivestyleError, StyleError, UsageError
+from livestyle.frame import REGIONS
+from livestyle.shaders.look import Look
 from livestyle.shaders.lut import Lut3D, lattice
 from livestyle.sources.video import VideoSource
 
@@ -50,19 +52,21 @@ def test_a_part_that_is_none_is_an_error() -> None:
 def test_the_peers_apply_the_table_they_are_given(tmp_path: Path) -> None:
     """Tetrahedral interpolation as ours, to a step of 8 bits: each axis goes another way, so none can be exchanged."""
     lut = Lut3D(np.stack([lattice(17)[..., 0] ** 2, 1 - lattice(17)[..., 1], lattice(17)[..., 0] / 2], axis=-1))
-    write_cube(lut, tmp_path / "t.cube")
+    (tmp_path / "it's a: folder").mkdir()
+    cube = tmp_path / "it's a: folder" / "t.cube"
+    write_cube(Look((lut,) * len(REGIONS)), cube)
     pixels = np.random.default_rng(0).integers(0, 256, (36, 64, 3), np.uint8)
     right = 255 * lut.apply(pixels / 255)
-    assert np.abs(opencolorio(tmp_path / "t.cube")(pixels) - right).max() <= 1
+    assert np.abs(opencolorio(cube)(pixels) - right).max() <= 1
     for layout in (FLOAT, BYTES):
-        filtered = FFmpegLut(tmp_path / "t.cube", (64, 36), layout)
+        filtered = FFmpegLut(cube, (64, 36), layout)
         given = filtered.frame(pixels)
         scale = 255 if layout == FLOAT else 1
         assert np.abs(scale * filtered(given).to_ndarray() - right).max() <= 1.01  # FFmpeg truncates 8 bits
 
 
 def test_ffmpeg_styles_every_frame_of_the_file(clip: Path, tmp_path: Path) -> None:
-    write_cube(Lut3D(1 - lattice(9)), tmp_path / "negative.cube")
+    write_cube(Look((Lut3D(1 - lattice(9)),) * len(REGIONS)), tmp_path / "negative.cube")
     by_ffmpeg(clip, tmp_path / "out.mp4", tmp_path / "negative.cube")
     with closing(VideoSource(clip)) as before, closing(VideoSource(tmp_path / "out.mp4")) as after:
         pairs = list(zip(before, after, strict=True))
@@ -90,8 +94,24 @@ def test_ratios_are_drawn(tmp_path: Path) -> None:
     timings = [Timing("livestyle", (1280, 720), 1, 2, 0.5, "FFmpeg"), Timing("x", (0, 0), 1, 2, None, "")]
     draw(timings, tmp_path / "p.png")
     assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
-    with pytest.raises(UsageError, match=r"p\.nothing"):
-        draw(timings, tmp_path / "p.nothing")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--plot", "p.nothing"], "p.nothing"),
+        (["--out", "nowhere/s.json"], "nowhere"),
+        (["--style", "none.cube"], "none"),
+    ],
+)
+def test_what_cannot_end_well_is_refused_before_anything_is_measured(options: list[str], said: str) -> None:
+    with pytest.raises(LivestyleError, match=said):
+        CliRunner().invoke(bench, ["speed", "--quick", *options], catch_exceptions=False)
+
+
+def test_a_style_that_changes_nothing_has_no_table(tmp_path: Path) -> None:
+    with pytest.raises(StyleError, match="nothing"):
+        write_cube(Look((None,) * len(REGIONS)), tmp_path / "t.cube")
 
 
 def test_the_made_camera_sends_each_frame_once() -> None:
@@ -99,5 +119,12 @@ def test_the_made_camera_sends_each_frame_once() -> None:
     frames = list(camera)
     assert [frame.pts for frame in frames] == [round(n / RATE * 1e6) for n in range(6)]
     assert frames[0].pixels.shape == (720, 1280, 3)
-    camera.close()
-    assert list(MadeCamera([], 0.0)) == []
+
+
+def test_a_closed_camera_sends_nothing_more() -> None:
+    camera = MadeCamera(made_pictures(0.1), 60.0)
+    frames = []
+    for frame in camera:
+        frames.append(frame)
+        camera.close()
+    assert len(frames) == 1

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from livestyle.guide import TAU, SteadyGuide
-from livestyle.motion import FlowEstimator
+from livestyle.motion import FlowEstimator, Motion
 
 ROWS, COLUMNS = 120, 200
 RANDOM = np.random.default_rng(0)
@@ -24,8 +24,10 @@ def luma(shown: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(cv2.resize(shown, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
 
 
-def follow(guide: SteadyGuide, shown: np.ndarray, seconds: float, before: np.ndarray | None = None) -> np.ndarray:
-    motion = None if before is None else FlowEstimator().between(luma(shown), luma(before))
+STILL = Motion(np.zeros((ROWS, COLUMNS, 2), np.float32), np.ones((ROWS, COLUMNS), np.float32))
+
+
+def follow(guide: SteadyGuide, shown: np.ndarray, seconds: float, motion: Motion | None = STILL) -> np.ndarray:
     return guide.follow(shown, luma(shown), seconds, motion)
 
 
@@ -56,10 +58,11 @@ def test_a_young_mean_is_as_steady_as_its_frames_allow() -> None:
 @pytest.mark.parametrize("speed", [1, 3, 10])
 def test_what_moves_is_as_it_is_now(speed: int) -> None:
     """A mean over a moving picture would be a blur, whose edges are nowhere. In pixels of the picture."""
-    guide, before = SteadyGuide(), None
+    guide, before = SteadyGuide(), picture(noise=2)
     for index in range(12):
         shown = picture(noise=2, shift=speed * index)
-        found, before = follow(guide, shown, index / 30, before), shown
+        motion = FlowEstimator().between(luma(shown), luma(before))
+        found, before = follow(guide, shown, index / 30, motion), shown
     assert error(found, shift=11 * speed) < 1.3 * error(picture(noise=2) / 255)
 
 
@@ -70,12 +73,20 @@ def test_a_change_of_light_is_followed_at_once() -> None:
     assert error(follow(guide, picture(noise=2, gain=0.7), 10 / 30), gain=0.7) < 2
 
 
+def test_a_new_scene_starts_anew_even_where_it_is_as_bright() -> None:
+    guide = SteadyGuide()
+    red, green = (np.full((2 * ROWS, 2 * COLUMNS, 3), colour, np.uint8) for colour in ((200, 60, 60), (40, 141, 60)))
+    for index in range(8):
+        follow(guide, red, index / 30)
+    np.testing.assert_allclose(255 * follow(guide, green, 8 / 30, None), green, atol=0.01)
+
+
 def test_another_size_and_a_step_back_in_time_start_anew() -> None:
     guide = SteadyGuide()
     follow(guide, picture(), 1.0)
     shown = picture(noise=5)
     half = np.ascontiguousarray(shown[:, :COLUMNS])
-    assert guide.follow(half, np.ascontiguousarray(half[::2, ::2, 0]), 1.03).shape == half.shape
+    assert guide.follow(half, np.ascontiguousarray(half[::2, ::2, 0]), 1.03, None).shape == half.shape
     np.testing.assert_allclose(255 * follow(guide, shown, 1.06), shown, atol=0.01)
     later = picture(noise=5)
     np.testing.assert_allclose(255 * follow(guide, later, 0.5), later, atol=0.01)  # float32

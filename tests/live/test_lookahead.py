@@ -40,8 +40,8 @@ def picture(x: int, ground: int = 0) -> np.ndarray:
 class Film:
     """Frames of a disc at the columns `xs`; after `cut` frames the ground is another one; may break off."""
 
-    def __init__(self, xs: list[int], *, cut: int = 10_000, breaks: bool = False) -> None:
-        self.info = StreamInfo("film", (COLUMNS, ROWS), Fraction(1, 3 * RATE))
+    def __init__(self, xs: list[int], *, cut: int = 10_000, breaks: bool = False, tick: Fraction | None = None) -> None:
+        self.info = StreamInfo("film", (COLUMNS, ROWS), tick or Fraction(1, 3 * RATE))  # three ticks to a frame
         self.xs, self.given, self.closed = xs, 0, 0
         self._cut, self._breaks = cut, breaks
 
@@ -193,6 +193,16 @@ def test_masks_are_as_far_apart_as_asked_for_but_within_sight_of_each_other(inte
     seen = Seen(film)
     assert len(list(Lookahead(film, seen, unrefined, interval=interval))) == 16
     assert seen.asked == list(range(0, 16, asked))
+
+
+@pytest.mark.parametrize(
+    ("rate", "asked"), [(15, 1), (24, 2), (25, 2), (30, 3), (Fraction(30000, 1001), 3), (60, AHEAD)]
+)
+def test_a_mask_is_made_about_every_tenth_of_a_second(rate: Fraction | int, asked: int) -> None:
+    film = Film([60] * 13, tick=1 / (3 * Fraction(rate)))
+    seen = Seen(film)
+    list(Lookahead(film, seen, unrefined, interval=0.1))
+    assert seen.asked == list(range(0, 13, asked))
 
 
 def test_the_first_frame_of_a_scene_has_a_mask_of_its_own() -> None:

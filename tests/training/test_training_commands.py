@@ -11,11 +11,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from livestyle.errors import UsageError
+from livestyle.errors import ModelError, UsageError
 from livestyle.frame import REGIONS
 from livestyle.models.segmenter import load_segmenter
 from livestyle.training import cli
 from livestyle.training.evaluate import evaluate, false_people, pictures_without_people
+from livestyle.training.network import start_network
 from livestyle.training.peers import measured_regions, open_peer
 from livestyle.training.reader import open_sets
 from livestyle.training.sets import find_set
@@ -102,6 +103,8 @@ def test_a_teacher_is_trained_measured_kept_and_listened_to(
     train("student", f"model.guide={(tmp_path / 'out' / 'kept').as_posix()}")
     assert "guide" in (tmp_path / "student" / "log.csv").read_text()
     train("onward", lite, f"model.start={(tmp_path / 'out' / 'kept').as_posix()}")
+    with pytest.raises(ModelError, match="mobilenetv2"):
+        start_network(str(tmp_path / "out" / "kept"), "mobilenetv2")
 
 
 def test_plot_draws_the_learning_curves(finished: Path, tmp_path: Path) -> None:

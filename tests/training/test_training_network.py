@@ -216,6 +216,9 @@ def test_a_file_without_a_backbone_is_an_error(tmp_path: Path) -> None:
     torch.save(_teacher_weights(), tmp_path / "w.pt")
     with pytest.raises(ModelError, match="efficientnet-lite0"):
         start_teacher("efficientnet-lite0", tmp_path / "w.pt")
+    torch.save({"state_dict": weights, "epoch": 3}, tmp_path / "x.pt")
+    with pytest.raises(ModelError, match=r"x\.pt"):
+        start_teacher("mobilenetv2", tmp_path / "x.pt")
 
 
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason="the ImageNet weights are not here")

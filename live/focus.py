@@ -13,13 +13,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.copies import Copies, Picture
 from livestyle.frame import Weights
 from livestyle.motion import WORKING_SIDE, shrink
-
-Picture = npt.NDArray[np.uint8]
-
-LARGEST = 4 * WORKING_SIDE
-"""A picture's longer side is below this: what a part of it shows is enough for any model."""
 
 NEARER = 0.6
 """Share of the picture's sides below which a part is worth looking at by itself; with less to win, nothing is cut."""
@@ -82,13 +78,13 @@ class Focus:
         self._age = 0  # pictures since then
         self._shape: tuple[int, ...] = ()
 
-    def __call__(self, picture: Picture) -> Weights:
-        """(H, W, 3) uint8, longer side below LARGEST -> (R, h, w) float32 weights that cover it."""
-        small = shrink(picture, 2 * WORKING_SIDE)
-        thumbnail = np.asarray(cv2.resize(small, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32).mean(axis=2)
+    def __call__(self, copies: Copies) -> Weights:
+        """(R, h, w) float32 weights that cover the frame."""
+        picture, whole = copies.large, copies.medium
+        thumbnail = np.asarray(cv2.resize(whole, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32).mean(axis=2)
         self._age += 1
         if self._whole is None or self._box is None or picture.shape != self._shape or self._is_due(thumbnail):
-            self._whole, self._thumbnail, self._age, self._shape = self._look(small), thumbnail, 0, picture.shape
+            self._whole, self._thumbnail, self._age, self._shape = self._look(whole), thumbnail, 0, picture.shape
             self._box = self._followed(self._whole)
         if self._box is None:
             return self._whole
@@ -124,7 +120,7 @@ class Focus:
     def _nearer(self, picture: Picture, box: Box, whole: Weights) -> Weights:
         """The mask of the `box`, laid into that of the whole picture."""
         rows, columns = _pixels(box, picture.shape)
-        near = self._look(shrink(np.ascontiguousarray(picture[rows, columns]), 2 * WORKING_SIDE))
+        near = self._look(Copies(np.ascontiguousarray(picture[rows, columns])).medium)
         height, width = shrink(picture[..., 0], WORKING_SIDE).shape
         scale = height / picture.shape[0], width / picture.shape[1]
         down = slice(round(rows.start * scale[0]), round(rows.stop * scale[0]))

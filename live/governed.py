@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.copies import Copies, Picture
 from livestyle.frame import REGIONS, Weights
 from livestyle.governor import Step
-from livestyle.inference import Inference, Picture, Result, step_back
+from livestyle.inference import Inference, Result, T, step_back
 from livestyle.masks import region_weights_of
 from livestyle.protocols import Segmenter
 from livestyle.refine import refine, unrefined
@@ -86,19 +87,19 @@ class SwitchedSegmenter:
         return weights if share >= 1 else _between(region_weights_of(before, pixels), weights, share)
 
 
-class RatedInference(Inference):
+class RatedInference(Inference[T]):
     """Inference that takes at most `rate` pictures a second. A frame that waits for its mask is not held back."""
 
     def __init__(
         self,
-        segment: Callable[[Picture], Weights],
+        segment: Callable[[T], Weights],
         rate: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.rate = rate  # may be changed between two pictures
         self._clock = clock
         self._due = -math.inf  # before that no picture is put up
-        self._kept: tuple[Picture, float] | None = None  # the newest, not put up
+        self._kept: tuple[T, float] | None = None  # the newest, not put up
         super().__init__(segment)
 
     @property
@@ -107,7 +108,7 @@ class RatedInference(Inference):
         with self._changed:
             return self._offered is not None
 
-    def offer(self, picture: Picture, seconds: float) -> None:
+    def offer(self, picture: T, seconds: float) -> None:
         """Put `picture` up when it is time for one, or in place of one that is not begun yet. Never blocks."""
         now = self._clock()
         if not self.waiting:
@@ -185,12 +186,12 @@ class Gears:
         self._step = step
         self._thread: threading.Thread | None = None
         self._failure: Exception | None = None
-        self._rated: RatedInference | None = None
+        self._rated: RatedInference[Copies] | None = None
         self.segmenter = SwitchedSegmenter(open_step(step))
         self.edges = FadedEdges()
         self._set(step)
 
-    def inference(self, segment: Callable[[Picture], Weights]) -> Inference:
+    def inference(self, segment: Callable[[Copies], Weights]) -> Inference[Copies]:
         """The inference of a live stylist."""
         self._rated = RatedInference(segment, self._step.rate)
         return self._rated

@@ -10,16 +10,15 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from livestyle.errors import StreamError
 from livestyle.frame import Weights
 from livestyle.protocols import Segmenter
 
-Picture = npt.NDArray[np.uint8]
+T = TypeVar("T")  # what is segmented: a picture, or a frame's copies
 
 _WAIT = 0.05  # seconds between two looks at whether the thread still lives; every wait has an end
 _JOIN_S = 5.0  # a model that hangs must not hang the program's end too: the thread is a daemon
@@ -34,13 +33,13 @@ class Result(NamedTuple):
     offered: float  # when it was, time.monotonic()
 
 
-class Inference:
+class Inference(Generic[T]):
     """Runs `segment` on a thread of its own, always on the newest picture offered. The newest result wins too."""
 
-    def __init__(self, segment: Callable[[Picture], Weights]) -> None:
+    def __init__(self, segment: Callable[[T], Weights]) -> None:
         self._segment = segment
         self._changed = threading.Condition()
-        self._offered: tuple[Picture, float, float] | None = None  # as the picture and the times of its Result
+        self._offered: tuple[T, float, float] | None = None  # as the picture and the times of its Result
         self._result: Result | None = None
         self._failure: BaseException | None = None  # of the newest picture; the next success clears it
         self._failed_at: TracebackType | None = None
@@ -48,7 +47,7 @@ class Inference:
         self._thread = threading.Thread(target=self._work, name="livestyle-masks", daemon=True)
         self._thread.start()
 
-    def offer(self, picture: Picture, seconds: float) -> None:
+    def offer(self, picture: T, seconds: float) -> None:
         """Put `picture` up as the next to segment, in place of one that waits. Never blocks. It must not change."""
         with self._changed:
             self._offered = picture, seconds, time.monotonic()
@@ -97,7 +96,7 @@ class Inference:
             except BaseException as error:  # handed to the frame loop; the next picture may go well
                 self._fail(error)
 
-    def _next(self) -> tuple[Picture, float, float] | None:
+    def _next(self) -> tuple[T, float, float] | None:
         with self._changed:
             while self._offered is None and not self._closing:
                 self._changed.wait(_WAIT)

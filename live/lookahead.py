@@ -10,15 +10,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.focus import LARGEST
+from livestyle.copies import Copies
 from livestyle.frame import Frame, Masks, StreamInfo, Weights
 from livestyle.guide import SteadyGuide
 from livestyle.masks import TAU, Belief, MaskTracker, mask_of
-from livestyle.motion import WORKING_SIDE, FlowEstimator, Luma, Motion, shrink
+from livestyle.motion import FlowEstimator, Luma, Motion
 from livestyle.protocols import Source
 
 AHEAD = 4
@@ -31,8 +30,6 @@ INTERVAL = 0.1
 """Seconds between masks from which on a frame between them, told by both, is told worse than by a mask of its own."""
 
 _ROUNDED = 1.05  # of the interval: times are rounded to milliseconds, and 29.97 frames/s are meant as 30
-
-Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,7 @@ class Lookahead:
     """A source whose frames come with `masks`. Implements livestyle.protocols.Source; holds AHEAD + AT_ONCE frames.
 
     Every frame of `source` comes, in its order and with its own times, also those before an error. `segment` makes
-    region weights of a picture whose longer side is below LARGEST, `refine` fits them to it; `noted` hears the
+    region weights of a frame's copies, `refine` fits them to it; `noted` hears the
     seconds of each frame that was segmented: the first of each scene, then one about every `interval` seconds, and at
     least every AHEAD frames.
     """
@@ -59,7 +56,7 @@ class Lookahead:
     def __init__(
         self,
         source: Source,
-        segment: Callable[[Picture], Weights],
+        segment: Callable[[Copies], Weights],
         refine: Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], Weights],
         noted: Callable[[float], object] = lambda seconds: None,
         *,
@@ -99,23 +96,22 @@ class Lookahead:
         self._source.close()
 
     def _see(self, frame: Frame) -> _Seen:
-        seen = shrink(frame.pixels, LARGEST)
-        picture = shrink(seen, 2 * WORKING_SIDE)
-        luma = np.asarray(cv2.cvtColor(shrink(picture, WORKING_SIDE), cv2.COLOR_RGB2GRAY), np.uint8)
+        copies = Copies(frame.pixels)
+        luma = copies.luma
         seconds = float(frame.pts * self.info.time_base)
         self._tracker.advance(luma, seconds)
         onward = None
         if self._luma is not None and self._tracker.belief is not None:
             onward = self._flow.between(self._luma, luma)
         self._luma = luma
-        weights = self._segment(seen) if self._is_due(seconds) else None
+        weights = self._segment(copies) if self._is_due(seconds) else None
         if weights is not None:
             self._tracker.correct(weights, seconds)
             self._noted(seconds)
         self._unseen = self._unseen + 1 if weights is None else 0
         past = self._tracker.belief
         assert past is not None  # the first frame of a scene is due
-        guide = self._guide.follow(picture, luma, seconds, self._tracker.motion)
+        guide = self._guide.follow(copies.medium, luma, seconds, self._tracker.motion)
         return _Seen(frame, seconds, guide, weights, past, onward)
 
     def _is_due(self, seconds: float) -> bool:

@@ -9,17 +9,16 @@ from fractions import Fraction
 from functools import partial
 from typing import Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.focus import LARGEST, Focus
+from livestyle.copies import Copies
+from livestyle.focus import Focus
 from livestyle.frame import Frame, Masks, Weights, read_only
 from livestyle.guide import SteadyGuide
-from livestyle.inference import Inference, MaskStats, Picture, Result, too_slow
+from livestyle.inference import Inference, MaskStats, Result, too_slow
 from livestyle.lookahead import Lookahead
 from livestyle.masks import MaskTracker, region_weights_of
-from livestyle.motion import WORKING_SIDE, shrink
 from livestyle.protocols import Grade, Segmenter, Source
 from livestyle.refine import refine
 
@@ -51,7 +50,7 @@ class Stylist:
         sync: Literal["exact", "live"] = "exact",
         time_base: Fraction | float = Fraction(1, 1000),
         tracker: MaskTracker | None = None,
-        inference: Callable[[Callable[[Picture], Weights]], Inference] = Inference,
+        inference: Callable[[Callable[[Copies], Weights]], Inference[Copies]] = Inference,
         refine: Refine = refine,
     ) -> None:
         self.grade = grade  # may be replaced between two frames
@@ -100,24 +99,21 @@ class Stylist:
 
     def _weights(self, frame: Frame) -> Weights:
         seconds = frame.pts * self._time_base
-        seen = shrink(frame.pixels, LARGEST)
-        picture = shrink(seen, 2 * WORKING_SIDE)
-        small = shrink(picture, WORKING_SIDE)
-        luma = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
-        self._tracker.advance(luma, seconds)
+        copies = Copies(frame.pixels)
+        self._tracker.advance(copies.luma, seconds)
         if self._inference is None:
-            self._correct(self._focus(seen), seconds)
+            self._correct(self._focus(copies), seconds)
         else:
-            self._take_turns(self._inference, seen, seconds)
+            self._take_turns(self._inference, copies, seconds)
         planes = self._tracker.planes
         assert planes is not None  # the first frame of a scene waited for its mask
         self._stats.used(seconds)
         # A file has the time for edges that are twice as fine.
-        shown = picture if self._inference is None else small
-        return self._refine(planes, self._guide.follow(shown, luma, seconds, self._tracker.motion))
+        shown = copies.medium if self._inference is None else copies.small
+        return self._refine(planes, self._guide.follow(shown, copies.luma, seconds, self._tracker.motion))
 
-    def _take_turns(self, inference: Inference, picture: npt.NDArray[np.uint8], seconds: float) -> None:
-        inference.offer(picture, seconds)
+    def _take_turns(self, inference: Inference[Copies], copies: Copies, seconds: float) -> None:
+        inference.offer(copies, seconds)
         if (done := inference.result()) is not None:
             self._take(done)
         end = time.monotonic() + (FIRST_MASK_S if self._newest is None else _NEXT_SCENE_S)

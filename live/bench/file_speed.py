@@ -16,9 +16,9 @@ from livestyle.bench.peers import lut_chain, write_cube
 from livestyle.bench.pictures import Size
 from livestyle.bench.stopwatch import Stopwatch
 from livestyle.bench.timing import Timing
+from livestyle.copies import Picture
 from livestyle.errors import BackendError
 from livestyle.frame import Frame, StreamInfo, Weights
-from livestyle.inference import Picture
 from livestyle.lookahead import INTERVAL
 from livestyle.media import av
 from livestyle.protocols import Segmenter

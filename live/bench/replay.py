@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from livestyle.bench.stopwatch import Stopwatch
+from livestyle.copies import Picture
 from livestyle.frame import Weights
-from livestyle.inference import Inference, Picture, Result
+from livestyle.inference import Inference, Result, T
 from livestyle.protocols import Segmenter
 
 
@@ -57,21 +58,21 @@ class Remembered:
             return self._known[key]
 
 
-class PacedInference(Inference):
+class PacedInference(Inference[T]):
     """Inference that takes `latency` seconds of the stream's own time, so that every run gives the same masks.
 
     Like the threaded one it works on one picture at a time and goes on with the newest offered; unlike it nothing runs
     beside the loop, and a frame that has to wait for its mask does not make the next one late.
     """
 
-    def __init__(self, segment: Callable[[Picture], Weights], latency: float) -> None:
+    def __init__(self, segment: Callable[[T], Weights], latency: float) -> None:
         # The thread of the base class is not wanted: every method that would talk to it stands here.
         self._segment_now, self._latency = segment, latency
-        self._pending: tuple[Picture, float] | None = None
-        self._running: tuple[Picture, float, float] | None = None  # with the second at which it is done
+        self._pending: tuple[T, float] | None = None
+        self._running: tuple[T, float, float] | None = None  # with the second at which it is done
         self._done: Result | None = None
 
-    def offer(self, picture: Picture, seconds: float) -> None:
+    def offer(self, picture: T, seconds: float) -> None:
         """Put `picture` up as the next to segment; what is due by `seconds` is done first."""
         while self._running is not None and self._running[2] <= seconds + 1e-9:
             self._finish()

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from livestyle.copies import Copies
 from livestyle.focus import _AT_LEAST, EVERY, Box, Focus, people_in
 from livestyle.frame import Weights
 
@@ -25,6 +26,10 @@ def picture(*discs: tuple[float, float, float], light: int = 0) -> np.ndarray:
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     people = truth(*discs) * np.uint8(200) + np.uint8(20 + light)
     return np.dstack([people, rows // 8, columns // 8]).astype(np.uint8)
+
+
+def copies(*discs: tuple[float, float, float], light: int = 0) -> Copies:
+    return Copies(picture(*discs, light=light))
 
 
 class Network:
@@ -47,7 +52,7 @@ def iou(masks: Weights, disc: np.ndarray) -> float:
 
 def test_a_person_far_away_gets_finer_edges() -> None:
     network, far = Network(), (400, 300, 60)
-    masks = Focus(network)(picture(far))
+    masks = Focus(network)(copies(far))
     assert len(network.shown) == 2
     assert iou(masks, truth(far)) > 0.94 > 0.9 > iou(network(picture(far)), truth(far))
     np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-5)
@@ -57,7 +62,7 @@ def test_a_person_near_the_camera_costs_nothing_more() -> None:
     network = Network()
     focus = Focus(network)
     for index in range(5):
-        masks = focus(picture((640 + index, 400, 300)))
+        masks = focus(copies((640 + index, 400, 300)))
         assert masks.shape == (4, 18, 32)
     assert network.shown == [(640, 0, 0)] * 5
 
@@ -66,7 +71,7 @@ def test_an_empty_picture_costs_nothing_more() -> None:
     network = Network()
     focus = Focus(network)
     for _ in range(3):
-        focus(picture())
+        focus(copies())
     assert len(network.shown) == 3
 
 
@@ -74,7 +79,7 @@ def test_the_part_does_not_tremble_with_the_person() -> None:
     network = Network()
     focus = Focus(network)
     for index in range(EVERY):
-        focus(picture((400 + 5 * (-1) ** index, 300 + 3 * (index % 3), 60)))
+        focus(copies((400 + 5 * (-1) ** index, 300 + 3 * (index % 3), 60)))
     parts = {shown for shown in network.shown if shown[1:] != (0, 0)}
     assert len(parts) == 1
     assert len(network.shown) == EVERY + 1  # the whole once
@@ -85,7 +90,7 @@ def test_the_part_follows_and_the_whole_is_looked_at_now_and_then() -> None:
     focus = Focus(network)
     for index in range(3 * EVERY):
         at = (300 + 8 * index, 300, 60)
-        assert iou(focus(picture(at)), truth(at)) > 0.9
+        assert iou(focus(copies(at)), truth(at)) > 0.9
     assert 3 <= sum(shown[1:] == (0, 0) for shown in network.shown) < EVERY
 
 
@@ -93,7 +98,7 @@ def test_several_people_are_held_by_one_part() -> None:
     network, both = Network(), ((500, 300, 60), (680, 340, 60))
     focus = Focus(network)
     for _ in range(2):
-        masks = focus(picture(*both))
+        masks = focus(copies(*both))
     assert iou(masks, truth(*both)) > 0.9
     assert len(network.shown) == 3
 
@@ -103,8 +108,8 @@ def test_a_newcomer_outside_of_the_part_is_seen_soon() -> None:
     focus = Focus(network)
     one, other = (300, 300, 50), (1000, 500, 120)
     for _ in range(4):
-        focus(picture(one))
-    agreed = [iou(focus(picture(one, other)), truth(one, other)) > 0.85 for _ in range(_AT_LEAST + 1)]
+        focus(copies(one))
+    agreed = [iou(focus(copies(one, other)), truth(one, other)) > 0.85 for _ in range(_AT_LEAST + 1)]
     assert agreed[-1]
     assert agreed.index(True) < _AT_LEAST
 
@@ -113,17 +118,17 @@ def test_another_scene_is_seen_at_once() -> None:
     network = Network()
     focus = Focus(network)
     for _ in range(2):
-        focus(picture((300, 300, 50)))
+        focus(copies((300, 300, 50)))
     turned = np.ascontiguousarray(picture((300, 300, 50))[:, ::-1] ^ np.uint8(64))
     turned[..., 0] = truth((900, 500, 200)) * 200 + 20
-    assert iou(focus(turned), truth((900, 500, 200))) > 0.9
+    assert iou(focus(Copies(turned)), truth((900, 500, 200))) > 0.9
 
 
 def test_a_change_of_light_is_no_newcomer() -> None:
     network = Network()
     focus = Focus(network)
     for index in range(6):
-        focus(picture((300, 300, 50), light=6 * index))
+        focus(copies((300, 300, 50), light=6 * index))
     assert sum(shown[1:] == (0, 0) for shown in network.shown) == 1
 
 
@@ -131,19 +136,19 @@ def test_who_is_lost_is_looked_for_in_the_whole() -> None:
     network = Network()
     focus = Focus(network)
     for _ in range(3):
-        focus(picture((300, 300, 50)))
-    focus(picture())  # gone; found out here
+        focus(copies((300, 300, 50)))
+    focus(copies())  # gone; found out here
     network.shown.clear()
-    focus(picture())
+    focus(copies())
     assert network.shown == [(640, 0, 0)]
 
 
 def test_another_size_is_looked_at_anew() -> None:
     network = Network()
     focus = Focus(network)
-    focus(picture((300, 300, 50)))
+    focus(copies((300, 300, 50)))
     network.shown.clear()
-    focus(np.ascontiguousarray(picture((300, 300, 50))[:600]))
+    focus(Copies(np.ascontiguousarray(picture((300, 300, 50))[:600])))
     assert network.shown[0][1:] == (0, 0)
 
 
@@ -162,5 +167,5 @@ def test_any_size_is_looked_at(size: tuple[int, int]) -> None:
     pixels[size[0] // 2, size[1] // 2, 0] = 220
     focus = Focus(Network())
     for _ in range(3):
-        masks = focus(pixels)
+        masks = focus(Copies(pixels))
         np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-5)

@@ -1,6 +1,6 @@
 """Convert a `transformers` checkpoint folder (MobileViT + DeepLabV3, any size) to a model file and its card.
 
-    python -m livestyle.models.export CHECKPOINT models/weights --name small --facts models/facts/small.toml
+    python -m livestyle.models.export training/checkpoints/small models/weights --name small
 
 The graph takes the picture as it is, (1, H, W, 3) uint8 RGB with H and W multiples of 32, and does the rest itself:
 scale, channel order, network, enlargement of the logits to a quarter of the input, softmax. Weights are stored as fp16
@@ -84,17 +84,33 @@ def export(
     not such a checkpoint or the file differs from it by more than PARITY.
     """
     model = _load_checkpoint(folder)
+    facts = facts or read_facts(folder / "card.toml")
     preprocessing = _read_preprocessing(folder, order)
-    classes = _classes_of(model)
-    regions = {name: _region_of(name, folder) for name in classes}
+    return export_network(model, out, name, input_size, _classes_of(model), facts, preprocessing)
+
+
+def export_network(
+    model: Any,
+    out: Path,
+    name: str,
+    input_size: tuple[int, int],
+    classes: tuple[str, ...],
+    facts: Facts,
+    preprocessing: Preprocessing | None = None,
+) -> ModelCard:
+    """As `export`, from a network in evaluation mode.
+
+    It has `features`, which gives logits first, and `fine`, None where they are not at OUTPUT_STRIDE.
+    """
+    preprocessing = preprocessing or Preprocessing()
+    regions = {one: _region_of(one, name) for one in classes}
     graph = _whole_graph(model, preprocessing)
     parameters = sum(weight.numel() for weight in model.parameters())
-    onnx_model = _store_weights_as_fp16(_trace(graph))
+    onnx_model = _store_weights_as_fp16(_folded(_trace(graph)))
     rounding = _largest_difference(onnx_model, graph)
     conversion = _largest_difference(onnx_model, _whole_graph(_round_to_fp16(model), preprocessing))
     if not conversion <= PARITY:
-        raise ModelError(f"{folder}: the file would differ from the checkpoint by {conversion:.2g} (limit {PARITY:g})")
-    facts = facts or read_facts(folder / "card.toml")
+        raise ModelError(f"{name}: the file would differ from the checkpoint by {conversion:.2g} (limit {PARITY:g})")
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{name}.onnx").write_bytes(onnx_model)
     card = ModelCard(
@@ -178,9 +194,9 @@ def _classes_of(model: Any) -> tuple[str, ...]:
     return tuple(str(labels[index]).lower() for index in range(len(labels)))
 
 
-def _region_of(name: str, folder: Path) -> str:
+def _region_of(name: str, model: str) -> str:
     if name not in REGION_OF:
-        raise ModelError(f"{folder}: no region is known for the class {name!r}", hint="add it to export.REGION_OF")
+        raise ModelError(f"{model}: no region is known for the class {name!r}", hint="add it to export.REGION_OF")
     return REGION_OF[name]
 
 
@@ -199,7 +215,7 @@ def _whole_graph(model: Any, preprocessing: Preprocessing) -> torch.nn.Module:
             samples = pixels.permute(0, 3, 1, 2).float() / 255
             if preprocessing.order == "bgr":
                 samples = samples.flip(1)
-            logits = self.network((samples - self.mean) / self.std).logits
+            logits = self.network.features((samples - self.mean) / self.std)[0]
             if model.fine is None:
                 # Logits, not probabilities, are enlarged: the edge between two classes then stays one sharp step.
                 scale = model.config.output_stride / OUTPUT_STRIDE
@@ -250,6 +266,35 @@ def _trace(graph: torch.nn.Module) -> bytes:
             },
         )
     return file.getvalue()
+
+
+def _folded(model: bytes) -> bytes:
+    """With the arithmetic on constant sizes done: tracing writes out how the numbers of a padding are put together."""
+    import onnx
+    from onnx import helper, numpy_helper
+    from onnx.reference import ReferenceEvaluator
+
+    whole = onnx.load_from_string(model)
+    known: dict[str, Any] = {}
+    for node in whole.graph.node:
+        if node.op_type == "Constant":
+            known[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+        elif node.input and all(name in known for name in node.input if name):
+            inputs = {name: known[name] for name in node.input if name}
+            value = np.asarray(ReferenceEvaluator(node).run(None, inputs)[0])
+            if np.issubdtype(value.dtype, np.integer):
+                known[node.output[0]] = value
+                constant = numpy_helper.from_array(value)
+                node.CopyFrom(helper.make_node("Constant", [], [node.output[0]], name=node.name, value=constant))
+    _drop_unused(whole.graph)
+    return bytes(whole.SerializeToString())
+
+
+def _drop_unused(graph: Any) -> None:
+    """Constants that nothing reads."""
+    read = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+    for node in [node for node in graph.node if node.op_type == "Constant" and node.output[0] not in read]:
+        graph.node.remove(node)
 
 
 def _store_weights_as_fp16(model: bytes) -> bytes:

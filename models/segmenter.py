@@ -19,7 +19,7 @@ from livestyle.errors import DeviceError, ModelError, device_failure
 from livestyle.frame import Weights
 from livestyle.models.card import MULTIPLE, ModelCard, network_size, read_card
 
-DEFAULT_MODEL = "small"
+DEFAULT_MODEL = "lite"
 SMALLER_MODEL = "xxsmall"  # for computers on which the default is too slow, where it is bundled
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -115,7 +115,7 @@ class OnnxSegmenter(CardSegmenter):
 def load_segmenter(
     name_or_path: str | Path | None = None, device: str = "auto", *, threads: int | None = None
 ) -> OnnxSegmenter:
-    """A bundled model by name ("small"), or a path to a `.onnx` file with its card (`.json`) beside it.
+    """A bundled model by name ("lite", "small"), or a path to a `.onnx` file with its card (`.json`) beside it.
 
     `device`: "auto" or one of DEVICES. A named device is used or DeviceError is raised; "auto" takes CUDA where
     the model really runs on it, else the CPU, and logs which. CoreML is used only when named: it compiles each new

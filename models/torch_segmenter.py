@@ -381,6 +381,19 @@ def _slice(x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor | None = None, 
     return x[tuple(index)]
 
 
+def _pad(x: Tensor, pads: Tensor, value: Tensor | None = None, *, mode: bytes = b"constant") -> Tensor:
+    if mode != b"constant":
+        raise ModelError(f"the model pads by {mode.decode()}, which is not known on torch devices")
+    ends = pads.tolist()  # all starts, then all ends; torch wants pairs, the last axis first
+    half = len(ends) // 2
+    pairs = [int(end) for axis in reversed(range(half)) for end in (ends[axis], ends[axis + half])]
+    return F.pad(x, pairs, value=0.0 if value is None else float(value))
+
+
+def _clip(x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
+    return x.clamp(None if low is None else low.to(x), None if high is None else high.to(x))
+
+
 def _resize(x: Tensor, _: Tensor | None = None, scales: Tensor | None = None, sizes: Tensor | None = None, *,
             mode: bytes, coordinate_transformation_mode: bytes = b"half_pixel", **others: Any) -> Tensor:  # fmt: skip
     if (mode, coordinate_transformation_mode) not in ((b"linear", b"half_pixel"), (b"linear", b"pytorch_half_pixel")):
@@ -398,6 +411,7 @@ _OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "BatchNormalization": _batch_norm,
     "Cast": _cast,
     "Ceil": torch.ceil,
+    "Clip": _clip,
     "Concat": _concat,
     "Conv": _conv,
     "Div": _div,
@@ -406,6 +420,7 @@ _OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "LayerNormalization": _layer_norm,
     "MatMul": torch.matmul,
     "Mul": torch.mul,
+    "Pad": _pad,
     "Relu": torch.relu,
     "Reshape": _reshape,
     "Resize": _resize,

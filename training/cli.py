@@ -211,9 +211,7 @@ def _write(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="TOML: licence, training_data, provenance, figures.",
 )
-@click.option(
-    "--folder", type=click.Path(file_okay=False, path_type=Path), help="Also keep the transformers folder here."
-)
+@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Also keep the finished weights here.")
 @click.option(
     "--int8", is_flag=True, help="Also quantise; the file is kept only if it is faster and costs under 0.5 points."
 )
@@ -233,23 +231,10 @@ def export(
     int8: bool,
     data: Path | None,
 ) -> None:
-    """Convert CHECKPOINT (a run's folder or a transformers folder) to a model file and its card in OUT.
-
-    Of a teacher, OUT/NAME/ gets the finished weights, for model.guide: a teacher is not part of the product.
-    """
-    from livestyle.training.checkpoint import FILE, write_finished
+    """Convert CHECKPOINT (a run's folder or a transformers folder) to a model file and its card in OUT."""
     from livestyle.training.export import as_folder, export_model, parity, quantise
-    from livestyle.training.teacher import is_teacher
 
     size = _size(input_size)
-    if is_teacher(checkpoint):
-        if facts or folder or int8 or data:
-            raise UsageError(
-                "Of a teacher only the weights are kept: --facts, --folder, --int8 and --data say nothing."
-            )
-        write_finished(checkpoint, out / name)
-        click.echo(f"{out / name / FILE}: {(out / name / FILE).stat().st_size / 1e6:.1f} MB")
-        return
     if int8 and not data:
         raise UsageError("--int8 needs --data: pictures to calibrate and to compare with.")
     with tempfile.TemporaryDirectory() as scratch:

@@ -221,18 +221,13 @@ def pictures_without_people(sets: list[LabelledSet], limit: int = 120) -> dict[s
 def open_model(path: Path, scratch: Path, input_size: tuple[int, int] = (256, 256)) -> Segmenter:
     """A model to measure: an exported one (.onnx), a `transformers` folder, or a run's folder (its averaged weights).
 
-    Checkpoints are exported to `scratch` first, so what is measured is what is shipped; a teacher, which is not, runs
-    in torch.
+    Checkpoints are exported to `scratch` first, so what is measured is what is shipped.
     """
     from livestyle.models.segmenter import load_segmenter
     from livestyle.training.export import as_folder, export_model
-    from livestyle.training.teacher import is_teacher
-    from livestyle.training.teacher_segmenter import TeacherSegmenter
 
     if path.suffix == ".onnx":
         return load_segmenter(str(path), device="cpu")
-    if is_teacher(path):
-        return TeacherSegmenter(path, input_size)
     folder = as_folder(path, scratch / "checkpoint")
     export_model(folder, scratch, "measured", input_size)
     return load_segmenter(str(scratch / "measured.onnx"), device="cpu")

@@ -15,15 +15,16 @@ import numpy.typing as npt
 
 from livestyle.errors import ModelError
 from livestyle.models.card import ModelCard, read_card, write_card
-from livestyle.models.export import Facts, export, read_facts
+from livestyle.models.export import export, export_network, read_facts
 from livestyle.models.segmenter import load_segmenter
-from livestyle.training.checkpoint import FILE, write_folder
+from livestyle.training.checkpoint import FILE, load_checkpoint, write_finished, write_folder
+from livestyle.training.classes import CLASSES
 from livestyle.training.evaluate import judge
 from livestyle.training.metrics import Tally
 from livestyle.training.network import finished_network, load_network, reads_bgr
 from livestyle.training.reader import LabelledSet, Picture, open_sets
 from livestyle.training.sets import BUILTIN, find_set
-from livestyle.training.teacher import TeacherNetwork
+from livestyle.training.teacher import is_teacher
 
 log = logging.getLogger("livestyle")
 
@@ -34,9 +35,10 @@ CALIBRATION_PICTURES = 64
 
 
 def as_folder(path: Path, scratch: Path) -> Path:
-    """`path` if it is a `transformers` folder; for a run's folder, its averaged weights written to `scratch`.
+    """`path` if it holds finished weights; for a run's folder, its averaged weights written to `scratch`.
 
-    Raises ModelError when it is neither.
+    Those of a MobileViT are a `transformers` folder, those of another backbone a checkpoint in half precision. Raises
+    ModelError when it is neither.
     """
     if (path / "config.json").is_file():
         return path
@@ -45,22 +47,24 @@ def as_folder(path: Path, scratch: Path) -> Path:
             f"{path} is neither a run's folder nor a transformers folder.",
             hint=f"Such a folder holds {FILE} or config.json.",
         )
-    network = finished_network(path)
-    if isinstance(network, TeacherNetwork):
-        raise ModelError(
-            f"{path} holds a teacher, which is not for shipping.", hint="Let a MobileViT learn from it: model.guide."
-        )
-    write_folder(network.eval(), scratch)
+    if "optimizer" not in load_checkpoint(path):
+        return path
+    if is_teacher(path):
+        write_finished(path, scratch)
+    else:
+        write_folder(finished_network(path).eval(), scratch)
     return scratch
 
 
 def export_model(
     folder: Path, out: Path, name: str, input_size: tuple[int, int], facts: Path | None = None
 ) -> ModelCard:
-    """Write `out/name.onnx` and its card from a `transformers` folder."""
+    """Write `out/name.onnx` and its card from a folder of finished weights."""
     out.mkdir(parents=True, exist_ok=True)
-    given: Facts | None = read_facts(facts) if facts else None
-    return export(folder, out, name=name, input_size=input_size, facts=given)
+    if is_teacher(folder):
+        given = read_facts(facts or folder / "card.toml")
+        return export_network(finished_network(folder).eval(), out, name, input_size, CLASSES, given)
+    return export(folder, out, name=name, input_size=input_size, facts=read_facts(facts) if facts else None)
 
 
 def _open_there(data: Path, limit: int, *, validation: bool) -> list[LabelledSet]:
@@ -77,23 +81,25 @@ def _pictures(sets: list[LabelledSet]) -> list[Picture]:
     return [picture for picture in found if picture is not None]
 
 
-def parity(folder: Path, model: Path, data: Path) -> float:
-    """Largest difference of a probability between the model file and the `transformers` folder, on real pictures.
+def parity(checkpoint: Path, model: Path, data: Path) -> float:
+    """Largest difference of a probability between the model file and its checkpoint, on real pictures.
 
-    Both see the same 256 x 256 pixels. A folder in half precision holds the file's weights exactly.
+    Both see the same 256 x 256 pixels. A checkpoint in half precision holds the file's weights exactly.
     """
     import onnxruntime
     import torch
 
-    network: Any = load_network(str(folder)).eval()
-    flips = reads_bgr(str(folder))
+    teacher = is_teacher(checkpoint)
+    network: Any = finished_network(checkpoint) if teacher else load_network(str(checkpoint))
+    network.eval()
+    flips = not teacher and reads_bgr(str(checkpoint))
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     largest = 0.0
     for picture in _pictures(_open_there(data, 2, validation=True)):
         pixels = np.asarray(cv2.resize(picture.pixels, (256, 256), interpolation=cv2.INTER_AREA))[None]
         given = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode():
-            logits = network(given.flip(1) if flips else given).logits
+            logits = network.features(given.flip(1) if flips else given)[0]
         found = session.run(None, {"pixels": pixels})[0]
         enlarged = torch.nn.functional.interpolate(logits, size=found.shape[-2:], mode="bilinear", align_corners=False)
         largest = max(largest, float(np.abs(enlarged.softmax(1).numpy() - found).max()))

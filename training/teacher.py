@@ -3,7 +3,8 @@
 The published MobileViT weights may not be shipped, so what is shipped starts from nothing. The ImageNet weights of
 MobileNetV2 (Sandler et al. 2018) and of EfficientNet-Lite (Google 2020: EfficientNet, Tan & Le 2019, without squeeze
 and swish) are free, both Apache-2.0: fine-tuned on the same pictures they are right after a fraction of the time, and
-then give every pixel of every picture a target, whatever the labels leave open. They are not part of the package.
+then give every pixel of every picture a target, whatever the labels leave open. They can be exported like any other
+model.
 """
 
 from __future__ import annotations
@@ -79,14 +80,19 @@ WIDTH = 96
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution with TensorFlow's "SAME" padding, which puts the odd pixel at the end."""
+    """A convolution with TensorFlow's "SAME" padding, which puts the odd pixel at the end.
+
+    For heights and widths that are multiples of the stride: the padding then does not depend on them.
+    """
+
+    def __init__(self, inward: int, outward: int, kernel: int, stride: int, groups: int = 1) -> None:
+        before, after = (kernel - stride) // 2, kernel - stride - (kernel - stride) // 2
+        self.ends = (before, after, before, after) if before != after else ()
+        padding = 0 if self.ends else before
+        super().__init__(inward, outward, kernel, stride, padding, groups=groups, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        pads: list[int] = []
-        for length in (x.shape[-1], x.shape[-2]):
-            total = max((-(-length // self.stride[0]) - 1) * self.stride[0] + self.kernel_size[0] - length, 0)
-            pads += [total // 2, total - total // 2]
-        return super().forward(F.pad(x, pads) if any(pads) else x)
+        return super().forward(F.pad(x, self.ends) if self.ends else x)
 
 
 class _Depthwise(nn.Module):
@@ -94,7 +100,7 @@ class _Depthwise(nn.Module):
 
     def __init__(self, inward: int, outward: int, stride: int, kernel: int) -> None:
         super().__init__()
-        self.conv_dw = SameConv2d(inward, inward, kernel, stride, groups=inward, bias=False)
+        self.conv_dw = SameConv2d(inward, inward, kernel, stride, groups=inward)
         self.bn1 = nn.BatchNorm2d(inward)
         self.conv_pw = nn.Conv2d(inward, outward, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outward)
@@ -112,7 +118,7 @@ class _Inverted(nn.Module):
         hidden = inward * expansion
         self.conv_pw = nn.Conv2d(inward, hidden, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(hidden)
-        self.conv_dw = SameConv2d(hidden, hidden, kernel, stride, groups=hidden, bias=False)
+        self.conv_dw = SameConv2d(hidden, hidden, kernel, stride, groups=hidden)
         self.bn2 = nn.BatchNorm2d(hidden)
         self.conv_pwl = nn.Conv2d(hidden, outward, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(outward)
@@ -143,7 +149,7 @@ class TeacherNetwork(nn.Module):
         super().__init__()
         self.size = size
         stages, epsilon = _BACKBONES[size]
-        self.conv_stem = SameConv2d(3, 32, 3, 2, bias=False)
+        self.conv_stem = SameConv2d(3, 32, 3, 2)
         self.bn1 = nn.BatchNorm2d(32)
         inward = (32, *(stage.channels for stage in stages))
         self.blocks = nn.Sequential(*(_stage(*pair) for pair in zip(stages, inward, strict=False)))

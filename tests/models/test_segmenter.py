@@ -14,7 +14,7 @@ from livestyle.errors import DeviceError, ModelError
 from livestyle.frame import REGIONS
 from livestyle.models import segmenter as module
 from livestyle.models.card import ModelCard, read_card, write_card
-from livestyle.models.segmenter import WEIGHTS, list_devices, load_segmenter
+from livestyle.models.segmenter import WEIGHTS, bundled_names, list_devices, load_segmenter
 
 
 @pytest.fixture
@@ -30,8 +30,9 @@ def rewrite(model: Path, **changes: object) -> None:
     write_card(dataclasses.replace(card, **changes), model.with_suffix(".json"))  # type: ignore[arg-type]
 
 
-def test_the_bundled_model_knows_all_regions() -> None:
-    segmenter = load_segmenter()
+@pytest.mark.parametrize("name", [None, *bundled_names()])
+def test_a_bundled_model_knows_all_regions(name: str | None) -> None:
+    segmenter = load_segmenter(name)
     assert segmenter.classes[0] == "background"
     assert set(segmenter.regions) == set(segmenter.classes)
     assert set(segmenter.regions.values()) == set(REGIONS)
@@ -39,13 +40,14 @@ def test_the_bundled_model_knows_all_regions() -> None:
 
 
 def test_a_model_is_loaded_by_path_with_the_card_beside_it(copy: Path) -> None:
-    assert load_segmenter(copy, "cpu").classes == load_segmenter("small", "cpu").classes
+    assert load_segmenter(copy, "cpu").classes == load_segmenter(None, "cpu").classes
 
 
-def test_a_person_is_found_where_she_is() -> None:
+@pytest.mark.parametrize("name", bundled_names())
+def test_a_person_is_found_where_she_is(name: str) -> None:
     """Hair and face on the head, not in the dark corner: a wrong order of planes or a wrong scale fails this."""
     data = pytest.importorskip("skimage.data", reason="scikit-image's photograph (extra `demo`) is not installed")
-    segmenter = load_segmenter("small", "cpu")
+    segmenter = load_segmenter(name, "cpu")
     planes = dict(zip(segmenter.classes, segmenter(np.ascontiguousarray(data.astronaut())), strict=True))
     head = planes["hair"] + planes["face"]
     height, width = head.shape
@@ -57,7 +59,7 @@ def test_a_person_is_found_where_she_is() -> None:
 def test_an_unknown_name_lists_the_bundled_ones(name: str) -> None:
     with pytest.raises(ModelError, match=name) as caught:
         load_segmenter(name)
-    assert "small" in caught.value.hint
+    assert all(known in caught.value.hint for known in ("lite", "small"))
 
 
 def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from livestyle.errors import DeviceError, DeviceMemoryError, ModelError
-from livestyle.models.segmenter import load_segmenter, read_model
+from livestyle.models.segmenter import bundled_names, load_segmenter, read_model
 
 torch = pytest.importorskip("torch", reason="torch (extra `gpu`) is not installed")
 onnx = pytest.importorskip("onnx", reason="onnx (extra `gpu`) is not installed")
@@ -15,9 +15,9 @@ from livestyle.models import torch_segmenter as module  # noqa: E402
 from livestyle.models.torch_segmenter import Network, TorchSegmenter, shrunk  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def segmenter() -> TorchSegmenter:
-    card, model, _ = read_model()
+@pytest.fixture(scope="module", params=bundled_names())
+def segmenter(request: pytest.FixtureRequest) -> TorchSegmenter:
+    card, model, _ = read_model(request.param)
     return TorchSegmenter(card, model, "cpu")
 
 
@@ -29,13 +29,13 @@ def picture(height: int = 90, width: int = 160) -> np.ndarray:
 
 def test_it_says_what_onnx_runtime_says(segmenter: TorchSegmenter) -> None:
     """Both compute in float32 here, in another order: 1e-4 is a hundred times what was measured."""
-    expected = load_segmenter(device="cpu", threads=1)(picture())
+    expected = load_segmenter(segmenter.card.name, device="cpu", threads=1)(picture())
     np.testing.assert_allclose(segmenter(picture()), expected, atol=1e-4)
 
 
 def test_half_precision_stays_close_to_single(segmenter: TorchSegmenter) -> None:
     """0.02, as promised, is eight times what was measured; without care attention overflows and all is NaN."""
-    _, model, _ = read_model()
+    _, model, _ = read_model(segmenter.card.name)
     half = Network(model, torch.device("cpu"), torch.float16)
     pixels = torch.tensor(picture(160, 160))[None]
     assert (half(pixels) - segmenter._network(pixels)).abs().max() < 0.02
@@ -57,10 +57,11 @@ def test_shrinking_takes_the_mean_of_what_a_pixel_covers() -> None:
 
 def test_a_smaller_size_shares_the_weights(segmenter: TorchSegmenter) -> None:
     half = segmenter.resized(0.5)
-    assert half.input_size == (128, 128)
+    assert half.input_size == tuple(side // 2 for side in segmenter.input_size)
     assert half._network is segmenter._network
-    assert half(picture(160, 160)).shape == (8, 32, 32)
-    assert segmenter(picture(160, 160)).shape == (8, 64, 64)
+    side = segmenter.input_size[0] // 4
+    assert half(picture(160, 160)).shape == (8, side // 2, side // 2)
+    assert segmenter(picture(160, 160)).shape == (8, side, side)
 
 
 def test_what_depends_on_the_size_alone_is_worked_out_once(segmenter: TorchSegmenter) -> None:
@@ -106,7 +107,7 @@ def test_full_memory_is_told_apart(segmenter: TorchSegmenter, monkeypatch: pytes
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
 def test_the_replayed_graph_says_what_the_processor_says(segmenter: TorchSegmenter) -> None:
     """Two pictures of one size: the graph must take in the second one. 0.05: float16, and other kernels."""
-    card, model, _ = read_model()
+    card, model, _ = read_model(segmenter.card.name)
     there = TorchSegmenter(card, model, "cuda")
     for pixels in (picture(), picture()[::-1].copy()):
         np.testing.assert_allclose(there(pixels), segmenter(pixels), atol=0.05)

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from livestyle.errors import ModelError, UsageError
 from livestyle.frame import REGIONS
+from livestyle.models.card import read_card
 from livestyle.models.segmenter import load_segmenter
 from livestyle.training import cli
 from livestyle.training.evaluate import evaluate, false_people, pictures_without_people
@@ -23,6 +24,7 @@ from livestyle.training.sets import find_set
 from livestyle.training.teacher import TeacherNetwork
 
 Text = Callable[..., str]
+PLAIN = np.full((96, 64, 3), 90, np.uint8)
 PEERS = Path(__file__).parents[2].parent / "shared" / "peers"
 
 
@@ -94,17 +96,26 @@ def test_a_teacher_is_trained_measured_kept_and_listened_to(
 
     lite = "model.size=efficientnet-lite0"
     train("teacher", lite, f"model.backbone={(tmp_path / 'imagenet.pth').as_posix()}")
-    kept = CliRunner().invoke(cli.export, [str(tmp_path / "teacher"), str(tmp_path / "out"), "--name", "kept"])
-    assert kept.exit_code == 0, kept.output
-    assert (tmp_path / "out" / "kept" / "checkpoint.pt").stat().st_size < 8e6  # 3 million weights in half precision
+    kept = tmp_path / "kept"
+    command = [str(tmp_path / "teacher"), str(tmp_path / "out"), "--name", "lite", "--folder", str(kept)]
+    done = CliRunner().invoke(cli.export, command, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert (kept / "checkpoint.pt").stat().st_size < 8e6  # 3 million weights in half precision
+    np.testing.assert_allclose(load_segmenter(tmp_path / "out" / "lite.onnx")(PLAIN).sum(0), 1, atol=1e-4)
+    (kept / "card.toml").write_text('licence = "free"\n')  # what is exported again keeps what is said beside it
+    again = CliRunner().invoke(
+        cli.export, [str(kept), str(tmp_path / "again"), "--name", "lite"], catch_exceptions=False
+    )
+    assert again.exit_code == 0, again.output
+    assert read_card(tmp_path / "again" / "lite.json").licence == "free"
     data = ["--data", str(drawn), "--sets", str(drawn / "drawn.toml"), "--input-size", "64x64"]
-    measured = CliRunner().invoke(cli.evaluate, [f"kept={tmp_path / 'out' / 'kept'}", *data], catch_exceptions=False)
+    measured = CliRunner().invoke(cli.evaluate, [f"kept={kept}", *data], catch_exceptions=False)
     assert "| drawn people (drawn) |" in measured.output
-    train("student", f"model.guide={(tmp_path / 'out' / 'kept').as_posix()}")
+    train("student", f"model.guide={kept.as_posix()}")
     assert "guide" in (tmp_path / "student" / "log.csv").read_text()
-    train("onward", lite, f"model.start={(tmp_path / 'out' / 'kept').as_posix()}")
+    train("onward", lite, f"model.start={kept.as_posix()}")
     with pytest.raises(ModelError, match="mobilenetv2"):
-        start_network(str(tmp_path / "out" / "kept"), "mobilenetv2")
+        start_network(str(kept), "mobilenetv2")
 
 
 def test_plot_draws_the_learning_curves(finished: Path, tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_padding_is_tensorflows_same() -> None:
     """A 3 × 3 convolution of stride 2 on an even side pads one pixel at the end only."""
     x = torch.arange(16.0).reshape(1, 1, 4, 4)
     for stride, pads in ((2, (0, 1, 0, 1)), (1, (1, 1, 1, 1))):
-        conv = SameConv2d(1, 1, 3, stride, bias=False)
+        conv = SameConv2d(1, 1, 3, stride)
         torch.testing.assert_close(conv(x), F.conv2d(F.pad(x, pads), conv.weight, stride=stride))
 
 

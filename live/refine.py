@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 from functools import reduce
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -89,54 +89,49 @@ def _fit_and_apply(
     """Replaces `result` in the `box` by what the guided filter says, as far as colour explains it."""
     width, height = weights[0].shape[::-1]
     regions = [region for region in range(1, len(weights)) if weights[region].max() > _LITTLE]
-    fitted, explained = _fit([weights[r] for r in regions], _split(_shrunk(guide, (width, height))), radius)
+    fit = _Fit(regions, *_fit([weights[r] for r in regions], _split(_shrunk(guide, (width, height))), radius))
     apply = _apply if _compiled is None else _apply_compiled
-    apply(regions, fitted, explained, guide, result, box)
+    apply(fit, guide, result, box)
 
 
-def _apply_compiled(
-    regions: list[int],
-    fitted: list[list[Plane]],
-    explained: Plane,
-    guide: npt.NDArray[np.float32],
-    result: Weights,
-    box: Box,
-) -> None:
+class _Fit(NamedTuple):
+    """What the guided filter found, on the weights' grid."""
+
+    regions: list[int]  # the regions that were fitted
+    coefficients: list[list[Plane]]  # of each: slopes for r, g and b, and the offset
+    explained: Plane  # how far colour explains them
+
+
+def _apply_compiled(fit: _Fit, guide: npt.NDArray[np.float32], result: Weights, box: Box) -> None:
     """As `_apply`, by live/_refine.c."""
     assert _compiled is not None
-    coefficients = np.stack([plane for planes in fitted for plane in planes]) if fitted else np.zeros(0, np.float32)
+    planes = [plane for planes in fit.coefficients for plane in planes]
+    coefficients = np.stack(planes) if planes else np.zeros(0, np.float32)
     bounds = tuple(edge for part, side in zip(box, guide.shape, strict=False) for edge in part.indices(side)[:2])
     _compiled.apply(
         result,
         result.shape,
         np.ascontiguousarray(guide),
-        tuple(regions),
+        tuple(fit.regions),
         coefficients,
-        np.ascontiguousarray(explained),
-        explained.shape,
+        np.ascontiguousarray(fit.explained),
+        fit.explained.shape,
         bounds,
     )
 
 
-def _apply(
-    regions: list[int],
-    fitted: list[list[Plane]],
-    explained: Plane,
-    guide: npt.NDArray[np.float32],
-    result: Weights,
-    box: Box,
-) -> None:
-    """Mixes what the coefficients of the `fitted` regions say of the guide into `result`, in the `box`."""
+def _apply(fit: _Fit, guide: npt.NDArray[np.float32], result: Weights, box: Box) -> None:
+    """Mixes what the coefficients of the fitted regions say of the guide into `result`, in the `box`."""
     size = guide.shape[1::-1]
     colours = [np.ascontiguousarray(channel) for channel in _split(guide[box])]
     found = np.zeros((len(result), *colours[0].shape), np.float32)
-    for region, coefficients in zip(regions, fitted, strict=True):
+    for region, coefficients in zip(fit.regions, fit.coefficients, strict=True):
         *slopes, offset = (_enlarged(plane, size)[box] for plane in coefficients)
         # A linear model overshoots at its ends.
         np.clip(_dot(slopes, colours) + offset, 0, 1, out=found[region])
     # The filter is linear and the weights sum to 1, so the first region is what the others leave.
     np.clip(1 - found[1:].sum(axis=0), 0, 1, out=found[0])
-    share = _enlarged(explained, size)[box]
+    share = _enlarged(fit.explained, size)[box]
     for region, refined in enumerate(_sharpened(list(found))):
         kept = result[region][box]
         np.maximum(kept + share * (refined - kept), 0, out=kept)  # rounding may leave a -1e-20

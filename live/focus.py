@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from livestyle.copies import Copies, Picture
 from livestyle.frame import Weights
-from livestyle.motion import WORKING_SIDE, shrink
 
 NEARER = 0.6
 """Share of the picture's sides below which a part is worth looking at by itself; with less to win, nothing is cut."""
@@ -80,15 +79,15 @@ class Focus:
 
     def __call__(self, copies: Copies) -> Weights:
         """(R, h, w) float32 weights that cover the frame."""
-        picture, whole = copies.large, copies.medium
+        shape, whole = copies.large.shape, copies.medium
         thumbnail = np.asarray(cv2.resize(whole, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32).mean(axis=2)
         self._age += 1
-        if self._whole is None or self._box is None or picture.shape != self._shape or self._is_due(thumbnail):
-            self._whole, self._thumbnail, self._age, self._shape = self._look(whole), thumbnail, 0, picture.shape
+        if self._whole is None or self._box is None or shape != self._shape or self._is_due(thumbnail):
+            self._whole, self._thumbnail, self._age, self._shape = self._look(whole), thumbnail, 0, shape
             self._box = self._followed(self._whole)
         if self._box is None:
             return self._whole
-        masks = self._nearer(picture, self._box, self._whole)
+        masks = self._nearer(copies, self._box, self._whole)
         self._box = self._followed(masks)
         return masks
 
@@ -117,11 +116,12 @@ class Focus:
             return box
         return wanted if wanted.size <= NEARER else None
 
-    def _nearer(self, picture: Picture, box: Box, whole: Weights) -> Weights:
+    def _nearer(self, copies: Copies, box: Box, whole: Weights) -> Weights:
         """The mask of the `box`, laid into that of the whole picture."""
+        picture = copies.large
         rows, columns = _pixels(box, picture.shape)
         near = self._look(Copies(np.ascontiguousarray(picture[rows, columns])).medium)
-        height, width = shrink(picture[..., 0], WORKING_SIDE).shape
+        height, width = copies.luma.shape
         scale = height / picture.shape[0], width / picture.shape[1]
         down = slice(round(rows.start * scale[0]), round(rows.stop * scale[0]))
         across = slice(round(columns.start * scale[1]), round(columns.stop * scale[1]))

@@ -53,7 +53,7 @@ def measure(clips: list[Path], settings: Settings, rounds: int) -> Iterator[Timi
             other = Timing.of(FFMPEG, size, taken[FFMPEG], None, "")
             for name, seconds in taken.items():
                 yield Timing.of(f"{name}, {clip.name}", size, seconds, other.ms / 1e3, "FFmpeg's one table")
-            yield from _by_stage(clip, Path(folder) / "stages.mp4", studio, frames, size)
+            yield from _by_stage(clip, Path(folder) / "stages.mp4", studio, size)
 
 
 def _extent(clip: Path) -> tuple[int, Size]:
@@ -121,7 +121,7 @@ class _Kept:
 _MOST = 24  # frames held in memory, with masks and styled: 500 MB at 1080p
 
 
-def _by_stage(clip: Path, output: Path, studio: Studio, frames: int, size: Size) -> Iterator[Timing]:
+def _by_stage(clip: Path, output: Path, studio: Studio, size: Size) -> Iterator[Timing]:
     """One stage after the other over the clip's first frames: processor time of all threads, in ms a frame."""
     watch = Stopwatch()
     with closing(VideoSource(clip)) as source:

@@ -17,6 +17,7 @@ from livestyle.errors import ModelError
 from livestyle.models.card import ModelCard, read_card, write_card
 from livestyle.models.export import export, export_network, read_facts
 from livestyle.models.segmenter import load_segmenter
+from livestyle.training.backbones import has_backbone
 from livestyle.training.checkpoint import FILE, load_checkpoint, write_finished, write_folder
 from livestyle.training.classes import CLASSES
 from livestyle.training.evaluate import judge
@@ -24,7 +25,6 @@ from livestyle.training.metrics import Tally
 from livestyle.training.network import finished_network, load_network, reads_bgr
 from livestyle.training.reader import LabelledSet, Picture, open_sets
 from livestyle.training.sets import BUILTIN, find_set
-from livestyle.training.teacher import is_teacher
 
 log = logging.getLogger("livestyle")
 
@@ -49,7 +49,7 @@ def as_folder(path: Path, scratch: Path) -> Path:
         )
     if "optimizer" not in load_checkpoint(path):
         return path
-    if is_teacher(path):
+    if has_backbone(path):
         write_finished(path, scratch)
     else:
         write_folder(finished_network(path).eval(), scratch)
@@ -61,7 +61,7 @@ def export_model(
 ) -> ModelCard:
     """Write `out/name.onnx` and its card from a folder of finished weights."""
     out.mkdir(parents=True, exist_ok=True)
-    if is_teacher(folder):
+    if has_backbone(folder):
         given = read_facts(facts or folder / "card.toml")
         return export_network(finished_network(folder).eval(), out, name, input_size, CLASSES, given)
     return export(folder, out, name=name, input_size=input_size, facts=read_facts(facts) if facts else None)
@@ -89,10 +89,10 @@ def parity(checkpoint: Path, model: Path, data: Path) -> float:
     import onnxruntime
     import torch
 
-    teacher = is_teacher(checkpoint)
-    network: Any = finished_network(checkpoint) if teacher else load_network(str(checkpoint))
+    ours = has_backbone(checkpoint)
+    network: Any = finished_network(checkpoint) if ours else load_network(str(checkpoint))
     network.eval()
-    flips = not teacher and reads_bgr(str(checkpoint))
+    flips = not ours and reads_bgr(str(checkpoint))
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     largest = 0.0
     for picture in _pictures(_open_there(data, 2, validation=True)):

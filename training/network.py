@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from livestyle.errors import ModelError
 from livestyle.models.network import PortraitNetwork, start_decoder
+from livestyle.training.backbones import BACKBONES, WIDTH, BackboneNetwork, start_backbone
 from livestyle.training.checkpoint import FILE as CHECKPOINT
 from livestyle.training.checkpoint import load_checkpoint
 from livestyle.training.classes import CLASSES
-from livestyle.training.teacher import TEACHERS, WIDTH, TeacherNetwork, start_teacher
 
 log = logging.getLogger("livestyle")
 
@@ -123,13 +123,13 @@ def flip_input_order(network: nn.Module) -> None:
         stem.convolution.weight.copy_(stem.convolution.weight.flip(1))
 
 
-def start_network(start: str, size: str, backbone: str = "") -> PortraitNetwork | TeacherNetwork:
+def start_network(start: str, size: str, backbone: str = "") -> PortraitNetwork | BackboneNetwork:
     """The network a run starts from: "" for nothing, else a hub name or folder. It reads RGB in [0, 1].
 
-    A teacher (TEACHERS) starts from the ImageNet weights in the file `backbone`, or goes on from the run `start`.
+    A size of BACKBONES starts from the ImageNet weights in the file `backbone`, or goes on from the run `start`.
     """
-    if size in TEACHERS:
-        return _earlier_teacher(size, Path(start)) if start else start_teacher(size, Path(backbone))
+    if size in BACKBONES:
+        return _earlier_backbone(size, Path(start)) if start else start_backbone(size, Path(backbone))
     network = load_network(start) if start else fresh_network(size)
     if start and reads_bgr(start):
         log.info("%s reads BGR: its first layer was turned to RGB.", start)
@@ -137,14 +137,14 @@ def start_network(start: str, size: str, backbone: str = "") -> PortraitNetwork 
     return network
 
 
-def _earlier_teacher(size: str, run: Path) -> TeacherNetwork:
+def _earlier_backbone(size: str, run: Path) -> BackboneNetwork:
     network = finished_network(run)
-    if not isinstance(network, TeacherNetwork) or network.size != size:
+    if not isinstance(network, BackboneNetwork) or network.size != size:
         raise ModelError(f"{run} holds no {size}.", hint="Set model.size to the size of the run in model.start.")
     return network
 
 
-def guiding_network(name_or_folder: str) -> PortraitNetwork | TeacherNetwork:
+def guiding_network(name_or_folder: str) -> PortraitNetwork | BackboneNetwork:
     """A better model to learn from, frozen: the folder of a run, or what start_network takes. Raises ModelError."""
     network = finished_network(Path(name_or_folder)) if _is_run(name_or_folder) else start_network(name_or_folder, "")
     network.requires_grad_(False)
@@ -155,21 +155,21 @@ def _is_run(name_or_folder: str) -> bool:
     return (Path(name_or_folder) / CHECKPOINT).is_file()
 
 
-def finished_network(run: Path) -> PortraitNetwork | TeacherNetwork:
+def finished_network(run: Path) -> PortraitNetwork | BackboneNetwork:
     """The network of a run's folder with its averaged weights. Raises ModelError."""
     from transformers import MobileViTConfig
 
     state = load_checkpoint(run)
     network = (
-        TeacherNetwork(state["size"])
-        if state["size"] in TEACHERS
+        BackboneNetwork(state["size"])
+        if state["size"] in BACKBONES
         else PortraitNetwork(MobileViTConfig(**state["config"]))
     )
     network.load_state_dict(state["average"])
     return network
 
 
-def feature_width(network: PortraitNetwork | TeacherNetwork) -> int:
+def feature_width(network: PortraitNetwork | BackboneNetwork) -> int:
     """Channels of the decoder's features."""
     return int(network.config.fine_width) if isinstance(network, PortraitNetwork) else WIDTH
 
@@ -180,7 +180,7 @@ class Student(nn.Module):
     forward: (logits, views or None).
     """
 
-    def __init__(self, network: PortraitNetwork | TeacherNetwork, taught: int = 0) -> None:
+    def __init__(self, network: PortraitNetwork | BackboneNetwork, taught: int = 0) -> None:
         super().__init__()
         self.network = network
         self.views = (

@@ -13,8 +13,8 @@ from typing import Any
 
 from livestyle.errors import UsageError
 from livestyle.training.augment import Augmentation
+from livestyle.training.backbones import BACKBONES
 from livestyle.training.network import SIZES
-from livestyle.training.teacher import TEACHERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ class DataSettings:
 class ModelSettings:
     """What learns."""
 
-    size: str = "small"  # "small", "xsmall" or "xxsmall" (a start decides the size itself), or one of TEACHERS
+    size: str = "small"  # "small", "xsmall" or "xxsmall" (a start decides the size itself), or one of BACKBONES
     start: str = ""  # hub name or folder to start from, "": from nothing
     guide: str = ""  # hub name, folder or run of a better model of the same classes to learn from
-    backbone: str = ""  # file of ImageNet weights, for a teacher
+    backbone: str = ""  # file of ImageNet weights, for a size that starts from them
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +174,11 @@ def check(settings: Settings) -> None:
     _require(not places or Path(places).is_dir(), f"data.places: there is no folder {places}.")
     _require(bool(settings.data.sets), "data.sets must name at least one data set.")
     _require(run.precision in ("bf16", "fp16", "fp32"), "run.precision must be bf16, fp16 or fp32.")
-    _require(model.size in (*SIZES, *TEACHERS), f"model.size must be one of {', '.join((*SIZES, *TEACHERS))}.")
-    teacher = model.size in TEACHERS
-    _require(teacher or not model.backbone, f"model.backbone belongs to model.size = {' or '.join(TEACHERS)}.")
+    _require(model.size in (*SIZES, *BACKBONES), f"model.size must be one of {', '.join((*SIZES, *BACKBONES))}.")
+    imagenet = model.size in BACKBONES
+    _require(imagenet or not model.backbone, f"model.backbone belongs to model.size = {' or '.join(BACKBONES)}.")
     _require(
-        not teacher or bool(model.backbone) != bool(model.start),
+        not imagenet or bool(model.backbone) != bool(model.start),
         f"model.size = {model.size} needs either model.backbone or model.start, the folder of a run.",
     )
     _require(

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from livestyle.errors import DeviceError, UsageError
+from livestyle.training.backbones import BACKBONES, BackboneNetwork, unfold_norms
 from livestyle.training.backdrops import empty_pictures
 from livestyle.training.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 from livestyle.training.log import Log
@@ -28,7 +29,6 @@ from livestyle.training.samples import Samples
 from livestyle.training.schedule import Average, progress_of, rate_at, size_at, teach_at
 from livestyle.training.sets import find_set
 from livestyle.training.settings import Settings, to_toml
-from livestyle.training.teacher import TEACHERS, TeacherNetwork, unfold_norms
 
 log = logging.getLogger("livestyle")
 
@@ -116,7 +116,7 @@ class Trainer:
         if self.guide is not None:
             self.guide.to(self.device, memory_format=torch.channels_last)
         network = start_network(model.start, model.size, model.backbone)
-        if isinstance(network, TeacherNetwork) and not model.start:
+        if isinstance(network, BackboneNetwork) and not model.start:
             unfold_norms(network, self._pixels(self._samples_for_norms()))
         student = Student(network, feature_width(self.guide) if self.guide is not None and recipe.teach else 0)
         self.student = student.to(self.device, memory_format=torch.channels_last)
@@ -152,7 +152,7 @@ class Trainer:
                 "seconds": self.progress.seconds,
             },
             "size": self.settings.model.size,
-            "config": self.student.network.config.to_dict() if self.settings.model.size not in TEACHERS else {},
+            "config": self.student.network.config.to_dict() if self.settings.model.size not in BACKBONES else {},
         }
 
     def resume(self) -> bool:

@@ -16,12 +16,12 @@ from livestyle.frame import REGIONS
 from livestyle.models.card import read_card
 from livestyle.models.segmenter import load_segmenter
 from livestyle.training import cli
+from livestyle.training.backbones import BackboneNetwork
 from livestyle.training.evaluate import evaluate, false_people, pictures_without_people
 from livestyle.training.network import start_network
 from livestyle.training.peers import measured_regions, open_peer
 from livestyle.training.reader import open_sets
 from livestyle.training.sets import find_set
-from livestyle.training.teacher import TeacherNetwork
 
 Text = Callable[..., str]
 PLAIN = np.full((96, 64, 3), 90, np.uint8)
@@ -81,12 +81,12 @@ def test_export_writes_a_model_that_gives_what_torch_gives(finished: Path, drawn
     np.testing.assert_allclose(planes.sum(0), 1, atol=1e-4)
 
 
-def test_a_teacher_is_trained_measured_kept_and_listened_to(
+def test_a_backbone_is_trained_measured_kept_and_listened_to(
     settings_text: Text, drawn: Path, tmp_path: Path, keep_signals: None
 ) -> None:
     """From ImageNet weights to its finished weights, which guide a run and start another."""
     torch.manual_seed(0)
-    torch.save(TeacherNetwork("efficientnet-lite0").state_dict(), tmp_path / "imagenet.pth")
+    torch.save(BackboneNetwork("efficientnet-lite0").state_dict(), tmp_path / "imagenet.pth")
     (tmp_path / "s.toml").write_text(settings_text(steps=2))
 
     def train(name: str, *changes: str) -> None:
@@ -95,9 +95,9 @@ def test_a_teacher_is_trained_measured_kept_and_listened_to(
         assert done.exit_code == 0, done.output
 
     lite = "model.size=efficientnet-lite0"
-    train("teacher", lite, f"model.backbone={(tmp_path / 'imagenet.pth').as_posix()}")
+    train("backbone", lite, f"model.backbone={(tmp_path / 'imagenet.pth').as_posix()}")
     kept = tmp_path / "kept"
-    command = [str(tmp_path / "teacher"), str(tmp_path / "out"), "--name", "lite", "--folder", str(kept)]
+    command = [str(tmp_path / "backbone"), str(tmp_path / "out"), "--name", "lite", "--folder", str(kept)]
     done = CliRunner().invoke(cli.export, command, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert (kept / "checkpoint.pt").stat().st_size < 8e6  # 3 million weights in half precision

@@ -1,4 +1,4 @@
-"""The networks: sizes, starts, channel order, the fine decoder; the teacher that starts from ImageNet."""
+"""The networks: sizes, starts, channel order, the fine decoder; the backbones that start from ImageNet."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import nn
 
 from livestyle.errors import ModelError
 from livestyle.models.network import PortraitNetwork
+from livestyle.training.backbones import BACKBONES, WIDTH, BackboneNetwork, SameConv2d, start_backbone, unfold_norms
 from livestyle.training.checkpoint import write_folder
 from livestyle.training.classes import CLASSES
 from livestyle.training.network import FINE_WIDTH, Student, fresh_network, load_network, reads_bgr, start_network
-from livestyle.training.teacher import TEACHERS, WIDTH, SameConv2d, TeacherNetwork, start_teacher, unfold_norms
 
 WEIGHTS = Path(__file__).parents[2].parent / "shared" / "init" / "mobilenetv2_imagenet_timm.pt"
 
@@ -106,7 +106,7 @@ def test_the_student_gives_what_the_network_gives_and_views_of_its_features() ->
     assert student(pixels)[1] is None
 
 
-def _teacher_weights() -> dict[str, torch.Tensor]:
+def _imagenet_weights() -> dict[str, torch.Tensor]:
     """Random weights under timm's names: (channels in, out, blocks, expansion) of Sandler et al. 2018, table 2."""
     generator = torch.Generator().manual_seed(0)
     weights: dict[str, torch.Tensor] = {}
@@ -134,13 +134,13 @@ def _teacher_weights() -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def backbone(tmp_path: Path) -> Path:
-    torch.save(_teacher_weights(), tmp_path / "backbone.pt")
+    torch.save(_imagenet_weights(), tmp_path / "backbone.pt")
     return tmp_path / "backbone.pt"
 
 
-def test_the_teacher_has_the_decoders_features_at_four_strides(backbone: Path) -> None:
-    teacher = start_teacher("mobilenetv2", backbone)
-    logits, features = teacher.features(torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1)))
+def test_a_backbone_has_the_decoders_features_at_four_strides(backbone: Path) -> None:
+    network = start_backbone("mobilenetv2", backbone)
+    logits, features = network.features(torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1)))
     assert logits.shape == (2, len(CLASSES), 16, 24)
     assert [x.shape for x in features] == [(2, WIDTH, 64 // s, 96 // s) for s in (4, 8, 16, 32)]
 
@@ -150,18 +150,18 @@ def test_the_teacher_has_the_decoders_features_at_four_strides(backbone: Path) -
 )
 def test_backbones_have_the_published_number_of_parameters(size: str, millions: float) -> None:
     """3.5, 4.7 and 6.1 million with the last convolution (c x 1280), its norm and the classifier of 1001 or 1000."""
-    assert size in TEACHERS
-    teacher = TeacherNetwork(size)
-    backbone = sum(p.numel() for name, p in teacher.named_parameters() if not name.startswith("fine."))
+    assert size in BACKBONES
+    network = BackboneNetwork(size)
+    backbone = sum(p.numel() for name, p in network.named_parameters() if not name.startswith("fine."))
     assert backbone / 1e6 == pytest.approx(millions, abs=0.01)
 
 
 def test_efficientnets_weights_are_read_under_the_names_of_its_pytorch_version(tmp_path: Path) -> None:
     """It numbers all blocks in one row, and counts norms from 0 where timm counts from 1."""
     torch.manual_seed(0)
-    teacher = TeacherNetwork("efficientnet-lite0")
-    renamed, number = {"_conv_stem": teacher.conv_stem, "_bn0": teacher.bn1}, 0
-    for stage in teacher.blocks:
+    network = BackboneNetwork("efficientnet-lite0")
+    renamed, number = {"_conv_stem": network.conv_stem, "_bn0": network.bn1}, 0
+    for stage in network.blocks:
         for block in stage:  # type: ignore[union-attr,operator]
             parts = dict(block.named_children())
             if number:
@@ -172,25 +172,25 @@ def test_efficientnets_weights_are_read_under_the_names_of_its_pytorch_version(t
             number += 1
     weights = {f"{name}.{k}": v for name, part in renamed.items() for k, v in part.state_dict().items()}
     torch.save(weights | {"_fc.weight": torch.zeros(1000, 1280)}, tmp_path / "lite0.pth")
-    read = start_teacher("efficientnet-lite0", tmp_path / "lite0.pth")
-    torch.testing.assert_close(read.blocks.state_dict(), teacher.blocks.state_dict())
+    read = start_backbone("efficientnet-lite0", tmp_path / "lite0.pth")
+    torch.testing.assert_close(read.blocks.state_dict(), network.blocks.state_dict())
     assert read.bn1.eps == 1e-3  # TensorFlow's
 
 
-def _backbone_output(teacher: TeacherNetwork, pixels: torch.Tensor) -> torch.Tensor:
+def _backbone_output(network: BackboneNetwork, pixels: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        return teacher.blocks(F.relu6(teacher.bn1(teacher.conv_stem(pixels * 2 - 1))))  # type: ignore[no-any-return]
+        return network.blocks(F.relu6(network.bn1(network.conv_stem(pixels * 2 - 1))))  # type: ignore[no-any-return]
 
 
 def test_unfolded_norms_measure_the_batch_and_change_nothing(backbone: Path) -> None:
     """In evaluation the function stays; in training, batches no longer change the scale of a layer."""
-    teacher = start_teacher("mobilenetv2", backbone).eval()
+    network = start_backbone("mobilenetv2", backbone).eval()
     pixels = torch.rand(4, 3, 96, 96, generator=torch.Generator().manual_seed(1))
-    before = _backbone_output(teacher, pixels)
-    unfold_norms(teacher, pixels)
-    torch.testing.assert_close(_backbone_output(teacher, pixels), before, rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(_backbone_output(teacher.train(), pixels), before, rtol=0.05, atol=0.01)
-    assert float(teacher.bn1.running_var.std()) > 0  # type: ignore[union-attr]
+    before = _backbone_output(network, pixels)
+    unfold_norms(network, pixels)
+    torch.testing.assert_close(_backbone_output(network, pixels), before, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(_backbone_output(network.train(), pixels), before, rtol=0.05, atol=0.01)
+    assert float(network.bn1.running_var.std()) > 0  # type: ignore[union-attr]
 
 
 def test_padding_is_tensorflows_same() -> None:
@@ -204,21 +204,21 @@ def test_padding_is_tensorflows_same() -> None:
 def test_a_file_without_a_backbone_is_an_error(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1)}, tmp_path / "t.pt")
     with pytest.raises(ModelError, match=r"t\.pt"):
-        start_teacher("mobilenetv2", tmp_path / "t.pt")
+        start_backbone("mobilenetv2", tmp_path / "t.pt")
     (tmp_path / "u.pt").write_bytes(b"nothing")
     with pytest.raises(ModelError, match=r"u\.pt"):
-        start_teacher("mobilenetv2", tmp_path / "u.pt")
-    weights = _teacher_weights()
+        start_backbone("mobilenetv2", tmp_path / "u.pt")
+    weights = _imagenet_weights()
     del weights["blocks.3.1.conv_dw.weight"]
     torch.save(weights, tmp_path / "v.pt")
     with pytest.raises(ModelError, match=r"blocks\.3\.1"):
-        start_teacher("mobilenetv2", tmp_path / "v.pt")
-    torch.save(_teacher_weights(), tmp_path / "w.pt")
+        start_backbone("mobilenetv2", tmp_path / "v.pt")
+    torch.save(_imagenet_weights(), tmp_path / "w.pt")
     with pytest.raises(ModelError, match="efficientnet-lite0"):
-        start_teacher("efficientnet-lite0", tmp_path / "w.pt")
+        start_backbone("efficientnet-lite0", tmp_path / "w.pt")
     torch.save({"state_dict": weights, "epoch": 3}, tmp_path / "x.pt")
     with pytest.raises(ModelError, match=r"x\.pt"):
-        start_teacher("mobilenetv2", tmp_path / "x.pt")
+        start_backbone("mobilenetv2", tmp_path / "x.pt")
 
 
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason="the ImageNet weights are not here")
@@ -227,11 +227,11 @@ def test_the_real_backbone_knows_a_cat() -> None:
     import cv2
     from skimage import data
 
-    teacher = start_teacher("mobilenetv2", WEIGHTS).eval()
+    network = start_backbone("mobilenetv2", WEIGHTS).eval()
     weights = torch.load(WEIGHTS, weights_only=True)
     pixels = torch.from_numpy(cv2.resize(data.chelsea()[:, 75:375], (224, 224), interpolation=cv2.INTER_AREA))
-    unfold_norms(teacher, torch.rand(4, 3, 96, 96, generator=torch.Generator().manual_seed(1)))
-    features = _backbone_output(teacher, pixels.permute(2, 0, 1)[None] / 255)
+    unfold_norms(network, torch.rand(4, 3, 96, 96, generator=torch.Generator().manual_seed(1)))
+    features = _backbone_output(network, pixels.permute(2, 0, 1)[None] / 255)
     head = F.conv2d(features, weights["conv_head.weight"].float()) + weights["bn2.bias"].float().view(1, -1, 1, 1)
     odds = F.relu6(head).mean((2, 3)) @ weights["classifier.weight"].float().T + weights["classifier.bias"].float()
     assert int(odds.argmax()) - 1 in range(281, 286)  # the first of 1001 is "nothing"

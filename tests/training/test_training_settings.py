@@ -74,7 +74,7 @@ def test_the_settings_of_the_test_run_are_valid(settings_text: Callable[..., str
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_the_recipes_that_come_along_are_valid(path: Path) -> None:
-    """The teacher's asks for a file, which its user names."""
+    """lite.toml asks for a file, which its user names."""
     backbone = f'size = "efficientnet-lite2"\nbackbone = {json.dumps(__file__)}'
     text = path.read_text(encoding="utf-8").replace('size = "efficientnet-lite2"', backbone)
     settings = parse_settings(text, str(path))

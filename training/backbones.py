@@ -1,4 +1,4 @@
-"""ImageNet backbones with the same decoder: fast learners that then teach the MobileViT.
+"""ImageNet backbones with the same decoder: the default model, and what teaches the MobileViT.
 
 The published MobileViT weights may not be shipped, so what is shipped starts from nothing. The ImageNet weights of
 MobileNetV2 (Sandler et al. 2018) and of EfficientNet-Lite (Google 2020: EfficientNet, Tan & Le 2019, without squeeze
@@ -73,8 +73,8 @@ _BACKBONES = {
     "efficientnet-lite0": (_scaled(1.0, 1.0), 1e-3),
     "efficientnet-lite2": (_scaled(1.1, 1.2), 1e-3),
 }
-TEACHERS = tuple(_BACKBONES)
-"""The sizes that name a teacher instead of a MobileViT."""
+BACKBONES = tuple(_BACKBONES)
+"""The sizes that name one of these instead of a MobileViT."""
 _TAKEN = (1, 2, 4, 6)  # the stages that the decoder reads: 1/4, 1/8, 1/16 and 1/32 of the input
 WIDTH = 96
 
@@ -142,8 +142,8 @@ def _stage(stage: Stage, inward: int) -> nn.Sequential:
     return nn.Sequential(*blocks)
 
 
-class TeacherNetwork(nn.Module):
-    """A backbone of TEACHERS + FineDecoder, with `features` as models.network.PortraitNetwork has. RGB in [0, 1]."""
+class BackboneNetwork(nn.Module):
+    """A backbone of BACKBONES + FineDecoder, with `features` as models.network.PortraitNetwork has. RGB in [0, 1]."""
 
     def __init__(self, size: str) -> None:
         super().__init__()
@@ -206,9 +206,9 @@ def _timm_names(size: str) -> dict[str, str]:
     return names
 
 
-def start_teacher(size: str, path: Path) -> TeacherNetwork:
-    """A teacher of a size of TEACHERS: ImageNet weights from a file, an untrained decoder. Raises ModelError."""
-    network = TeacherNetwork(size)
+def start_backbone(size: str, path: Path) -> BackboneNetwork:
+    """A network of a size of BACKBONES: ImageNet weights from a file, an untrained decoder. Raises ModelError."""
+    network = BackboneNetwork(size)
     own = network.state_dict()
     weights = {name: value for name, value in read_backbone(path, size).items() if name in own}
     wrong = [name for name, value in weights.items() if value.shape != own[name].shape]
@@ -220,13 +220,13 @@ def start_teacher(size: str, path: Path) -> TeacherNetwork:
     return network
 
 
-def is_teacher(folder: Path) -> bool:
-    """Whether a folder is that of a teacher's run. Raises ModelError for a checkpoint that cannot be read."""
-    return (folder / FILE).is_file() and load_checkpoint(folder).get("size") in TEACHERS
+def has_backbone(folder: Path) -> bool:
+    """Whether a folder is that of a run of such a network. Raises ModelError for a checkpoint that cannot be read."""
+    return (folder / FILE).is_file() and load_checkpoint(folder).get("size") in BACKBONES
 
 
 @torch.no_grad()
-def unfold_norms(network: TeacherNetwork, pixels: Tensor) -> None:
+def unfold_norms(network: BackboneNetwork, pixels: Tensor) -> None:
     """Give batch norms the statistics of `pixels`, leaving the function as it is.
 
     Norms that were folded into the weights hold mean 0 and variance 1, so that training with the batch's own statistics

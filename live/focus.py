@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.copies import Copies, Picture
+from livestyle.copies import Copies, Picture, medium
 from livestyle.frame import Weights
 
 NEARER = 0.6
@@ -25,10 +25,10 @@ SMALLEST = 0.25
 MARGIN = 0.3
 """Of the people's height and width, left on each side of them: they move between two looks."""
 
-EVERY = 15
-"""Pictures from one look at the whole to the next, if nothing changes outside of the part."""
+EVERY = 0.6
+"""Seconds from one look at the whole to the next, if nothing changes outside of the part."""
 
-_AT_LEAST = 3  # pictures from one look at the whole to the next, if something does
+_AT_LEAST = 0.1  # seconds from one look at the whole to the next, if something does
 _GRID = 8  # pixels: parts begin and end on multiples, so that halving them is halving the picture
 _SPECK = 0.0004  # of the picture: fewer pixels in one piece are nobody
 _THUMBNAIL = (32, 18)
@@ -66,7 +66,7 @@ class Focus:
 
     Call it with the pictures of one stream in order. The part follows the people only when they come near its edge or
     have grown or shrunk by far, so that masks do not tremble with it. The whole is looked at again every EVERY
-    pictures, and when something changes outside of the part. `look` gives region weights of any picture.
+    seconds, and when something changes outside of the part. `look` gives region weights of any picture.
     """
 
     def __init__(self, look: Callable[[Picture], Weights]) -> None:
@@ -74,16 +74,17 @@ class Focus:
         self._box: Box | None = None  # None: the whole picture is looked at
         self._whole: Weights | None = None  # the newest mask of all of it
         self._thumbnail: npt.NDArray[np.float32] | None = None  # of the picture that it is of
-        self._age = 0  # pictures since then
+        self._looked = 0.0  # seconds of that picture
         self._shape: tuple[int, ...] = ()
 
     def __call__(self, copies: Copies) -> Weights:
         """(R, h, w) float32 weights that cover the frame."""
         shape, whole = copies.large.shape, copies.medium
         thumbnail = np.asarray(cv2.resize(whole, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32).mean(axis=2)
-        self._age += 1
-        if self._whole is None or self._box is None or shape != self._shape or self._is_due(thumbnail):
-            self._whole, self._thumbnail, self._age, self._shape = self._look(whole), thumbnail, 0, shape
+        age = copies.seconds - self._looked
+        if self._whole is None or self._box is None or shape != self._shape or self._is_due(thumbnail, age):
+            self._whole, self._thumbnail = self._look(whole), thumbnail
+            self._looked, self._shape = copies.seconds, shape
             self._box = self._followed(self._whole)
         if self._box is None:
             return self._whole
@@ -91,8 +92,9 @@ class Focus:
         self._box = self._followed(masks)
         return masks
 
-    def _is_due(self, thumbnail: npt.NDArray[np.float32]) -> bool:
-        if self._age >= EVERY or self._thumbnail is None or self._box is None:
+    def _is_due(self, thumbnail: npt.NDArray[np.float32], age: float) -> bool:
+        """Whether the whole is to be looked at, `age` seconds after it was; below 0 another stream has begun."""
+        if not 0 <= age < EVERY or self._thumbnail is None or self._box is None:
             return True
         change = thumbnail - self._thumbnail
         outside = np.ones(change.shape, bool)
@@ -103,7 +105,7 @@ class Focus:
         )
         # Less the median: a change of light is no newcomer.
         other = np.abs(change - np.median(change))[outside] > _CHANGED
-        return bool(other.size and other.mean() > _OTHER_SCENE) or (self._age >= _AT_LEAST and int(other.sum()) >= 2)
+        return bool(other.size and other.mean() > _OTHER_SCENE) or (age >= _AT_LEAST and int(other.sum()) >= 2)
 
     def _followed(self, masks: Weights) -> Box | None:
         """The part to look at next: the same while it does, None where the whole is as good."""
@@ -120,7 +122,7 @@ class Focus:
         """The mask of the `box`, laid into that of the whole picture."""
         picture = copies.large
         rows, columns = _pixels(box, picture.shape)
-        near = self._look(Copies(np.ascontiguousarray(picture[rows, columns])).medium)
+        near = self._look(medium(np.ascontiguousarray(picture[rows, columns])))
         height, width = copies.luma.shape
         scale = height / picture.shape[0], width / picture.shape[1]
         down = slice(round(rows.start * scale[0]), round(rows.stop * scale[0]))

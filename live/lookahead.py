@@ -96,9 +96,9 @@ class Lookahead:
         self._source.close()
 
     def _see(self, frame: Frame) -> _Seen:
-        copies = Copies(frame.pixels)
-        luma = copies.luma
         seconds = float(frame.pts * self.info.time_base)
+        copies = Copies(frame.pixels, seconds)
+        luma = copies.luma
         self._tracker.advance(luma, seconds)
         onward = None
         if self._luma is not None and self._tracker.belief is not None:

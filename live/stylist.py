@@ -99,7 +99,7 @@ class Stylist:
 
     def _weights(self, frame: Frame) -> Weights:
         seconds = frame.pts * self._time_base
-        copies = Copies(frame.pixels)
+        copies = Copies(frame.pixels, seconds)
         self._tracker.advance(copies.luma, seconds)
         if self._inference is None:
             self._correct(self._focus(copies), seconds)

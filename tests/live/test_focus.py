@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from livestyle.focus import _AT_LEAST, EVERY, Box, Focus, people_in
 from livestyle.frame import Weights
 
 WIDTH, HEIGHT = 1280, 720
+RATE = 25.0  # pictures a second, as a network might see
+SOME = round(EVERY * RATE)
 
 
 def truth(*discs: tuple[float, float, float]) -> np.ndarray:
@@ -28,8 +32,9 @@ def picture(*discs: tuple[float, float, float], light: int = 0) -> np.ndarray:
     return np.dstack([people, rows // 8, columns // 8]).astype(np.uint8)
 
 
-def copies(*discs: tuple[float, float, float], light: int = 0) -> Copies:
-    return Copies(picture(*discs, light=light))
+def copies(index: float, *discs: tuple[float, float, float], light: int = 0) -> Copies:
+    """Of the picture at `index`, of RATE a second."""
+    return Copies(picture(*discs, light=light), index / RATE)
 
 
 class Network:
@@ -52,7 +57,7 @@ def iou(masks: Weights, disc: np.ndarray) -> float:
 
 def test_a_person_far_away_gets_finer_edges() -> None:
     network, far = Network(), (400, 300, 60)
-    masks = Focus(network)(copies(far))
+    masks = Focus(network)(copies(0, far))
     assert len(network.shown) == 2
     assert iou(masks, truth(far)) > 0.94 > 0.9 > iou(network(picture(far)), truth(far))
     np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-5)
@@ -62,7 +67,7 @@ def test_a_person_near_the_camera_costs_nothing_more() -> None:
     network = Network()
     focus = Focus(network)
     for index in range(5):
-        masks = focus(copies((640 + index, 400, 300)))
+        masks = focus(copies(index, (640 + index, 400, 300)))
         assert masks.shape == (4, 18, 32)
     assert network.shown == [(640, 0, 0)] * 5
 
@@ -70,35 +75,35 @@ def test_a_person_near_the_camera_costs_nothing_more() -> None:
 def test_an_empty_picture_costs_nothing_more() -> None:
     network = Network()
     focus = Focus(network)
-    for _ in range(3):
-        focus(copies())
+    for index in range(3):
+        focus(copies(index))
     assert len(network.shown) == 3
 
 
 def test_the_part_does_not_tremble_with_the_person() -> None:
     network = Network()
     focus = Focus(network)
-    for index in range(EVERY):
-        focus(copies((400 + 5 * (-1) ** index, 300 + 3 * (index % 3), 60)))
+    for index in range(SOME):
+        focus(copies(index, (400 + 5 * (-1) ** index, 300 + 3 * (index % 3), 60)))
     parts = {shown for shown in network.shown if shown[1:] != (0, 0)}
     assert len(parts) == 1
-    assert len(network.shown) == EVERY + 1  # the whole once
+    assert len(network.shown) == SOME + 1  # the whole once
 
 
 def test_the_part_follows_and_the_whole_is_looked_at_now_and_then() -> None:
     network = Network()
     focus = Focus(network)
-    for index in range(3 * EVERY):
+    for index in range(3 * SOME):
         at = (300 + 8 * index, 300, 60)
-        assert iou(focus(copies(at)), truth(at)) > 0.9
-    assert 3 <= sum(shown[1:] == (0, 0) for shown in network.shown) < EVERY
+        assert iou(focus(copies(index, at)), truth(at)) > 0.9
+    assert 3 <= sum(shown[1:] == (0, 0) for shown in network.shown) < SOME
 
 
 def test_several_people_are_held_by_one_part() -> None:
     network, both = Network(), ((500, 300, 60), (680, 340, 60))
     focus = Focus(network)
-    for _ in range(2):
-        masks = focus(copies(*both))
+    for index in range(2):
+        masks = focus(copies(index, *both))
     assert iou(masks, truth(*both)) > 0.9
     assert len(network.shown) == 3
 
@@ -107,48 +112,67 @@ def test_a_newcomer_outside_of_the_part_is_seen_soon() -> None:
     network = Network()
     focus = Focus(network)
     one, other = (300, 300, 50), (1000, 500, 120)
-    for _ in range(4):
-        focus(copies(one))
-    agreed = [iou(focus(copies(one, other)), truth(one, other)) > 0.85 for _ in range(_AT_LEAST + 1)]
+    for index in range(4):
+        focus(copies(index, one))
+    soon = math.ceil(_AT_LEAST * RATE)
+    agreed = [iou(focus(copies(4 + k, one, other)), truth(one, other)) > 0.85 for k in range(soon + 1)]
     assert agreed[-1]
-    assert agreed.index(True) < _AT_LEAST
+    assert agreed.index(True) < soon
 
 
 def test_another_scene_is_seen_at_once() -> None:
     network = Network()
     focus = Focus(network)
-    for _ in range(2):
-        focus(copies((300, 300, 50)))
+    for index in range(2):
+        focus(copies(index, (300, 300, 50)))
     turned = np.ascontiguousarray(picture((300, 300, 50))[:, ::-1] ^ np.uint8(64))
     turned[..., 0] = truth((900, 500, 200)) * 200 + 20
-    assert iou(focus(Copies(turned)), truth((900, 500, 200))) > 0.9
+    assert iou(focus(Copies(turned, 2 / RATE)), truth((900, 500, 200))) > 0.9
 
 
 def test_a_change_of_light_is_no_newcomer() -> None:
     network = Network()
     focus = Focus(network)
     for index in range(6):
-        focus(copies((300, 300, 50), light=6 * index))
+        focus(copies(index, (300, 300, 50), light=6 * index))
     assert sum(shown[1:] == (0, 0) for shown in network.shown) == 1
 
 
 def test_who_is_lost_is_looked_for_in_the_whole() -> None:
     network = Network()
     focus = Focus(network)
-    for _ in range(3):
-        focus(copies((300, 300, 50)))
-    focus(copies())  # gone; found out here
+    for index in range(3):
+        focus(copies(index, (300, 300, 50)))
+    focus(copies(3))  # gone; found out here
     network.shown.clear()
-    focus(copies())
+    focus(copies(4))
     assert network.shown == [(640, 0, 0)]
+
+
+@pytest.mark.parametrize("rate", [5.0, 60.0])
+def test_the_whole_is_looked_at_by_time_not_by_pictures(rate: float) -> None:
+    network = Network()
+    focus = Focus(network)
+    for index in range(round(3 * rate)):
+        focus(Copies(picture((300, 300, 50)), index / rate))
+    assert sum(shown[1:] == (0, 0) for shown in network.shown) == math.ceil(3 / max(EVERY, 1 / rate) - 0.01)
+
+
+def test_a_stream_that_starts_again_is_looked_at_anew() -> None:
+    network = Network()
+    focus = Focus(network)
+    focus(copies(100, (300, 300, 50)))
+    network.shown.clear()
+    focus(copies(0, (300, 300, 50)))
+    assert network.shown[0][1:] == (0, 0)
 
 
 def test_another_size_is_looked_at_anew() -> None:
     network = Network()
     focus = Focus(network)
-    focus(copies((300, 300, 50)))
+    focus(copies(0, (300, 300, 50)))
     network.shown.clear()
-    focus(Copies(np.ascontiguousarray(picture((300, 300, 50))[:600])))
+    focus(Copies(np.ascontiguousarray(picture((300, 300, 50))[:600]), 1 / RATE))
     assert network.shown[0][1:] == (0, 0)
 
 
@@ -166,6 +190,6 @@ def test_any_size_is_looked_at(size: tuple[int, int]) -> None:
     pixels = np.zeros((*size, 3), np.uint8)
     pixels[size[0] // 2, size[1] // 2, 0] = 220
     focus = Focus(Network())
-    for _ in range(3):
-        masks = focus(Copies(pixels))
+    for index in range(3):
+        masks = focus(Copies(pixels, index / RATE))
         np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-5)

@@ -22,6 +22,7 @@ from livestyle.errors import ModelError
 from livestyle.models.network import FineDecoder, start_decoder
 from livestyle.training.checkpoint import FILE, load_checkpoint
 from livestyle.training.classes import CLASSES
+from livestyle.training.depthwise import QuickConv2d
 
 
 class Stage(NamedTuple):
@@ -79,7 +80,7 @@ _TAKEN = (1, 2, 4, 6)  # the stages that the decoder reads: 1/4, 1/8, 1/16 and 1
 WIDTH = 96
 
 
-class SameConv2d(nn.Conv2d):
+class SameConv2d(QuickConv2d):
     """A convolution with TensorFlow's "SAME" padding, which puts the odd pixel at the end.
 
     For heights and widths that are multiples of the stride: the padding then does not depend on them.

@@ -21,7 +21,7 @@ TAU = 0.3
 """Seconds over which a place that stays as it is is averaged."""
 
 _CHANGED = (3.0, 6.0)  # times the noise's deviation: a difference below is noise, above another thing
-_MOVES = 0.15  # pixels of the luma copy a frame: from there on it is motion
+_MOVES = 0.075  # pixels of a Motion a frame: from there on it is motion
 _NOISE = (0.5, 2.0)  # that deviation after local averaging, in luma levels of 255: more is motion all over the picture
 
 
@@ -47,7 +47,7 @@ class SteadyGuide:
     def follow(self, picture: npt.NDArray[np.uint8], luma: Luma, seconds: float, motion: Motion | None) -> Picture:
         """(H, W, 3) uint8 `picture` and (h, w) `luma`, a copy at most as large -> (H, W, 3) float32 in [0, 1].
 
-        `motion` (h, w) is that since the frame before; None where a scene begins. The result is the guide's own: it
+        `motion` is that since the frame before; None where a scene begins. The result is the guide's own: it
         must not be changed.
         """
         new = np.multiply(picture, np.float32(1 / 255), dtype=np.float32)
@@ -55,7 +55,7 @@ class SteadyGuide:
         if motion is None or before is None or before.picture.shape != new.shape:
             self._mean = _Mean(new, bare, np.ones_like(bare), seconds)
             return new
-        kept = before.frames * _same(bare, before.luma) * _still(motion)
+        kept = before.frames * _same(bare, before.luma) * _still(motion, bare)
         # As many frames as there were, but no more than the time constant spans.
         frames = np.minimum(kept, np.float32(_span(seconds - before.seconds, self._tau) - 1)) + 1
         share = np.asarray(1 / frames, np.float32)
@@ -78,10 +78,11 @@ def _same(now: Plane, before: Plane) -> Plane:
     return np.asarray(np.clip((high - changed / noise) / (high - low), 0, 1), np.float32)
 
 
-def _still(motion: Motion) -> Plane:
-    """1 where nothing moves, 0 where something does."""
+def _still(motion: Motion, like: Plane) -> Plane:
+    """1 where nothing moves, 0 where something does; of the size of `like`."""
     length = cv2.magnitude(motion.backward[..., 0], motion.backward[..., 1])
-    return np.asarray(1 - np.minimum(length / np.float32(_MOVES), 1), np.float32)
+    still = np.asarray(1 - np.minimum(length / np.float32(_MOVES), 1), np.float32)
+    return np.asarray(cv2.resize(still, like.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _mixed(new: npt.NDArray[np.float32], old: npt.NDArray[np.float32], share: Plane) -> npt.NDArray[np.float32]:

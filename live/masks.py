@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import REGIONS, Weights
-from livestyle.motion import FlowEstimator, Luma, Motion, Path, Plane, carry, half_of, is_cut, led_by
+from livestyle.motion import FlowEstimator, Luma, Motion, Plane, carry, half_of, is_cut, led_by
 from livestyle.protocols import Segmenter
 
 Planes = npt.NDArray[np.float32]
@@ -55,16 +55,16 @@ def region_weights(probabilities: Weights, classes: Sequence[str], regions: Mapp
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """A weighted mean of masks, each carried to the frame at hand; at the resolution of a motion.Path."""
+    """A weighted mean of masks, each carried to the frame at hand; at a Motion's resolution."""
 
     planes: Planes
     support: Plane  # (h, w) sum of the masks' weights: fades with time, is lost where the picture says something else
 
-    def carried(self, motion: Motion, seconds: float) -> tuple[Belief, Path]:
-        """The same for the frame that `motion` leads back from, `seconds` away, and the way it took."""
-        path = led_by(motion, 1 - self.planes[..., 0])
-        planes, support = carry(self.planes, path.backward), carry(self.support, path.backward) * path.trust
-        return Belief(_guessed(planes, support, seconds), support), path
+    def carried(self, motion: Motion, seconds: float) -> tuple[Belief, Motion]:
+        """The same for the frame that `motion` leads back from, `seconds` away, and the motion it took."""
+        led = led_by(motion, 1 - self.planes[..., 0])
+        planes, support = carry(self.planes, led.backward), carry(self.support, led.backward) * led.trust
+        return Belief(_guessed(planes, support, seconds), support), led
 
     def faded(self, seconds: float, tau: float) -> Belief:
         """What is left of it after `seconds`."""
@@ -101,7 +101,7 @@ def mask_of(weights: Weights, width: int, height: int) -> Belief:
 @dataclass(frozen=True, slots=True)
 class _Step:
     seconds: float
-    path: Path | None  # from the frame before; None for the first of a scene
+    motion: Motion | None  # since the frame before; None for the first of a scene
 
 
 class MaskTracker:
@@ -170,8 +170,8 @@ class MaskTracker:
         if self._luma is None or not any(step.seconds == seconds for step in self._steps):
             return False
         new = mask_of(weights, *half_of(self._luma))
-        if (path := self._path_from(seconds)) is not None:
-            new = Belief(carry(new.planes, path.backward), np.maximum(path.trust, _LEAST_WORTH))
+        if (motion := self._motion_since(seconds)) is not None:
+            new = Belief(carry(new.planes, motion.backward), np.maximum(motion.trust, _LEAST_WORTH))
         # max(..., 0) keeps a mask that came out of order from gaining support.
         age = max(self.latest - self._corrected, 0)
         self._belief = new if self._belief is None else self._belief.faded(age, self._tau).corrected(new)
@@ -183,17 +183,17 @@ class MaskTracker:
         while self._steps[0].seconds < step.seconds - MEMORY:
             self._steps.popleft()
 
-    def _move(self, motion: Motion, elapsed: float) -> Path:
-        """Carries what is believed along; returns the way it took."""
+    def _move(self, motion: Motion, elapsed: float) -> Motion:
+        """Carries what is believed along; returns the motion that it took."""
         if self._belief is None:
-            return Path.of(motion)
-        self._belief, path = self._belief.carried(motion, elapsed)
-        return path
+            return motion
+        self._belief, led = self._belief.carried(motion, elapsed)
+        return led
 
-    def _path_from(self, seconds: float) -> Path | None:
-        """The way from the frame at `seconds` to the newest, None where they are the same."""
-        taken = [step.path for step in self._steps if step.seconds > seconds and step.path is not None]
-        return reduce(Path.then, taken) if taken else None
+    def _motion_since(self, seconds: float) -> Motion | None:
+        """From the frame at `seconds` to the newest, None where they are the same."""
+        taken = [step.motion for step in self._steps if step.seconds > seconds and step.motion is not None]
+        return reduce(Motion.then, taken) if taken else None
 
 
 def _guessed(planes: Planes, support: Plane, seconds: float) -> Planes:

@@ -1,6 +1,7 @@
 """How the picture moved between two frames, and whether it is still the same scene.
 
-Everything here works on small luma copies; 1 pixel of flow is 1 pixel of the copy.
+Frames are compared as small luma copies, halved once more: the flow has no finer resolution, and what it carries needs
+none.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Field = npt.NDArray[np.float32]
 WORKING_SIDE = 512
 """A working copy's longer side is below this: 320 for 720p, 480 for 1080p and 4K."""
 
-_STILL = 0.15  # pixels: shorter flow is the estimator's answer to sensor noise; following it would blur what is carried
+_STILL = 0.075  # pixels: flow below is the answer to sensor noise; to follow it would blur what is carried
 _INSIDE = 0.7  # weight above which a pixel is inside the thing in front
 _REACH = 0.03  # of the width: how far its motion reaches beyond its edge, and half the side of the mean
 _NOISE_FLOOR = 2.0  # luma levels of 255 that two pictures of the same thing may differ by after local averaging
@@ -30,19 +31,26 @@ _NOISE_CEILING = 6.0  # however noisy the sensor: above it, another thing is see
 _SAME_SCENE = 0.95  # correlation of thumbnails above which no cut is looked for
 _OTHER_SCENE = 0.35  # and below which it is one, whatever the flow finds
 # Between the two, a cut is where the flow explains less than this share of the picture. Consecutive frames of people at
-# 15/s and more measure 0.87 or higher, cuts between alike framed faces 0.54 or lower, and another person before the
+# 15/s and more measure 0.83 or higher, cuts between alike framed faces 0.54 or lower, and another person before the
 # very same background 0.57 to 0.69.
-_FOLLOWED = 0.75
+_FOLLOWED = 0.74
+_SOFTENED = np.array([0.125, 0.75, 0.125], np.float32)
 _THUMBNAIL = (32, 18)
 _FLAT = 4.0  # luma levels of standard deviation below which a thumbnail has no content to compare (black, a flash)
 
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """Where each pixel of this frame was in the one before."""
+    """Where what is seen now was in an earlier frame, often the one before; at half the luma's resolution."""
 
     backward: Field  # (h, w, 2) float32: pixel (x, y) was at (x + backward[..., 0], y + backward[..., 1])
-    trust: Plane  # (h, w) float32 in [0, 1]: 0 where the earlier frame does not show the same thing there
+    trust: Plane  # (h, w) float32 in [0, 1]: 0 where it was not to be seen in the earlier frame, or not all the while
+
+    def then(self, later: Motion) -> Motion:
+        """This one, and from where it ends the `later` one."""
+        return Motion(
+            later.backward + carry(self.backward, later.backward), later.trust * carry(self.trust, later.backward)
+        )
 
 
 def shrink(pixels: Pixels, longest: int) -> npt.NDArray[np.uint8]:
@@ -58,46 +66,27 @@ def shrink(pixels: Pixels, longest: int) -> npt.NDArray[np.uint8]:
 
 
 def half_of(plane: Luma | Plane) -> tuple[int, int]:
-    """(width, height) of an (h, w) working copy at half its resolution, which is all that the flow has."""
+    """(width, height) of an (h, w) working copy at half its resolution."""
     return max(1, plane.shape[1] // 2), max(1, plane.shape[0] // 2)
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """Where what is seen now was some frames ago, at half the working copy's resolution (the flow has no more)."""
-
-    backward: Field  # (h, w, 2) float32, in its own pixels
-    trust: Plane  # (h, w) float32 in [0, 1]: 0 where it was not to be seen all the while
-
-    @classmethod
-    def of(cls, motion: Motion) -> Path:
-        """The way over one frame."""
-        half = half_of(motion.trust)
-        return cls(resized_flow(motion.backward, *half), _resized(motion.trust, half))
-
-    def then(self, later: Path) -> Path:
-        """This way, and from where it ends the `later` one."""
-        return Path(
-            later.backward + carry(self.backward, later.backward), later.trust * carry(self.trust, later.backward)
-        )
 
 
 class FlowEstimator:
     """Dense inverse search flow (Kroeger et al. 2016) between luma pictures of the same size, any size from 1 x 1."""
 
-    _SMALLEST = 32  # pixels: DIS needs room for its patches
+    _SMALLEST = 16  # pixels: DIS needs room for its patches
 
     def __init__(self) -> None:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        # The presets "fast" and below stop at a quarter of the resolution, where the edge of a moving thing keeps only
-        # 60 % of its motion and its mask falls behind. One scale more gives 80 to 90 %; what variational refinement
-        # adds to that costs as much again.
-        self._flow.setFinestScale(1)
+        # The presets stop at a half or a quarter of the resolution. At a quarter of the luma's the edge of a moving
+        # thing keeps only 60 % of its motion and its mask falls behind; at half it keeps 80 to 90 %, and what
+        # variational refinement adds to that costs as much again.
+        self._flow.setFinestScale(0)
         self._flow.setGradientDescentIterations(12)
         self._flow.setVariationalRefinementIterations(0)
 
     def between(self, now: Luma, before: Luma) -> Motion:
         """The motion that takes what `now` shows back to `before`."""
+        now, before = (_resized(luma, half_of(luma)) for luma in (now, before))
         if min(now.shape) < self._SMALLEST:
             backward: Field = np.zeros((*now.shape, 2), np.float32)
         else:
@@ -112,29 +101,21 @@ def carry(values: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.fl
     return np.asarray(cv2.remap(values, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
-def resized_flow(backward: Field, width: int, height: int) -> Field:
-    """`backward` for another size of the picture, in that size's pixels."""
-    flow = _resized(backward, (width, height))
-    flow *= np.array([width / backward.shape[1], height / backward.shape[0]], np.float32)
-    return np.asarray(flow, np.float32)
-
-
-def led_by(motion: Motion, front: Plane) -> Path:
-    """The way of things whose edges belong to what is in front: `front` in [0, 1], of a Path's size, as it was before.
+def led_by(motion: Motion, front: Plane) -> Motion:
+    """`motion` as things move whose edges belong to what is in front: `front` in [0, 1], of any size, as it was before.
 
     Flow is measured in patches, so at the edge of a moving thing it is a mixture of what moves there and what stands
     behind, and a mask carried by it lags and frays. The edge goes with the thing that it bounds: on both sides of it,
     and a little beyond, the flow is what the thing's inside does (a mean weighted by being inside and by trust).
     """
-    plain = Path.of(motion)
-    height, width = plain.trust.shape
-    flow, there = plain.backward, carry(_resized(front, (width, height)), plain.backward)
-    inside = np.clip((there - _INSIDE) / (1 - _INSIDE), 0, 1) * plain.trust
+    height, width = motion.trust.shape
+    flow, there = motion.backward, carry(_resized(front, (width, height)), motion.backward)
+    inside = np.clip((there - _INSIDE) / (1 - _INSIDE), 0, 1) * motion.trust
     sums = _wide_mean(cv2.merge([flow[..., 0] * inside, flow[..., 1] * inside, inside]), width)
     few = np.float32(0.003)  # share of the window from which on the inside counts more than the flow found
     led = (sums[..., :2] + few * flow) / (sums[..., 2:] + few)
     deep = np.clip((cv2.blur(there, (5, 5)) - 0.85) / 0.15, 0, 1)[..., np.newaxis]
-    return Path(np.asarray(led + (flow - led) * deep, np.float32), plain.trust)
+    return Motion(np.asarray(led + (flow - led) * deep, np.float32), motion.trust)
 
 
 def _wide_mean(values: npt.NDArray[np.float32], width: int) -> npt.NDArray[np.float32]:
@@ -149,9 +130,10 @@ def is_cut(now: Luma, before: Luma, motion: Motion) -> bool:
     a white flash) is never a cut: there is nothing to tell by.
     """
     first, second = _thumbnail(now), _thumbnail(before)
-    if min(first.std(), second.std()) < _FLAT:
+    deviations = float(first.std()), float(second.std())
+    if min(deviations) < _FLAT:
         return False
-    correlation = float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
+    correlation = float(((first - first.mean()) * (second - second.mean())).mean()) / (deviations[0] * deviations[1])
     if correlation >= _SAME_SCENE:
         return False
     return correlation < _OTHER_SCENE or float(motion.trust.mean()) < _FOLLOWED
@@ -177,19 +159,14 @@ def _without_jitter(flow: Field) -> Field:
 
 
 def _trust(now: Luma, before: Luma, backward: Field) -> Plane:
-    """1 where the warped earlier picture equals this one but for noise and slow changes of light, 0 where it does not.
-
-    Found at half size: a patch that moved wrongly has an extent, and this runs on every frame.
-    """
-    height, width = now.shape
-    half = half_of(now)
-    flow = _resized(backward, half) * np.float32(half[0] / width)
-    difference = carry(_resized(before, half).astype(np.float32), flow) - _resized(now, half)
+    """1 where the warped earlier picture equals this one, but for noise and slow changes of light; 0 elsewhere."""
+    difference = carry(before.astype(np.float32), backward) - now
     difference = cv2.blur(difference, (3, 3))  # averages noise away, keeps what has an extent
     difference = np.abs(difference - cv2.blur(difference, (21, 21)))  # a change of light is wide
     noise = min(_NOISE_FLOOR + 3 * float(np.median(difference[::2, ::2])), _NOISE_CEILING)
-    trust = np.clip(2 - difference / noise, 0, 1) * _inside(flow)
-    return _resized(trust.astype(np.float32), (width, height))
+    trust = np.clip(2 - difference / np.float32(noise), 0, 1)
+    softened = cv2.sepFilter2D(trust, cv2.CV_32F, _SOFTENED, _SOFTENED)  # single pixels match by chance
+    return np.asarray(np.minimum(trust, softened) * _inside(backward), np.float32)
 
 
 def _resized(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:

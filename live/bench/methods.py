@@ -24,7 +24,7 @@ from livestyle.errors import UsageError
 from livestyle.frame import REGIONS, Frame, Pixels, StreamInfo, Weights
 from livestyle.lookahead import INTERVAL
 from livestyle.masks import TAU, region_weights_of
-from livestyle.motion import WORKING_SIDE, Luma, Motion, shrink
+from livestyle.motion import WORKING_SIDE, Luma, Motion, half_of, shrink
 from livestyle.protocols import Segmenter
 from livestyle.refine import refine
 from livestyle.stylist import Stylist
@@ -133,7 +133,8 @@ class _Unstyled:
 
 class _NoMotion(TimedFlow):
     def between(self, now: Luma, before: Luma) -> Motion:
-        return Motion(np.zeros((*now.shape, 2), np.float32), np.ones(now.shape, np.float32))
+        width, height = half_of(now)
+        return Motion(np.zeros((height, width, 2), np.float32), np.ones((height, width), np.float32))
 
 
 def _unrefined(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> Weights:

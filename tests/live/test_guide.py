@@ -24,7 +24,7 @@ def luma(shown: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(cv2.resize(shown, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
 
 
-STILL = Motion(np.zeros((ROWS, COLUMNS, 2), np.float32), np.ones((ROWS, COLUMNS), np.float32))
+STILL = Motion(np.zeros((ROWS // 2, COLUMNS // 2, 2), np.float32), np.ones((ROWS // 2, COLUMNS // 2), np.float32))
 
 
 def follow(guide: SteadyGuide, shown: np.ndarray, seconds: float, motion: Motion | None = STILL) -> np.ndarray:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from livestyle.motion import FlowEstimator, Motion, Path, carry, is_cut, led_by, shrink
+from livestyle.motion import FlowEstimator, Motion, carry, is_cut, led_by, shrink
 
 
 def texture(seed: int = 0) -> np.ndarray:
@@ -21,7 +21,7 @@ def window(x: int, y: int = 30, seed: int = 0) -> np.ndarray:
 def test_the_flow_points_back_to_where_things_were(dx: int, dy: int) -> None:
     """The view moved by (dx, dy): what is at x now was at x + dx before."""
     motion = FlowEstimator().between(window(40 + dx, 30 + dy), window(40))
-    middle = motion.backward[40:-40, 40:-40].reshape(-1, 2)
+    middle = 2 * motion.backward[20:-20, 20:-20].reshape(-1, 2)  # of the luma's pixels
     np.testing.assert_allclose(np.median(middle, axis=0), (dx, dy), atol=0.25)  # DIS on whole pixels
 
 
@@ -29,7 +29,7 @@ def test_a_still_noisy_picture_does_not_move() -> None:
     random = np.random.default_rng(0)
     first, second = (np.clip(window(40) + random.normal(0, 3, (180, 320)), 0, 255).astype(np.uint8) for _ in range(2))
     motion = FlowEstimator().between(first, second)
-    assert np.abs(motion.backward).mean() < 0.05
+    assert np.abs(motion.backward).mean() < 0.025
     assert motion.trust.mean() > 0.95
 
 
@@ -37,20 +37,22 @@ def test_what_appears_is_not_trusted() -> None:
     now = window(40)
     now[60:120, 100:180] = 255 - now[60:120, 100:180] // 2
     trust = FlowEstimator().between(now, window(40)).trust
-    assert trust[75:105, 120:160].mean() < 0.3
-    assert trust[:40].mean() > 0.9
+    assert trust[37:53, 60:80].mean() < 0.3
+    assert trust[:20].mean() > 0.9
 
 
 def test_what_came_in_from_outside_is_not_trusted() -> None:
     trust = FlowEstimator().between(window(60), window(40)).trust
-    assert trust[:, -6:].mean() < 0.4
-    assert trust[:, 60:-60].mean() > 0.9
+    assert trust[:, -3:].mean() < 0.4
+    assert trust[:, 30:-30].mean() > 0.9
 
 
 def test_carried_values_lie_on_the_moved_picture() -> None:
     before, now = window(40), window(48)
-    carried = carry(before.astype(np.float32), FlowEstimator().between(now, before).backward)
-    inner = np.s_[20:-20, 20:-30]
+    backward = FlowEstimator().between(now, before).backward
+    before, now = (cv2.resize(luma, (160, 90), interpolation=cv2.INTER_AREA) for luma in (before, now))
+    carried = carry(before.astype(np.float32), backward)
+    inner = np.s_[10:-10, 10:-15]
     assert np.abs(carried - now)[inner].mean() < 0.2 * np.abs(before.astype(float) - now)[inner].mean()
 
 
@@ -118,7 +120,7 @@ def test_the_edge_of_what_is_in_front_moves_with_it() -> None:
     motion = FlowEstimator().between(now, before)
     led = led_by(motion, disc(140, 50))
     half = cv2.resize(disc(148, 54) - disc(148, 46), (160, 90), interpolation=cv2.INTER_AREA) > 0.5
-    plain = np.abs(Path.of(motion).backward[half][:, 0] + 4).mean()  # 8 pixels are 4 at half the size
+    plain = np.abs(motion.backward[half][:, 0] + 4).mean()  # 8 pixels are 4 at half the size
     assert np.abs(led.backward[half][:, 0] + 4).mean() < 0.5 < plain
     far = cv2.resize(disc(148, 90), (160, 90)) == 0
     assert np.abs(led.backward[far]).mean() < 0.1
@@ -127,9 +129,9 @@ def test_the_edge_of_what_is_in_front_moves_with_it() -> None:
 def test_ways_one_after_the_other_add_up() -> None:
     shape = (40, 60)
 
-    def way(dx: float, dy: float) -> Path:
-        return Path.of(Motion(np.full((*shape, 2), (dx, dy), np.float32), np.full(shape, 0.5, np.float32)))
+    def way(dx: float, dy: float) -> Motion:
+        return Motion(np.full((*shape, 2), (dx, dy), np.float32), np.full(shape, 0.5, np.float32))
 
     both = way(4, 0).then(way(2, -2))
-    np.testing.assert_allclose(both.backward, np.broadcast_to((3, -1), (20, 30, 2)), atol=1e-5)
+    np.testing.assert_allclose(both.backward, np.broadcast_to((6, -2), (*shape, 2)), atol=1e-5)
     np.testing.assert_allclose(both.trust, 0.25, atol=1e-6)

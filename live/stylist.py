@@ -31,6 +31,8 @@ MAX_AGE_S = 2.0
 FIRST_MASK_S = 10.0
 """Live, the first mask of all may take so long: devices compile and fill their caches in the first run."""
 
+_FINE_SIDE = 900  # pixels: longer side of the largest copy to which live edges are fitted
+
 _NEXT_SCENE_S = 2 * MAX_AGE_S  # the picture that the model is at when the scene changes goes first
 
 
@@ -108,8 +110,9 @@ class Stylist:
         planes = self._tracker.planes
         assert planes is not None  # the first frame of a scene waited for its mask
         self._stats.used(seconds)
-        # A file has the time for edges that are twice as fine.
-        shown = copies.medium if self._inference is None else copies.small
+        # Edges are what shows most. A file has the time for fine ones of any frame, a live picture for those of 720p.
+        fine = self._inference is None or max(copies.medium.shape) < _FINE_SIDE
+        shown = copies.medium if fine else copies.small
         return self._refine(planes, self._guide.follow(shown, copies.luma, seconds, self._tracker.motion))
 
     def _take_turns(self, inference: Inference[Copies], copies: Copies, seconds: float) -> None:

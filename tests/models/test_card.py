@@ -99,7 +99,7 @@ def test_every_bundled_card_says_where_the_model_comes_from_and_lies_beside_it()
     from livestyle.models.segmenter import WEIGHTS, bundled_names
 
     cards = [read_card(WEIGHTS / f"{name}.json") for name in bundled_names()]
-    assert {"lite", "small"} <= {card.name for card in cards}
+    assert {"lite", "small", "xxsmall"} <= {card.name for card in cards}
     for card in cards:
         assert (WEIGHTS / card.file).is_file()
         assert "not stated" not in (card.licence, card.provenance, *card.training_data)

@@ -81,7 +81,7 @@ class QuickConv2d(nn.Conv2d):
             return super()._conv_forward(x, weight, bias)
         if torch.is_autocast_enabled("cpu"):
             x, weight = (t.to(torch.get_autocast_dtype("cpu")) for t in (x, weight))
-        result: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
+        result: Tensor = _Depthwise.apply(
             x.contiguous(memory_format=torch.channels_last), weight, self.stride[0], int(self.padding[0])
         )
         return result if bias is None else result + bias.to(result.dtype).view(-1, 1, 1)

@@ -21,6 +21,7 @@ from livestyle.frame import REGIONS, Frame, Pixels, Weights, read_only
 from livestyle.governed import FADE_S, TURN_S, FadedEdges, Gears, RatedInference, SwitchedSegmenter
 from livestyle.governor import Step, ladder
 from livestyle.media import cv2
+from livestyle.models.segmenter import SMALLER_MODEL
 from livestyle.refine import refine, unrefined
 from livestyle.session import Stop, run_camera
 from livestyle.settings import Settings
@@ -292,7 +293,7 @@ def test_a_camera_run_over_its_budget_goes_down_the_steps_and_reports_them(
     """No processor time at all is left to it: every step is taken, no frame is held, and the report says so."""
     monkeypatch.setattr("livestyle.studio.open_segmenter", lambda *_, **__: Certain())
     settings = Settings(style="stark-mono", intensity=1.0, window=False, max_cpu=0.01, max_latency=0)
-    names = [step.name for step in ladder()]
+    names = [step.name for step in ladder(smaller=SMALLER_MODEL)]
     stop = Stop()
     end = time.monotonic() + WAIT_S
     reached: list[str] = []
@@ -330,4 +331,4 @@ def test_which_runs_have_a_governor(
     assert (None if report.quality is None else report.quality["max_latency_ms"]) == limit
     if limit is not None and settings.sync == "exact":
         assert report.quality is not None
-        assert report.quality["steps"] == [step.name for step in ladder(paced=False)]
+        assert report.quality["steps"] == [step.name for step in ladder(smaller=SMALLER_MODEL, paced=False)]

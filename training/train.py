@@ -296,8 +296,9 @@ class Trainer:
         return True
 
     def close(self) -> None:
-        """Leave the other processes of a distributed run."""
+        """Leave the other processes of a distributed run, together: one may still be writing the checkpoint."""
         if self.world > 1 and dist.is_initialized():
+            dist.barrier()
             dist.destroy_process_group()
 
     def _done(self) -> float:

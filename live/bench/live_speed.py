@@ -33,24 +33,25 @@ class Live:
     """How a live run went."""
 
     report: Report
-    dropped: int  # after the first second
+    dropped_at: list[float]  # seconds of the stream, without those of its first second
     memory_mb: float | None  # taken at the end; None where the system does not say
     grown_mb: float | None  # since a tenth of the run
 
     def line(self) -> str:
         """For people."""
+        dropped = f"{len(self.dropped_at)} dropped after the first second"
         latency = " ".join(f"{name} {ms:.1f}" for name, ms in self.report.latency_ms.items())
         memory = "" if self.memory_mb is None else f"; {self.memory_mb:.0f} MB, {self.grown_mb or 0:+.1f} MB"
         return (
             f"live {SIZE[0]}x{SIZE[1]}, {RATE} frames/s, {self.report.seconds:.0f} s: {self.report.frames_in} in, "
-            f"{self.report.frames_out} out, {self.dropped} dropped after the first second; latency {latency} ms; "
+            f"{self.report.frames_out} out, {dropped}; latency {latency} ms; "
             f"{self.report.masks.get('masks_per_s') or 0:.1f} masks/s{memory}"
         )
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
-        figures = {"dropped_after_1_s": self.dropped, "memory_mb": self.memory_mb, "grown_mb": self.grown_mb}
-        return {**self.report.as_json(), **figures}
+        figures = {"memory_mb": self.memory_mb, "grown_mb": self.grown_mb, "dropped_at_s": self.dropped_at}
+        return {**self.report.as_json(), "dropped_after_1_s": len(self.dropped_at), **figures}
 
 
 class MadeCamera:
@@ -70,7 +71,7 @@ class MadeCamera:
                 return
             packed = np.frombuffer(self._pictures[number % len(self._pictures)], np.uint8)
             pixels = np.asarray(cv2.cvtColor(cv2.imdecode(packed, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
-            yield Frame(read_only(pixels), round(number / RATE * 1e6), captured=due)
+            yield Frame(read_only(pixels), _microseconds(number), captured=due)
 
     def close(self) -> None:
         """End the iteration. Twice is fine."""
@@ -83,13 +84,13 @@ class _Watch:
     closed = False
 
     def __init__(self, seconds: float) -> None:
-        self.arrived: list[float] = []  # seconds of the stream
+        self.arrived: set[int] = set()  # microseconds of the stream
         self.early_mb: float | None = None
         self._early = seconds / 10
 
     def write(self, frame: Frame) -> None:
-        self.arrived.append(frame.pts / 1e6)
-        if self.early_mb is None and self.arrived[-1] >= self._early:
+        self.arrived.add(frame.pts)
+        if self.early_mb is None and frame.pts >= self._early * 1e6:
             self.early_mb = memory_mb()
 
     def idle(self) -> None:
@@ -106,11 +107,15 @@ def measure(settings: Settings, seconds: float) -> Live:
     report = job.run(Stop())
     if report.error is not None:
         raise BackendError(report.error, hint=report.hint)
-    wanted = round((seconds - SETTLED_S) * RATE)
-    dropped = max(0, wanted - sum(at >= SETTLED_S - 1e-6 for at in sink.arrived))
+    due = (_microseconds(number) for number in range(round(SETTLED_S * RATE), round(seconds * RATE)))
+    dropped = [pts / 1e6 for pts in due if pts not in sink.arrived]
     now = memory_mb()
     grown = None if now is None or sink.early_mb is None else now - sink.early_mb
     return Live(report, dropped, now, grown)
+
+
+def _microseconds(number: int) -> int:
+    return round(number / RATE * 1e6)
 
 
 def made_pictures(seconds: float = 3.0) -> list[bytes]:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from livestyle.bench.replay import PacedInference
 from livestyle.bench.sequences import TIME_BASE, Film, Moment
 from livestyle.bench.stopwatch import Stopwatch, TimedFlow, TimedTracker
+from livestyle.bench.tracked import tracked
 from livestyle.errors import UsageError
 from livestyle.frame import REGIONS, Frame, Pixels, StreamInfo, Weights
 from livestyle.lookahead import INTERVAL
@@ -122,6 +123,12 @@ def _truth(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
         yield np.ascontiguousarray(moment.truth.weights.transpose(2, 0, 1))
 
 
+def _perfectly_tracked(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+    if not all(moment.truth for moment in film.moments):
+        raise UsageError("the method perfect needs a sequence whose truth is known")
+    return tracked(film.moments, own()(film, segmenter, watch))
+
+
 class _Unstyled:
     """A grade that changes nothing but wants masks."""
 
@@ -192,6 +199,12 @@ def _ahead(interval: float = INTERVAL) -> Way:
 
 _ALL = (
     Method("truth", "the truth itself, at half the size: what no mask can beat", _truth, needs_truth=True),
+    Method(
+        "perfect",
+        "livestyle's masks averaged along the true motion: what no filter over time can beat",
+        _perfectly_tracked,
+        needs_truth=True,
+    ),
     Method("global", "no masks: everything gets the background's look", _everything_background),
     Method("raw", "the model's mask of each frame, enlarged", raw_masks),
     Method("ema", f"moving average over {EMA_S:g} s", _averaged),

@@ -18,16 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.bench.cast import Cast
-from livestyle.bench.layers import BACKGROUND, Image, Layer, Plane, Planes
+from livestyle.bench.layers import BACKGROUND, Image, Layer, Planes
 from livestyle.bench.motions import KINDS, Kind, Pose, Shot
+from livestyle.bench.warps import Field, Stand, taken
 from livestyle.frame import REGIONS
 
-Field = npt.NDArray[np.float32]
 Composed = tuple[Field, Planes, Planes]
 """(H, W, 3) colours, and (H, W, R) shares that are surely and that may be each region."""
-
-Box = tuple[int, int, int, int]
-"""left, top, right, bottom in pixels; the last two are not part of it."""
 
 MARGIN = 1.3  # a place is so much wider and higher than the frame, for the camera to move in
 SHARES = 255  # soft truth is kept as uint8 shares of this
@@ -68,6 +65,7 @@ class Moment:
     pts: int  # in units of 1/90000 s
     scene: int = 0  # another number after a cut
     truth: Truth | None = None  # None in a real clip
+    stands: tuple[Stand, ...] = ()  # who is there and how, the hindmost first
 
 
 TIME_BASE = Fraction(1, 90_000)
@@ -121,24 +119,28 @@ class _Stage:
         colours, truth = self._composed(shot)
         pixels = self._exposed(colours, shot, index)
         pixels.flags.writeable = False
-        return Moment(pixels, int(seconds / TIME_BASE), shot.place, truth)
+        return Moment(pixels, int(seconds / TIME_BASE), shot.place, truth, tuple(self._stands(shot)))
+
+    def _stands(self, shot: Shot) -> Iterator[Stand]:
+        for number, pose in shot.poses.items():
+            x, y, angle = pose.x + shot.camera.x, pose.y + shot.camera.y, pose.angle + shot.camera.angle
+            yield Stand(self._actors[number], replace(pose, x=x, y=y, angle=angle), self._size)
 
     def _composed(self, shot: Shot) -> tuple[Field, Truth]:
         """Before light and noise; where nothing has moved since the last frame, what was composed for that."""
         seen = shot.place, shot.camera, tuple(shot.poses.items())
         if self._last is None or self._seen != seen:
             picture = self._behind(shot)
-            for number, pose in shot.poses.items():
-                picture = _laid_over(picture, self._actors[number], pose, shot.camera)
+            for stand in self._stands(shot):
+                picture = _laid_over(picture, stand)
             colours, least, most = picture
             self._seen, self._last = seen, (colours, _truth(least, most))
         return self._last
 
     def _behind(self, shot: Shot) -> Composed:
         place = self._places[shot.place]
-        box = 0, 0, *self._size
-        field = _field(self._size, box, place.size, _standing(place, shot.camera, self._size))
-        colours = _taken(place.pixels, field, cv2.BORDER_REFLECT_101).astype(np.float32)
+        field = _filling(place, shot.camera, self._size).from_frame((0, 0, *self._size))
+        colours = taken(place.pixels, field, cv2.BORDER_REFLECT_101)
         least = np.zeros((*colours.shape[:2], len(REGIONS)), np.float32)
         least[..., BACKGROUND] = 1
         return colours, least, least
@@ -168,24 +170,23 @@ def _actor(cast: Cast, what: str, number: int, height: int) -> Layer:
     return cast.portrait(number, height) if what == "portrait" else cast.figure(number, height)
 
 
-def _standing(place: Layer, camera: Pose, size: tuple[int, int]) -> Pose:
-    """The pose that puts the middle of a place into the middle of the frame, and follows the camera."""
+def _filling(place: Layer, camera: Pose, size: tuple[int, int]) -> Stand:
+    """A place with its middle in the middle of the frame, that follows the camera."""
     below = (place.size[1] - size[1]) / 2 / size[1]
-    return Pose(camera.x, camera.y + below, camera.angle)
+    return Stand(place, Pose(camera.x, camera.y + below, camera.angle), size)
 
 
-def _laid_over(below: Composed, layer: Layer, pose: Pose, camera: Pose) -> Composed:
+def _laid_over(below: Composed, stand: Stand) -> Composed:
     """Writes into `below`."""
     colours, least, most = below
-    size = colours.shape[1], colours.shape[0]
-    seen = replace(pose, x=pose.x + camera.x, y=pose.y + camera.y, angle=pose.angle + camera.angle)
-    left, top, right, bottom = box = _reach(size, layer.size, seen)
+    left, top, right, bottom = box = stand.reach()
     if left >= right or top >= bottom:
         return below
+    layer = stand.layer
     if most is least and layer.most is not layer.least:
         most = least.copy()
-    field, part = _field(size, box, layer.size, seen), np.s_[top:bottom, left:right]
-    cover = _taken(layer.cover, field, cv2.BORDER_CONSTANT)[..., np.newaxis]
+    field, part = stand.from_frame(box), np.s_[top:bottom, left:right]
+    cover = taken(layer.cover, field, cv2.BORDER_CONSTANT)[..., np.newaxis]
     _cover(colours[part], layer.pixels, field, cover)
     _cover(least[part], layer.least, field, cover)
     if most is not least:
@@ -194,50 +195,7 @@ def _laid_over(below: Composed, layer: Layer, pose: Pose, camera: Pose) -> Compo
 
 
 def _cover(below: Field, above: Planes | Image, field: Field, cover: Field) -> None:
-    below += cover * (_taken(above, field, cv2.BORDER_REPLICATE) - below)
-
-
-def _taken(values: npt.NDArray[np.float32] | Image, field: Field, border: int) -> npt.NDArray[np.float32]:
-    return np.asarray(cv2.remap(values, field, None, cv2.INTER_LINEAR, borderMode=border))
-
-
-def _reach(size: tuple[int, int], layer: tuple[int, int], pose: Pose) -> Box:
-    """The part of a frame of `size` that a layer can cover: where its corners come to lie, and how far it is bent."""
-    cos, sin = pose.scale * np.cos(np.deg2rad(pose.angle)), pose.scale * np.sin(np.deg2rad(pose.angle))
-    x = np.array([-0.5, 0.5, -0.5, 0.5]) * layer[0]
-    y = np.array([-1.0, -1.0, 0.0, 0.0]) * layer[1]
-    room = 2 + size[1] * (1.4 * abs(pose.lean) + abs(pose.nod) + abs(pose.jaw))
-    right = cos * x - sin * y + size[0] / 2 + pose.x * size[1]
-    down = sin * x + cos * y + size[1] * (1 + pose.y)
-    first = np.clip(np.floor([right.min() - room, down.min() - room]), 0, size).astype(int)
-    last = np.clip(np.ceil([right.max() + room, down.max() + room]), 0, size).astype(int)
-    return int(first[0]), int(first[1]), int(last[0]), int(last[1])
-
-
-def _field(size: tuple[int, int], box: Box, layer: tuple[int, int], pose: Pose) -> Field:
-    """Where in the layer each pixel in the `box` of a frame of `size` looks, for a layer standing in `pose`: (h, w, 2).
-
-    Bending is a displacement that is smooth over the layer and largest at its top (lean), around the face (nod) and
-    at the mouth (jaw).
-    """
-    (width, height), (left, top, end, bottom) = size, box
-    cos, sin = np.cos(np.deg2rad(pose.angle)) / pose.scale, np.sin(np.deg2rad(pose.angle)) / pose.scale
-    right = np.arange(left, end, dtype=np.float32) - np.float32((width - 1) / 2 + pose.x * height)
-    down = (np.arange(top, bottom, dtype=np.float32) - np.float32(height - 1 + pose.y * height))[:, np.newaxis]
-    x = np.float32(cos) * right + np.float32(sin) * down + np.float32((layer[0] - 1) / 2)
-    y = np.float32(-sin) * right + np.float32(cos) * down + np.float32(layer[1] - 1)
-    if pose.lean or pose.nod or pose.jaw:
-        x, y = _bent(x, y, layer, height, pose)
-    return np.dstack([x, y])
-
-
-def _bent(x: Plane, y: Plane, layer: tuple[int, int], unit: int, bend: Pose) -> tuple[Plane, Plane]:
-    u, v = (x / layer[0] - 0.5), y / layer[1]
-    head = np.clip(1.15 - v, 0, 1) ** 2
-    face = np.exp(-((u / 0.28) ** 2) - ((v - 0.45) / 0.28) ** 2)
-    mouth = np.exp(-((u / 0.15) ** 2) - ((v - 0.68) / 0.1) ** 2)
-    across, down = bend.lean * unit * head, unit * (bend.nod * face + bend.jaw * mouth)
-    return np.asarray(x - across, np.float32), np.asarray(y - down, np.float32)
+    below += cover * (taken(above, field, cv2.BORDER_REPLICATE) - below)
 
 
 def _truth(least: Planes, most: Planes) -> Truth:

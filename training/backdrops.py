@@ -81,8 +81,8 @@ def _at_most(image: npt.NDArray[Any], longest: int) -> npt.NDArray[Any]:
 def texture(rng: np.random.Generator, size: int) -> Image:
     """A (size, size, 3) random surface, often in the colours of skin: plaster, wood, cloth, sand, gradients."""
     field = np.zeros((size, size), np.float32)
-    stretch = int(rng.integers(1, 7))
-    for octave in range(1, 6):
+    stretch = int(rng.choice((1, 2, 4, 8, 16)))
+    for octave in range(1, int(rng.integers(6, 9))):  # the finest are grain
         cells = 2**octave
         noise = rng.standard_normal((cells, max(1, cells // stretch) + 1)).astype(np.float32)
         if rng.random() < 0.5:

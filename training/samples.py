@@ -15,9 +15,11 @@ import numpy.typing as npt
 from livestyle.training.augment import Augmentation, framed, lit
 from livestyle.training.backdrops import Backdrops, Image, empty_parts
 from livestyle.training.classes import BACKGROUND, Members
-from livestyle.training.disguise import disguised
+from livestyle.training.disguise import disguised, in_skin_tones
 from livestyle.training.hands import Hands, find_limbs
 from livestyle.training.reader import LabelledSet, Picture
+
+_SKIN_TONED = 4  # times as often as something on a person's picture is disguised, a picture without people is
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Samples:
         chosen = int(np.searchsorted(self._bounds, rng.random(), side="right"))
         if chosen >= len(self._sets):
             pixels = self._backdrops.draw(rng, size)
+            if rng.random() < _SKIN_TONED * self._how.disguise:
+                pixels = in_skin_tones(rng, pixels)
             return Sample(lit(rng, pixels, self._how), np.full((size, size), BACKGROUND, np.uint8), "empty")
         labelled = self._sets[chosen]
         pixels, members = self._varied(

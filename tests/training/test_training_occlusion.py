@@ -9,7 +9,7 @@ import pytest
 from livestyle.training.augment import Augmentation, framed
 from livestyle.training.backdrops import SKIN_TONES, Backdrops
 from livestyle.training.classes import BACKGROUND, member_bits
-from livestyle.training.disguise import disguised
+from livestyle.training.disguise import disguised, in_skin_tones
 from livestyle.training.hands import Hands, limbs_of
 from livestyle.training.reader import Picture
 
@@ -124,6 +124,15 @@ def test_disguised_clothes_have_a_colour_of_skin_and_keep_their_folds() -> None:
     after = next(image for image in draws if image is not pixels)  # what is not there to disguise returns as it was
     assert np.abs(SKIN_TONES - np.median(after, axis=(0, 1))).max(1).min() < 60
     assert after[:, 10].mean() < 0.8 * after[:, 15].mean()
+
+
+def test_a_place_in_skin_tones_has_their_colours_and_keeps_its_pattern() -> None:
+    pixels = np.full((60, 60, 3), (40, 120, 200), np.uint8)
+    pixels[:, ::10] //= 2
+    for seed in range(8):
+        after = in_skin_tones(np.random.default_rng(seed), pixels)
+        assert np.abs(SKIN_TONES - np.median(after, axis=(0, 1))).max(1).min() < 60
+        assert after[:, 10].mean() < 0.8 * after[:, 15].mean()
 
 
 def test_a_far_crop_shows_people_smaller_and_no_mirror_images() -> None:

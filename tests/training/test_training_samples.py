@@ -153,6 +153,20 @@ def test_the_largest_empty_rectangle_is_the_largest() -> None:
         assert (members[y : y + height + 1, x : x + width + 1] == BACKGROUND).all()
 
 
+def test_some_pictures_without_people_are_in_the_colours_of_skin(drawn: Path) -> None:
+    """All places here are blue; disguises at their most make nearly all of them skin-coloured: red above blue."""
+    sets = open_sets([find_set(str(drawn / "drawn.toml"))], drawn, validation=False)
+    places = [np.full((90, 90, 3), (40, 60, 200), np.uint8)]
+    plain = {"light": 0.0, "dark": 0.0, "grey": 0.0, "blur": 0.0, "noise": 0.0, "jpeg": 0.0}
+    reddish = {}
+    for disguise in (0.0, 0.25):
+        samples = Samples(sets, Augmentation(disguise=disguise, **plain), 1, empty=1.0, places=places, backdrops=0)
+        drawn_pixels = [samples.sample(i, 32).pixels.reshape(-1, 3).mean(0) for i in range(60)]
+        reddish[disguise] = sum(bool(colour[0] > colour[2]) for colour in drawn_pixels)
+    assert reddish[0.0] < 12  # textures, whatever their colour
+    assert reddish[0.25] > 40
+
+
 def test_textures_differ_from_each_other() -> None:
     rng = np.random.default_rng(0)
     one, other = texture(rng, 48), texture(rng, 48)

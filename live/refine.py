@@ -87,9 +87,8 @@ def _fit_and_apply(
     weights: list[Plane], guide: npt.NDArray[np.float32], radius: int, result: Weights, box: Box
 ) -> None:
     """Replaces `result` in the `box` by what the guided filter says, as far as colour explains it."""
-    width, height = weights[0].shape[::-1]
     regions = [region for region in range(1, len(weights)) if weights[region].max() > _LITTLE]
-    fit = _Fit(regions, *_fit([weights[r] for r in regions], _split(_shrunk(guide, (width, height))), radius))
+    fit = _fit_within(_coarse(box, guide.shape, weights[0].shape, radius), regions, weights, guide, radius)
     apply = _apply if _compiled is None else _apply_compiled
     apply(fit, guide, result, box)
 
@@ -98,23 +97,45 @@ class _Fit(NamedTuple):
     """What the guided filter found, on the weights' grid."""
 
     regions: list[int]  # the regions that were fitted
-    coefficients: list[list[Plane]]  # of each: slopes for r, g and b, and the offset
+    coefficients: npt.NDArray[np.float32]  # of each: slopes for r, g and b, and the offset; (regions, 4, h, w)
     explained: Plane  # how far colour explains them
+
+
+def _coarse(box: Box, fine: tuple[int, ...], coarse: tuple[int, ...], radius: int) -> Box:
+    """The part of the coarse grid that has a say in the `box` of the fine one: two windows and a cell more."""
+    margin, parts = 2 * radius + 1, []
+    for part, large, small in zip(box, fine, coarse, strict=False):
+        first, last = part.start * small // large - margin, -(-part.stop * small // large) + margin
+        parts.append(slice(max(0, first), min(small, last)))
+    return parts[0], parts[1]
+
+
+def _fit_within(
+    box: Box, regions: list[int], weights: list[Plane], guide: npt.NDArray[np.float32], radius: int
+) -> _Fit:
+    """The fit in a part of the coarse grid; elsewhere colour explains nothing."""
+    shape = weights[0].shape
+    fit = _Fit(regions, np.zeros((len(regions), 4, *shape), np.float32), np.zeros(shape, np.float32))
+    small = _split(np.asarray(_shrunk(guide, shape[::-1]))[box])
+    fitted, explained = _fit([np.ascontiguousarray(weights[r][box]) for r in regions], small, radius)
+    for target, planes in zip(fit.coefficients, fitted, strict=True):
+        for k, plane in enumerate(planes):
+            target[k][box] = plane
+    fit.explained[box] = explained
+    return fit
 
 
 def _apply_compiled(fit: _Fit, guide: npt.NDArray[np.float32], result: Weights, box: Box) -> None:
     """As `_apply`, by live/_refine.c."""
     assert _compiled is not None
-    planes = [plane for planes in fit.coefficients for plane in planes]
-    coefficients = np.stack(planes) if planes else np.zeros(0, np.float32)
     bounds = tuple(edge for part, side in zip(box, guide.shape, strict=False) for edge in part.indices(side)[:2])
     _compiled.apply(
         result,
         result.shape,
         np.ascontiguousarray(guide),
         tuple(fit.regions),
-        coefficients,
-        np.ascontiguousarray(fit.explained),
+        fit.coefficients,
+        fit.explained,
         fit.explained.shape,
         bounds,
     )

@@ -54,6 +54,7 @@ def bars(scores: Sequence[Score]) -> list[Bar]:
 def _exact(method: str, scores: Sequence[Score], rows: Rows) -> list[Bar]:
     named = [*_steadiness(_of(rows, method), rows), *_edges(_of(rows, method), rows), _ghosts(scores, method)]
     named.append(Bar("CPU ms a frame beside inference", _of(rows, method)("ms all"), 6.0))
+    named.append(Bar("the same by the clock", _of(rows, method)("ms by the clock"), 6.0))
     return [replace(bar, what=f"{method}: {bar.what}") for bar in named]
 
 

@@ -182,7 +182,7 @@ def _report(scores: list[Score], *, each: bool) -> str:
     films = sorted({score.film for score in scores})
     parts = [
         f"## {len(films)} films\n\n{text(rows)}",
-        f"Milliseconds of processor time a frame, all cores together:\n{stages(rows)}",
+        f"Milliseconds of processor time a frame, all cores together (and of the clock):\n{stages(rows)}",
     ]
     if any(score.kind != "clip" for score in scores):
         parts.append("\n".join(bar.line() for bar in bars(scores)))

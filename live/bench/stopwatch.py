@@ -21,16 +21,18 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
+        self.elapsed: dict[str, float] = defaultdict(float)  # by the clock; inner stages are not taken off
         self._inner: list[float] = []
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Counts what happens inside the `with` for `name`."""
         self._inner.append(0.0)
-        start = time.process_time()
+        start, began = time.process_time(), time.perf_counter()
         try:
             yield
         finally:
+            self.elapsed[name] += time.perf_counter() - began
             spent = time.process_time() - start
             self.seconds[name] += spent - self._inner.pop()
             if self._inner:

@@ -29,7 +29,7 @@ class Unchanged:
 
 @pytest.mark.parametrize("pose", [Pose(), Pose(-0.2, 0.1, scale=1.3), BENT])
 def test_a_layer_s_place_in_the_frame_looks_back_at_it(pose: Pose) -> None:
-    """0.05 pixels: `from_frame` is known at whole pixels of the frame and read between them."""
+    """0.1 pixels: cv2 reads what lies between the frame's pixels at steps of 1/32."""
     stand = Stand(Cartoon().portrait(0, 150), pose, FRAME)
     there, back = stand.to_frame(), stand.from_frame((0, 0, *FRAME))
     right, down = np.moveaxis(there, 2, 0)
@@ -37,7 +37,7 @@ def test_a_layer_s_place_in_the_frame_looks_back_at_it(pose: Pose) -> None:
     assert inside.mean() > 0.3
     found = taken(back, there, cv2.BORDER_REPLICATE)
     rows, columns = np.indices(inside.shape)
-    np.testing.assert_allclose(found[inside], np.dstack([columns, rows])[inside], atol=0.05)
+    np.testing.assert_allclose(found[inside], np.dstack([columns, rows])[inside], atol=0.1)
 
 
 def test_all_that_a_layer_covers_is_within_its_reach() -> None:

@@ -40,7 +40,10 @@ def test_every_part_is_measured_and_written_down(clip: Path, tmp_path: Path) -> 
     assert ours["ratio"] == pytest.approx(ours["ms"] / theirs["ms"])
     stages = [what for what in lines if "processor time" in what]
     assert {what.split(", ")[1] for what in stages} >= {"decode", "model", "masks: edges", "colours", "encode"}
-    assert figures["live"]["frames_in"] == 2 * RATE
+    live = figures["live"]
+    assert live["frames_in"] == 2 * RATE
+    assert live["dropped_after_1_s"] == len(live["dropped_at_s"]) <= live["dropped"]
+    assert all(1 <= at < 2 for at in live["dropped_at_s"])
     assert all(what in run.output for what in lines)
 
 

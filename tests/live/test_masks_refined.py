@@ -55,6 +55,16 @@ def test_finer_pictures_give_finer_edges() -> None:
     assert np.abs(fine - truth).mean() < 0.9 * np.abs(enlarged - truth).mean()
 
 
+def test_an_edge_is_fitted_alike_whatever_else_is_in_the_frame() -> None:
+    """Only the part with edges is fitted; another edge far away makes that part larger, and changes nothing here."""
+    picture, truth = scene()
+    planes = cv2.resize(coarse(truth), (COLUMNS // 2, ROWS // 2), interpolation=cv2.INTER_AREA)
+    more = planes.copy()
+    more[:4, -4:] = (0, 0, 0, 1)
+    near = np.s_[:, :, : COLUMNS // 2 + 70]  # the disc, and the window around it
+    np.testing.assert_allclose(refine(more, picture)[near], refine(planes, picture)[near], atol=1e-5)
+
+
 @pytest.mark.parametrize("dark", [True, False])
 def test_no_halo_is_drawn_around_a_thing(dark: bool) -> None:
     """Dark on light and light on dark: beyond the window nothing of the thing is left, inside nothing is missing."""

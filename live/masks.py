@@ -171,12 +171,23 @@ class MaskTracker:
             return False
         new = mask_of(weights, *half_of(self._luma))
         if (motion := self._motion_since(seconds)) is not None:
-            new = Belief(carry(new.planes, motion.backward), np.maximum(motion.trust, _LEAST_WORTH))
+            carried = self._late(carry(new.planes, motion.backward), motion.trust, self.latest - seconds)
+            new = Belief(carried, np.maximum(motion.trust, _LEAST_WORTH))
         # max(..., 0) keeps a mask that came out of order from gaining support.
         age = max(self.latest - self._corrected, 0)
         self._belief = new if self._belief is None else self._belief.faded(age, self._tau).corrected(new)
         self._corrected = self.latest
         return True
+
+    def _late(self, planes: Planes, trust: Plane, age: float) -> Planes:
+        """A late mask's carried `planes`, less the people whom nothing supports and nobody believes in any more.
+
+        At the rim of what moves fast flow leads to the thing in front: what it has just uncovered would be it again.
+        """
+        if self._belief is None:
+            return planes
+        doubted = np.square(self._belief.planes[..., :1])
+        return np.asarray(planes + doubted * (_guessed(planes, trust, age) - planes), np.float32)
 
     def _remember(self, step: _Step) -> None:
         self._steps.append(step)

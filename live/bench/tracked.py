@@ -44,7 +44,7 @@ class _Person:
     def add(self, mask: Weights, stand: Stand, free: Plane) -> None:
         """A mask on which only the `free` part of the frame, (H, W) of {0, 1}, shows this layer or what is behind."""
         at = stand.to_frame()
-        there = np.float32(taken(free, at, cv2.BORDER_CONSTANT) > 0.99)[..., np.newaxis]
+        there = np.asarray(taken(free, at, cv2.BORDER_CONSTANT) > 0.99, np.float32)[..., np.newaxis]
         self._sum += there * taken(enlarged(mask, stand.frame), at, cv2.BORDER_REPLICATE)
         self._count += there
 
@@ -56,7 +56,7 @@ class _Person:
 def _around(stand: Stand) -> Plane:
     side = 2 * round(_AROUND * stand.layer.size[1]) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    return np.asarray(cv2.dilate(np.float32(stand.layer.cover > 0), disc), np.float32)
+    return np.asarray(cv2.dilate((stand.layer.cover > 0).astype(np.float32), disc), np.float32)
 
 
 def _take_in(people: dict[int, _Person], stands: tuple[Stand, ...], mask: Weights) -> None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from livestyle.copies import Copies, Picture, medium
 from livestyle.frame import Weights
 
-NEARER = 0.75
+NEARER = 0.61
 """Share of the picture's sides below which a part is worth looking at by itself; with less to win, nothing is cut."""
 
 SMALLEST = 0.25

@@ -65,7 +65,9 @@ def _take_in(people: dict[int, _Person], stands: tuple[Stand, ...], mask: Weight
     width, height = stands[0].frame
     free = np.ones((height, width), np.float32)
     for stand in reversed(stands):  # who is in front hides the others
-        person = people.setdefault(id(stand.layer), _Person(stand))
+        if id(stand.layer) not in people:
+            people[id(stand.layer)] = _Person(stand)
+        person = people[id(stand.layer)]
         person.add(mask, stand, free)
         left, top, right, bottom = box = stand.reach()
         if left < right and top < bottom:

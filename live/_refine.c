@@ -1,15 +1,18 @@
-/* Applies the guided filter's coefficients to a picture: the part of livestyle.refine that touches every pixel.
+/* What touches every pixel when masks get their edges: livestyle.refine's last step, and livestyle.guide's mean.
 
-   For the regions that were fitted, a weight is clip(slopes . rgb + offset); the first region gets what they leave; all
-   are sharpened (cubes that sum to 1) and mixed into the weights at hand by how far colour explains them. Coefficients
-   and that share lie on a coarse grid and are enlarged on the fly, with the geometry of cv2.INTER_LINEAR. Colour
-   explains nothing away from edges, so most runs of pixels are left as they are. */
+   refine: coarse weights are enlarged. Within the part that has edges a weight is, as far as colour explains it,
+   clip(slopes . rgb + offset) of the regions that were fitted; the first region gets what they leave, and all are
+   sharpened (cubes that sum to 1). Colour explains nothing away from edges, so most runs of pixels are but enlarged.
+   mean: a picture goes over into a new one by a coarse share. Everything coarse is enlarged on the fly, with the
+   geometry of cv2.INTER_LINEAR.
+   fit: the coefficients themselves, on the coarse grid; windows are summed anew, for a running sum would drift. */
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-trapping-math") /* else a comparison keeps its loop from being vectorised */
@@ -28,28 +31,30 @@
 #endif
 
 enum {
-    RUN = 32,
+    RUN = 32, /* pixels that are worked on at once */
+    PAD = RUN + 1,
     MAX_REGIONS = 16,
+    ROOM = 17,     /* planes that a fit needs to work in */
     PARTS = 4,     /* slopes for r, g and b, and the offset */
     LARGEST = 4096 /* pixels of a side: all sizes in bytes then fit into 32 bits */
 };
 
 typedef struct {
-    float *weights;            /* regions planes of height * width, changed in place */
-    const float *guide;        /* height * width * 3 */
-    const float *coefficients; /* fitted * PARTS planes of coarse_height * coarse_width */
-    const float *explained;    /* coarse_height * coarse_width, 0..1 */
-    int regions, height, width;
-    int fitted, coarse_height, coarse_width;
-    int region[MAX_REGIONS];   /* of each fitted one, which of the regions it is; never 0 */
-    int top, bottom, left, right; /* the part that is worked on */
-} Job;
+    int height, width;               /* of the picture */
+    int coarse_height, coarse_width; /* of everything coarse */
+} Sizes;
 
-/* Two neighbouring coarse rows of every plane (the last: explained), enlarged across to the picture's width. */
+/* Several coarse planes, of which two neighbouring rows are enlarged across. */
 typedef struct {
+    Sizes sizes;
+    const float *planes; /* count * coarse_height * coarse_width */
+    int count;
+    int factor;      /* pixels a coarse cell is wide, where that is a whole number; else 0 */
+    int across;      /* the picture's width, rounded up to whole runs */
     int32_t *column; /* per pixel of a row: left of the two coarse columns it lies between */
     float *share;    /* per pixel of a row: weight of the right one */
-    float *rows[2];  /* (fitted * PARTS + 1) * width each */
+    float *line;     /* a coarse row, its ends repeated once on the left and PAD times behind */
+    float *rows[2];  /* count * across each */
     int row[2];      /* which coarse rows they are; -1: none yet */
     float down;      /* how far the picture's row at hand lies from the first to the second, 0..1 */
 } Grid;
@@ -63,16 +68,20 @@ static float place(int at, int large, int small, int32_t *low)
     return position - (float)*low;
 }
 
-static int grid_open(Grid *grid, const Job *job)
+static int grid_open(Grid *grid, Sizes sizes, const float *planes, int count)
 {
-    size_t width = (size_t)job->width, planes = (size_t)job->fitted * PARTS + 1;
-    grid->column = malloc(sizeof(int32_t) * width);
-    grid->share = malloc(sizeof(float) * width);
-    grid->rows[0] = malloc(sizeof(float) * planes * width);
-    grid->rows[1] = malloc(sizeof(float) * planes * width);
+    size_t across = ((size_t)sizes.width + RUN - 1) / RUN * RUN;
+    grid->sizes = sizes, grid->planes = planes, grid->count = count, grid->across = (int)across;
+    grid->factor = sizes.width % sizes.coarse_width ? 0 : sizes.width / sizes.coarse_width;
+    grid->column = malloc(sizeof(int32_t) * across);
+    grid->share = malloc(sizeof(float) * across);
+    grid->line = malloc(sizeof(float) * ((size_t)sizes.coarse_width + 1 + PAD));
+    grid->rows[0] = malloc(sizeof(float) * across * (size_t)count);
+    grid->rows[1] = malloc(sizeof(float) * across * (size_t)count);
     grid->row[0] = grid->row[1] = -1;
-    if (!grid->column || !grid->share || !grid->rows[0] || !grid->rows[1]) return 0;
-    for (int x = 0; x < job->width; x++) grid->share[x] = place(x, job->width, job->coarse_width, &grid->column[x]);
+    if (!grid->column || !grid->share || !grid->line || !grid->rows[0] || !grid->rows[1]) return 0;
+    for (int x = 0; x < grid->across; x++)
+        grid->share[x] = place(x, sizes.width, sizes.coarse_width, &grid->column[x]);
     return 1;
 }
 
@@ -80,55 +89,87 @@ static void grid_close(Grid *grid)
 {
     free(grid->column);
     free(grid->share);
+    free(grid->line);
     free(grid->rows[0]);
     free(grid->rows[1]);
 }
 
-INLINE void enlarge_across(float *restrict out, const float *restrict row, const Grid *grid, const Job *job)
+/* Enlarges a line to whole runs. The usual factors need no look at which cells a pixel lies between. */
+INLINE void enlarge_across(float *restrict out, const float *restrict line, const Grid *grid)
 {
-    const int32_t *restrict column = grid->column;
-    const float *restrict share = grid->share;
-    int last = job->coarse_width - 1;
-    for (int x = job->left; x < job->right; x++) {
-        int at = column[x];
-        float near = row[at], far = row[at < last ? at + 1 : last];
-        out[x] = near + (far - near) * share[x];
+    if (grid->factor == 4) {
+        for (int c = 0; c < grid->across / 4; c++) {
+            float here = line[c], left = line[c - 1] - here, right = line[c + 1] - here;
+            out[4 * c] = here + left * 0.375f;
+            out[4 * c + 1] = here + left * 0.125f;
+            out[4 * c + 2] = here + right * 0.125f;
+            out[4 * c + 3] = here + right * 0.375f;
+        }
+    } else if (grid->factor == 2) {
+        for (int c = 0; c < grid->across / 2; c++) {
+            float here = line[c], left = line[c - 1] - here, right = line[c + 1] - here;
+            out[2 * c] = here + left * 0.25f;
+            out[2 * c + 1] = here + right * 0.25f;
+        }
+    } else {
+        const int32_t *restrict column = grid->column;
+        const float *restrict share = grid->share;
+        for (int x = 0; x < grid->across; x++) {
+            float near = line[column[x]], far = line[column[x] + 1];
+            out[x] = near + (far - near) * share[x];
+        }
     }
 }
 
-INLINE void fill(Grid *grid, const Job *job, int which, int row)
+INLINE void fill(Grid *grid, int which, int row)
 {
-    int planes = job->fitted * PARTS;
-    size_t cells = (size_t)job->coarse_height * job->coarse_width, start = (size_t)row * job->coarse_width;
+    int width = grid->sizes.coarse_width;
+    size_t cells = (size_t)grid->sizes.coarse_height * width;
+    float *line = grid->line + 1;
     if (grid->row[which] == row) return;
     grid->row[which] = row;
-    for (int k = 0; k <= planes; k++) {
-        const float *plane = k < planes ? job->coefficients + k * cells : job->explained;
-        enlarge_across(grid->rows[which] + (size_t)k * job->width, plane + start, grid, job);
+    for (int k = 0; k < grid->count; k++) {
+        memcpy(line, grid->planes + k * cells + (size_t)row * width, sizeof(float) * (size_t)width);
+        line[-1] = line[0];
+        for (int x = width; x < width + PAD; x++) line[x] = line[width - 1];
+        enlarge_across(grid->rows[which] + (size_t)k * grid->across, line, grid);
     }
 }
 
 /* Makes the two coarse rows ready between which row y of the picture lies. */
-INLINE void grid_row(Grid *grid, const Job *job, int y)
+INLINE void grid_row(Grid *grid, int y)
 {
     int32_t low;
-    grid->down = place(y, job->height, job->coarse_height, &low);
+    grid->down = place(y, grid->sizes.height, grid->sizes.coarse_height, &low);
     if (grid->row[1] == low) {
         float *rows = grid->rows[0];
         grid->rows[0] = grid->rows[1], grid->rows[1] = rows;
         grid->row[1] = grid->row[0], grid->row[0] = low;
     }
-    fill(grid, job, 0, low);
-    fill(grid, job, 1, low + 1 < job->coarse_height ? low + 1 : low);
+    fill(grid, 0, low);
+    fill(grid, 1, low + 1 < grid->sizes.coarse_height ? low + 1 : low);
 }
 
-/* Pixels x .. x + count of a plane at the height of the row at hand. */
-INLINE void enlarge_down(float *out, const Grid *grid, const Job *job, int plane, int x, int count)
+/* Pixels x .. x + RUN of a plane in the row at hand; x is a multiple of RUN. What lies behind the row has no meaning. */
+INLINE void enlarge(float *restrict out, const Grid *grid, int plane, int x)
 {
-    const float *upper = grid->rows[0] + (size_t)plane * job->width + x;
-    const float *lower = grid->rows[1] + (size_t)plane * job->width + x;
-    for (int j = 0; j < count; j++) out[j] = upper[j] + (lower[j] - upper[j]) * grid->down;
+    const float *restrict upper = grid->rows[0] + (size_t)plane * grid->across + x;
+    const float *restrict lower = grid->rows[1] + (size_t)plane * grid->across + x;
+    for (int j = 0; j < RUN; j++) out[j] = upper[j] + (lower[j] - upper[j]) * grid->down;
 }
+
+/* ---- Weights with the picture's edges --------------------------------------------------------------------------- */
+
+typedef struct {
+    Sizes sizes;
+    float *weights;            /* regions planes of the picture's size: the result */
+    const float *guide;        /* height * width * 3 */
+    const float *sharp;        /* regions coarse planes; if `fades`, one more that the weights are multiplied by */
+    const float *coefficients; /* fitted * PARTS coarse planes, then how far colour explains: 0..1 */
+    int regions, fitted, fades;
+    int region[MAX_REGIONS];   /* of each fitted one, which of the regions it is; never 0 */
+    int top, bottom, left, right; /* the part that has edges; left is a multiple of RUN */
+} Job;
 
 INLINE float clipped(float value)
 {
@@ -136,97 +177,306 @@ INLINE float clipped(float value)
     return low < 1 ? low : 1;
 }
 
-/* Weights were enlarged: rounding may have left a -1e-20. */
-INLINE void leave_run(const Job *job, size_t at, size_t plane, int count)
-{
-    for (int r = 0; r < job->regions; r++) {
-        float *weight = job->weights + r * plane + at;
-        for (int j = 0; j < count; j++) weight[j] = weight[j] > 0 ? weight[j] : 0;
-    }
-}
-
 /* Cubes of the weights that the coefficients give to pixels at .. at + count; `total` gets their sum. */
-INLINE void fit_run(const Job *job, const Grid *grid, size_t at, int x, int count, float found[][RUN], float *total)
+INLINE void fit_run(const Job *job, const Grid *fit, size_t at, int x, int count, float found[][RUN], float *total)
 {
-    float colour[3][RUN], part[RUN], fit[RUN], left[RUN];
-    for (int c = 0; c < 3; c++)
-        for (int j = 0; j < count; j++) colour[c][j] = job->guide[(at + j) * 3 + c];
-    for (int j = 0; j < count; j++) left[j] = 1;
+    float colour[3][RUN] = {{0}}, part[RUN], value[RUN], left[RUN];
+    for (int j = 0; j < count; j++)
+        for (int c = 0; c < 3; c++) colour[c][j] = job->guide[(at + j) * 3 + c];
+    for (int j = 0; j < RUN; j++) left[j] = 1;
     for (int r = 1; r < job->regions; r++)
-        for (int j = 0; j < count; j++) found[r][j] = 0;
+        for (int j = 0; j < RUN; j++) found[r][j] = 0;
     for (int k = 0; k < job->fitted; k++) {
         float *region = found[job->region[k]];
-        enlarge_down(fit, grid, job, k * PARTS + 3, x, count);
+        enlarge(value, fit, k * PARTS + 3, x);
         for (int c = 0; c < 3; c++) {
-            enlarge_down(part, grid, job, k * PARTS + c, x, count);
-            for (int j = 0; j < count; j++) fit[j] += part[j] * colour[c][j];
+            enlarge(part, fit, k * PARTS + c, x);
+            for (int j = 0; j < RUN; j++) value[j] += part[j] * colour[c][j];
         }
-        for (int j = 0; j < count; j++) {
-            float value = clipped(fit[j]);
-            region[j] = value * value * value;
-            left[j] -= value;
+        for (int j = 0; j < RUN; j++) {
+            float weight = clipped(value[j]);
+            region[j] = weight * weight * weight;
+            left[j] -= weight;
         }
     }
-    for (int j = 0; j < count; j++) {
+    for (int j = 0; j < RUN; j++) {
         float rest = clipped(left[j]);
         found[0][j] = total[j] = rest * rest * rest;
     }
     for (int r = 1; r < job->regions; r++)
-        for (int j = 0; j < count; j++) total[j] += found[r][j];
+        for (int j = 0; j < RUN; j++) total[j] += found[r][j];
 }
 
-/* Pixels x .. x + count of row y; nothing new where colour explains nothing. */
-INLINE void apply_run(const Job *job, const Grid *grid, int y, int x, int count)
+/* Mixes what the coefficients say into the run's weights; nothing where they explain nothing. */
+INLINE void mix_run(const Job *job, const Grid *fit, size_t at, int x, int count, float weight[][RUN])
 {
-    size_t plane = (size_t)job->height * job->width, at = (size_t)y * job->width + x;
     float share[RUN], total[RUN], found[MAX_REGIONS][RUN];
     int any = 0;
-    enlarge_down(share, grid, job, job->fitted * PARTS, x, count);
-    for (int j = 0; j < count; j++) any |= share[j] > 0;
-    if (!any) {
-        leave_run(job, at, plane, count);
-        return;
+    enlarge(share, fit, job->fitted * PARTS, x);
+    for (int j = 0; j < RUN; j++) any |= share[j] > 0;
+    if (!any) return;
+    fit_run(job, fit, at, x, count, found, total);
+    for (int j = 0; j < RUN; j++) total[j] = 1 / (total[j] > 1e-6f ? total[j] : 1e-6f);
+    for (int r = 0; r < job->regions; r++)
+        for (int j = 0; j < RUN; j++) weight[r][j] += share[j] * (found[r][j] * total[j] - weight[r][j]);
+}
+
+/* Pixels x .. x + count of row y; `edges`: they are in the part that has some. */
+INLINE void refine_run(const Job *job, const Grid *all, const Grid *fit, int y, int x, int count, int edges)
+{
+    size_t plane = (size_t)job->sizes.height * job->sizes.width, at = (size_t)y * job->sizes.width + x;
+    float weight[MAX_REGIONS][RUN], fade[RUN];
+    for (int r = 0; r < job->regions; r++) enlarge(weight[r], all, r, x);
+    if (edges) mix_run(job, fit, at, x, count, weight);
+    if (job->fades) {
+        enlarge(fade, all, job->regions, x);
+        for (int r = 0; r < job->regions; r++)
+            for (int j = 0; j < RUN; j++) weight[r][j] *= fade[j];
     }
-    fit_run(job, grid, at, x, count, found, total);
-    for (int j = 0; j < count; j++) total[j] = 1 / (total[j] > 1e-6f ? total[j] : 1e-6f);
     for (int r = 0; r < job->regions; r++) {
-        float *weight = job->weights + r * plane + at;
-        for (int j = 0; j < count; j++) {
-            float mixed = weight[j] + share[j] * (found[r][j] * total[j] - weight[j]);
-            weight[j] = mixed > 0 ? mixed : 0;
+        float *restrict out = job->weights + r * plane + at;
+        for (int j = 0; j < count; j++) out[j] = weight[r][j] > 0 ? weight[r][j] : 0; /* rounding may leave a -1e-20 */
+    }
+}
+
+INLINE void refine_rows(const Job *job, Grid *all, Grid *fit)
+{
+    int width = job->sizes.width;
+    for (int y = 0; y < job->sizes.height; y++) {
+        int within = y >= job->top && y < job->bottom;
+        grid_row(all, y);
+        if (within) grid_row(fit, y);
+        for (int x = 0; x < width; x += RUN)
+            refine_run(job, all, fit, y, x, width - x < RUN ? width - x : RUN,
+                       within && x >= job->left && x < job->right);
+    }
+}
+
+/* ---- The guided filter's fit, on the coarse grid ----------------------------------------------------------------- */
+
+typedef struct {
+    int height, width, radius;
+    size_t stride; /* of a row of room: width + 2 * radius */
+    float *room;   /* height rows */
+} Window;
+
+typedef struct {
+    Window window;
+    float *out;           /* fitted * PARTS planes, then how far colour explains them all */
+    const float *weights; /* fitted planes */
+    const float *guide;   /* three planes */
+    float *plane;         /* ROOM planes to work in */
+    const float *ones;    /* a plane of them */
+    int fitted;
+    float epsilon, floor, low, high; /* the ridge, the least variance, and what share of it must be explained */
+} Fit;
+
+/* Several neighbouring values at once, wherever they lie. */
+#if defined(__GNUC__) || defined(__clang__)
+typedef float Lane __attribute__((vector_size(32), aligned(4), may_alias));
+enum { LANES = 8 };
+#else
+typedef float Lane;
+enum { LANES = 1 };
+#endif
+
+/* The next place in a row: the last few values come with some of those before them. */
+#define NEXT(x, width) ((x) + 2 * LANES <= (width) || (x) + LANES >= (width) ? (x) + LANES : (width) - LANES)
+
+/* Where `at` is found in a row of `count` that is mirrored at both ends, the ends themselves included. */
+static int mirrored(int at, int count)
+{
+    while (at < 0 || at >= count) at = at < 0 ? -at - 1 : 2 * count - 1 - at;
+    return at;
+}
+
+/* Sums over the window's rows, of the product of two planes, to `room`: rows with mirrored ends. */
+INLINE void sum_rows(const float *restrict a, const float *restrict b, const Window *window)
+{
+    int width = window->width, radius = window->radius;
+    for (int y = 0; y < window->height; y++) {
+        float *restrict sums = window->room + (size_t)y * window->stride + radius;
+        int within = y >= radius && y + radius < window->height;
+        for (int x = 0; x < width; x = NEXT(x, width)) {
+            Lane sum = {0};
+            for (int k = -radius; k <= radius; k++) {
+                size_t at = (size_t)(within ? y + k : mirrored(y + k, window->height)) * width + x;
+                sum += *(const Lane *)(a + at) * *(const Lane *)(b + at);
+            }
+            *(Lane *)(sums + x) = sum;
+        }
+        for (int k = 1; k <= radius; k++) {
+            sums[-k] = sums[mirrored(-k, width)];
+            sums[width - 1 + k] = sums[mirrored(width - 1 + k, width)];
         }
     }
 }
 
-INLINE void apply_rows(const Job *job, Grid *grid)
+/* Means over the window of the product of two planes, which are at least LANES wide. */
+INLINE void window_mean(float *restrict out, const float *a, const float *b, const Window *window)
 {
-    for (int y = job->top; y < job->bottom; y++) {
-        grid_row(grid, job, y);
-        int x = job->left;
-        for (; x + RUN <= job->right; x += RUN) apply_run(job, grid, y, x, RUN);
-        if (x < job->right) apply_run(job, grid, y, x, job->right - x);
+    int width = window->width, radius = window->radius;
+    float side = (float)(2 * radius + 1), scale = 1 / (side * side);
+    sum_rows(a, b, window); /* all of them first: what has just been written is slow to be read at another offset */
+    for (int y = 0; y < window->height; y++) {
+        const float *restrict sums = window->room + (size_t)y * window->stride;
+        for (int x = 0; x < width; x = NEXT(x, width)) {
+            Lane sum = {0};
+            for (int k = 0; k <= 2 * radius; k++) sum += *(const Lane *)(sums + x + k);
+            *(Lane *)(out + (size_t)y * width + x) = sum * scale;
+        }
     }
 }
 
-static void rows_plain(const Job *job, Grid *grid) { apply_rows(job, grid); }
-
-#if HAVE_AVX2
-static __attribute__((target("avx2"))) void rows_avx2(const Job *job, Grid *grid) { apply_rows(job, grid); }
-#endif
-
-static int apply(const Job *job)
+/* inverse: six planes rr, rg, rb, gg, gb, bb of the inverse of the window's colour covariance plus the ridge. */
+INLINE void invert(const Fit *fit, float *mean, float *inverse)
 {
-    Grid grid = {0};
-    int opened = grid_open(&grid, job);
-    if (opened) {
-#if HAVE_AVX2
-        if (__builtin_cpu_supports("avx2")) rows_avx2(job, &grid);
-        else rows_plain(job, &grid);
-#else
-        rows_plain(job, &grid);
-#endif
+    static const int first[6] = {0, 0, 0, 1, 1, 2}, second[6] = {0, 1, 2, 1, 2, 2};
+    size_t cells = (size_t)fit->window.height * fit->window.width;
+    for (int c = 0; c < 3; c++) window_mean(mean + c * cells, fit->guide + c * cells, fit->ones, &fit->window);
+    for (int k = 0; k < 6; k++)
+        window_mean(inverse + k * cells, fit->guide + first[k] * cells, fit->guide + second[k] * cells, &fit->window);
+    float *restrict p = inverse;
+    const float *restrict m = mean;
+    for (size_t i = 0; i < cells; i++) {
+        float r = m[i], g = m[i + cells], b = m[i + 2 * cells];
+        float rr = p[i] - r * r + fit->epsilon, rg = p[i + cells] - r * g, rb = p[i + 2 * cells] - r * b;
+        float gg = p[i + 3 * cells] - g * g + fit->epsilon, gb = p[i + 4 * cells] - g * b;
+        float bb = p[i + 5 * cells] - b * b + fit->epsilon;
+        float i_rr = gg * bb - gb * gb, i_rg = gb * rb - rg * bb, i_rb = rg * gb - gg * rb;
+        float scale = 1 / (rr * i_rr + rg * i_rg + rb * i_rb);
+        p[i] = i_rr * scale, p[i + cells] = i_rg * scale, p[i + 2 * cells] = i_rb * scale;
+        p[i + 3 * cells] = (rr * bb - rb * rb) * scale, p[i + 4 * cells] = (rb * rg - rr * gb) * scale;
+        p[i + 5 * cells] = (rr * gg - rg * rg) * scale;
     }
-    grid_close(&grid);
+}
+
+/* Slopes and offset of one weight's regression in every window, to four planes of `line`. */
+INLINE void regress(const Fit *fit, const float *weight, const float *mean, const float *inverse, float *line,
+                    float *explained, float *variance)
+{
+    size_t cells = (size_t)fit->window.height * fit->window.width;
+    const float *restrict m = mean, *restrict p = inverse;
+    float *restrict at = line, *restrict square = line + 4 * cells, *restrict share = explained, *restrict var = variance;
+    for (int c = 0; c < 3; c++) window_mean(line + c * cells, fit->guide + c * cells, weight, &fit->window);
+    window_mean(line + 3 * cells, weight, fit->ones, &fit->window);
+    window_mean(line + 4 * cells, weight, weight, &fit->window);
+    for (size_t i = 0; i < cells; i++) {
+        float whole = at[i + 3 * cells], r = at[i] - m[i] * whole;
+        float g = at[i + cells] - m[i + cells] * whole, b = at[i + 2 * cells] - m[i + 2 * cells] * whole;
+        float s_r = p[i] * r + p[i + cells] * g + p[i + 2 * cells] * b;
+        float s_g = p[i + cells] * r + p[i + 3 * cells] * g + p[i + 4 * cells] * b;
+        float s_b = p[i + 2 * cells] * r + p[i + 4 * cells] * g + p[i + 5 * cells] * b;
+        at[i] = s_r, at[i + cells] = s_g, at[i + 2 * cells] = s_b;
+        at[i + 3 * cells] = whole - (s_r * m[i] + s_g * m[i + cells] + s_b * m[i + 2 * cells]);
+        share[i] += s_r * r + s_g * g + s_b * b;
+        var[i] += square[i] - whole * whole;
+    }
+}
+
+INLINE void fit_all(const Fit *fit)
+{
+    size_t cells = (size_t)fit->window.height * fit->window.width;
+    float *mean = fit->plane, *inverse = mean + 3 * cells, *line = mean + 9 * cells;
+    float *restrict explained = mean + 14 * cells, *restrict variance = mean + 15 * cells;
+    for (size_t i = 0; i < cells; i++) explained[i] = 0, variance[i] = fit->floor;
+    invert(fit, mean, inverse);
+    for (int k = 0; k < fit->fitted; k++) {
+        regress(fit, fit->weights + k * cells, mean, inverse, line, explained, variance);
+        for (int part = 0; part < PARTS; part++)
+            window_mean(fit->out + (k * PARTS + part) * cells, line + part * cells, fit->ones, &fit->window);
+    }
+    for (size_t i = 0; i < cells; i++) explained[i] /= variance[i];
+    float *restrict share = fit->out + fit->fitted * PARTS * cells;
+    window_mean(share, explained, fit->ones, &fit->window);
+    for (size_t i = 0; i < cells; i++) share[i] = clipped((share[i] - fit->low) / (fit->high - fit->low));
+}
+
+/* ---- A mean of pictures ----------------------------------------------------------------------------------------- */
+
+typedef struct {
+    Sizes sizes;
+    float *out;                   /* height * width * 3 */
+    const unsigned char *picture; /* the same, 0..255 */
+    const float *before;          /* the same, 0..1 */
+} Mean;
+
+/* Pixels x .. x + count of row y. */
+INLINE void mean_run(const Mean *mean, const Grid *share, int y, int x, int count)
+{
+    size_t at = 3 * ((size_t)y * mean->sizes.width + x);
+    const float *restrict before = mean->before + at;
+    const unsigned char *restrict picture = mean->picture + at;
+    float *restrict out = mean->out + at;
+    float narrow[RUN], wide[3 * RUN];
+    enlarge(narrow, share, 0, x);
+    for (int j = 0; j < RUN; j++) wide[3 * j] = wide[3 * j + 1] = wide[3 * j + 2] = narrow[j];
+    for (int i = 0; i < 3 * count; i++) out[i] = before[i] + ((float)picture[i] * (1 / 255.0f) - before[i]) * wide[i];
+}
+
+INLINE void mean_rows(const Mean *mean, Grid *share)
+{
+    int width = mean->sizes.width;
+    for (int y = 0; y < mean->sizes.height; y++) {
+        grid_row(share, y);
+        for (int x = 0; x < width; x += RUN) mean_run(mean, share, y, x, width - x < RUN ? width - x : RUN);
+    }
+}
+
+/* ---- For the processor at hand ---------------------------------------------------------------------------------- */
+
+static void refine_plain(const Job *job, Grid *all, Grid *fit) { refine_rows(job, all, fit); }
+static void fit_plain(const Fit *fit) { fit_all(fit); }
+static void mean_plain(const Mean *mean, Grid *share) { mean_rows(mean, share); }
+
+#if HAVE_AVX2
+static __attribute__((target("avx2"))) void refine_avx2(const Job *job, Grid *all, Grid *fit)
+{
+    refine_rows(job, all, fit);
+}
+static __attribute__((target("avx2"))) void fit_avx2(const Fit *fit) { fit_all(fit); }
+static __attribute__((target("avx2"))) void mean_avx2(const Mean *mean, Grid *share) { mean_rows(mean, share); }
+static int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
+#else
+#define refine_avx2 refine_plain
+#define fit_avx2 fit_plain
+#define mean_avx2 mean_plain
+static int has_avx2(void) { return 0; }
+#endif
+
+static int refine(const Job *job)
+{
+    Grid all = {0}, fit = {0};
+    int opened = grid_open(&all, job->sizes, job->sharp, job->regions + job->fades) &&
+                 grid_open(&fit, job->sizes, job->coefficients, job->fitted * PARTS + 1);
+    if (opened) (has_avx2() ? refine_avx2 : refine_plain)(job, &all, &fit);
+    grid_close(&all);
+    grid_close(&fit);
+    return opened;
+}
+
+static int fit(Fit *fit)
+{
+    size_t cells = (size_t)fit->window.height * fit->window.width;
+    fit->plane = malloc(sizeof(float) * cells * ROOM);
+    fit->window.stride = (size_t)fit->window.width + 2 * (size_t)fit->window.radius;
+    fit->window.room = malloc(sizeof(float) * fit->window.stride * (size_t)fit->window.height);
+    int opened = fit->plane && fit->window.room;
+    float *ones = fit->plane + (ROOM - 1) * cells;
+    if (opened) for (size_t i = 0; i < cells; i++) ones[i] = 1;
+    fit->ones = ones;
+    if (opened) (has_avx2() ? fit_avx2 : fit_plain)(fit);
+    free(fit->plane);
+    free(fit->window.room);
+    return opened;
+}
+
+static int mean(const Mean *mean, const float *planes)
+{
+    Grid share = {0};
+    int opened = grid_open(&share, mean->sizes, planes, 1);
+    if (opened) (has_avx2() ? mean_avx2 : mean_plain)(mean, &share);
+    grid_close(&share);
     return opened;
 }
 
@@ -234,18 +484,27 @@ static int apply(const Job *job)
 
 static int floats(const Py_buffer *buffer, Py_ssize_t count) { return buffer->len == count * (Py_ssize_t)sizeof(float); }
 
+static int usable(Sizes sizes)
+{
+    return sizes.height >= 1 && sizes.height <= LARGEST && sizes.width >= 1 && sizes.width <= LARGEST &&
+           sizes.coarse_height >= 1 && sizes.coarse_height <= LARGEST && sizes.coarse_width >= 1 &&
+           sizes.coarse_width <= LARGEST;
+}
+
+static Py_ssize_t pixels_of(Sizes sizes) { return (Py_ssize_t)sizes.height * sizes.width; }
+
+static Py_ssize_t cells_of(Sizes sizes) { return (Py_ssize_t)sizes.coarse_height * sizes.coarse_width; }
+
 /* Whether the numbers describe what the buffers hold, so that no index leaves them. */
-static int agrees(const Job *job, const Py_buffer *weights, const Py_buffer *guide, const Py_buffer *coefficients,
-                  const Py_buffer *explained)
+static int agrees(const Job *job, const Py_buffer *weights, const Py_buffer *guide, const Py_buffer *sharp,
+                  const Py_buffer *coefficients)
 {
     if (job->regions < 1 || job->regions > MAX_REGIONS || job->fitted < 0 || job->fitted >= job->regions) return 0;
-    if (job->height < 1 || job->width < 1 || job->coarse_height < 1 || job->coarse_width < 1) return 0;
-    if (job->height > LARGEST || job->width > LARGEST) return 0;
-    if (job->coarse_height > LARGEST || job->coarse_width > LARGEST) return 0;
-    if (job->top < 0 || job->left < 0 || job->bottom > job->height || job->right > job->width) return 0;
-    Py_ssize_t pixels = (Py_ssize_t)job->height * job->width, cells = (Py_ssize_t)job->coarse_height * job->coarse_width;
-    return floats(weights, job->regions * pixels) && floats(guide, 3 * pixels) &&
-           floats(coefficients, job->fitted * PARTS * cells) && floats(explained, cells);
+    if (!usable(job->sizes) || (job->fades != 0 && job->fades != 1)) return 0;
+    if (job->top < 0 || job->left < 0 || job->left % RUN != 0 || job->bottom > job->sizes.height || job->right > job->sizes.width) return 0;
+    return floats(weights, job->regions * pixels_of(job->sizes)) && floats(guide, 3 * pixels_of(job->sizes)) &&
+           floats(sharp, (job->regions + job->fades) * cells_of(job->sizes)) &&
+           floats(coefficients, (job->fitted * PARTS + 1) * cells_of(job->sizes));
 }
 
 static int read_regions(Job *job, PyObject *regions)
@@ -261,47 +520,114 @@ static int read_regions(Job *job, PyObject *regions)
     return 1;
 }
 
-static PyObject *py_apply(PyObject *module, PyObject *args)
+static PyObject *finished(int agreed, int done)
+{
+    if (agreed) return done ? Py_NewRef(Py_None) : PyErr_NoMemory();
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "buffers do not have the lengths that the sizes ask for");
+    return NULL;
+}
+
+static PyObject *py_refine(PyObject *module, PyObject *args)
 {
     Job job = {0};
-    Py_buffer weights = {0}, guide = {0}, coefficients = {0}, explained = {0};
-    PyObject *regions, *result = NULL;
-    int done = 0;
+    Py_buffer weights = {0}, guide = {0}, sharp = {0}, coefficients = {0};
+    PyObject *regions;
+    int agreed, done = 0;
     (void)module;
-    if (!PyArg_ParseTuple(args, "w*(iii)y*O!y*y*(ii)(iiii)", &weights, &job.regions, &job.height, &job.width, &guide,
-                          &PyTuple_Type, &regions, &coefficients, &explained, &job.coarse_height, &job.coarse_width,
-                          &job.top, &job.bottom, &job.left, &job.right))
+    if (!PyArg_ParseTuple(args, "w*(iii)y*y*iO!y*(ii)(iiii)", &weights, &job.regions, &job.sizes.height,
+                          &job.sizes.width, &guide, &sharp, &job.fades, &PyTuple_Type, &regions, &coefficients,
+                          &job.sizes.coarse_height, &job.sizes.coarse_width, &job.top, &job.bottom, &job.left,
+                          &job.right))
         return NULL;
-    if (!read_regions(&job, regions) || !agrees(&job, &weights, &guide, &coefficients, &explained)) {
-        if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "buffers do not have the lengths that the sizes ask for");
-    } else {
+    agreed = read_regions(&job, regions) && agrees(&job, &weights, &guide, &sharp, &coefficients);
+    if (agreed) {
         job.weights = weights.buf;
         job.guide = guide.buf;
+        job.sharp = sharp.buf;
         job.coefficients = coefficients.buf;
-        job.explained = explained.buf;
         Py_BEGIN_ALLOW_THREADS
-        done = apply(&job);
+        done = refine(&job);
         Py_END_ALLOW_THREADS
-        result = done ? Py_NewRef(Py_None) : PyErr_NoMemory();
     }
     PyBuffer_Release(&weights);
     PyBuffer_Release(&guide);
+    PyBuffer_Release(&sharp);
     PyBuffer_Release(&coefficients);
-    PyBuffer_Release(&explained);
-    return result;
+    return finished(agreed, done);
+}
+
+static PyObject *py_fit(PyObject *module, PyObject *args)
+{
+    Fit job = {0};
+    Py_buffer out = {0}, weights = {0}, guide = {0};
+    int agreed, done = 0;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "w*y*y*(iii)iffff", &out, &weights, &guide, &job.fitted, &job.window.height,
+                          &job.window.width, &job.window.radius, &job.epsilon, &job.floor, &job.low, &job.high))
+        return NULL;
+    Sizes sizes = {job.window.height, job.window.width, job.window.height, job.window.width};
+    agreed = usable(sizes) && job.window.width >= LANES && job.fitted >= 0 && job.fitted < MAX_REGIONS && job.window.radius >= 0 &&
+             job.window.radius <= LARGEST && floats(&out, (job.fitted * PARTS + 1) * cells_of(sizes)) &&
+             floats(&weights, job.fitted * cells_of(sizes)) && floats(&guide, 3 * cells_of(sizes));
+    if (agreed) {
+        job.out = out.buf;
+        job.weights = weights.buf;
+        job.guide = guide.buf;
+        Py_BEGIN_ALLOW_THREADS
+        done = fit(&job);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&out);
+    PyBuffer_Release(&weights);
+    PyBuffer_Release(&guide);
+    return finished(agreed, done);
+}
+
+static PyObject *py_mean(PyObject *module, PyObject *args)
+{
+    Mean job = {0};
+    Py_buffer out = {0}, picture = {0}, before = {0}, share = {0};
+    int agreed, done = 0;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "w*y*y*(ii)y*(ii)", &out, &picture, &before, &job.sizes.height, &job.sizes.width,
+                          &share, &job.sizes.coarse_height, &job.sizes.coarse_width))
+        return NULL;
+    agreed = usable(job.sizes) && picture.len == 3 * pixels_of(job.sizes) && floats(&out, 3 * pixels_of(job.sizes)) &&
+             floats(&before, 3 * pixels_of(job.sizes)) && floats(&share, cells_of(job.sizes));
+    if (agreed) {
+        job.out = out.buf;
+        job.picture = picture.buf;
+        job.before = before.buf;
+        Py_BEGIN_ALLOW_THREADS
+        done = mean(&job, share.buf);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&out);
+    PyBuffer_Release(&picture);
+    PyBuffer_Release(&before);
+    PyBuffer_Release(&share);
+    return finished(agreed, done);
 }
 
 static PyMethodDef methods[] = {
-    {"apply", py_apply, METH_VARARGS,
-     "apply(weights, (regions, height, width), guide, fitted_regions, coefficients, explained, (coarse_height, "
-     "coarse_width), (top, bottom, left, right))\n\nMix what the coefficients say of the guide into weights, in place."},
+    {"refine", py_refine, METH_VARARGS,
+     "refine(weights, (regions, height, width), guide, sharp, fades, fitted_regions, coefficients, (coarse_height, "
+     "coarse_width), (top, bottom, left, right))\n\nWrite sharp, enlarged, and within the part what the coefficients "
+     "(the last plane: how far) say of the guide, to weights; times sharp's last plane if it fades."},
+    {"fit", py_fit, METH_VARARGS,
+     "fit(out, weights, guide, (fitted, height, width), radius, epsilon, floor, low, high)\n\nFit the weights' planes to "
+     "the guide's three; out gets the means of slopes and offset of each, then how far colour explains them."},
+    {"mean", py_mean, METH_VARARGS,
+     "mean(out, picture, before, (height, width), share, (coarse_height, coarse_width))\n\nWrite a picture that lies "
+     "the share from before to picture / 255 to out."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyModuleDef_Slot slots[] = {{0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_refine", "The guided filter's last step, compiled.", 0, methods, slots, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_refine", "What touches every pixel of weights, compiled.", 0, methods, slots,
+    NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__refine(void) { return PyModuleDef_Init(&definition); }

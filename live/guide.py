@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.motion import Luma, Motion, Plane
+from livestyle.refine import COMPILED
 
 Picture = npt.NDArray[np.float32]
 
@@ -50,17 +51,18 @@ class SteadyGuide:
         `motion` is that since the frame before; None where a scene begins. The result is the guide's own: it
         must not be changed.
         """
-        new = np.multiply(picture, np.float32(1 / 255), dtype=np.float32)
         bare, before = luma.astype(np.float32), self._mean
-        if motion is None or before is None or before.picture.shape != new.shape:
-            self._mean = _Mean(new, bare, np.ones_like(bare), seconds)
-            return new
+        if motion is None or before is None or before.picture.shape != picture.shape:
+            self._mean = _Mean(_unit(picture), bare, np.ones_like(bare), seconds)
+            return self._mean.picture
         kept = before.frames * _same(bare, before.luma) * _still(motion, bare)
         # As many frames as there were, but no more than the time constant spans.
         frames = np.minimum(kept, np.float32(_span(seconds - before.seconds, self._tau) - 1)) + 1
         share = np.asarray(1 / frames, np.float32)
-        large = np.asarray(cv2.resize(share, picture.shape[1::-1]))
-        self._mean = _Mean(_mixed(new, before.picture, large), _mixed(bare, before.luma, share), frames, seconds)
+        mixed = _pictures_mixed if COMPILED is None else _pictures_mixed_compiled
+        self._mean = _Mean(
+            mixed(picture, before.picture, share), before.luma + share * (bare - before.luma), frames, seconds
+        )
         return self._mean.picture
 
 
@@ -72,10 +74,11 @@ def _span(elapsed: float, tau: float) -> float:
 def _same(now: Plane, before: Plane) -> Plane:
     """1 where two pictures differ by noise only, 0 where by more."""
     difference = np.abs(cv2.blur(now - before, (3, 3)))
-    noise = float(np.clip(np.median(difference[::2, ::2]) / 0.674, *_NOISE))  # of a normal distribution
+    noise = float(np.clip(np.median(difference[::4, ::4]) / 0.674, *_NOISE))  # of a normal distribution
     low, high = _CHANGED
     changed = cv2.dilate(difference, np.ones((3, 3), np.uint8))
-    return np.asarray(np.clip((high - changed / noise) / (high - low), 0, 1), np.float32)
+    slope = 1 / (high - low)
+    return np.asarray(np.clip(np.float32(high * slope) - changed * np.float32(slope / noise), 0, 1), np.float32)
 
 
 def _still(motion: Motion, like: Plane) -> Plane:
@@ -85,5 +88,19 @@ def _still(motion: Motion, like: Plane) -> Plane:
     return np.asarray(cv2.resize(still, like.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _mixed(new: npt.NDArray[np.float32], old: npt.NDArray[np.float32], share: Plane) -> npt.NDArray[np.float32]:
-    return np.asarray(cv2.blendLinear(new, old, share, 1 - share), np.float32)
+def _unit(picture: npt.NDArray[np.uint8]) -> Picture:
+    return np.multiply(picture, np.float32(1 / 255), dtype=np.float32)
+
+
+def _pictures_mixed(new: npt.NDArray[np.uint8], old: Picture, share: Plane) -> Picture:
+    """`old`, the coarse `share` of the way to `new`."""
+    large = np.asarray(cv2.resize(share, new.shape[1::-1]))[..., np.newaxis]
+    return np.asarray(old + large * (_unit(new) - old), np.float32)
+
+
+def _pictures_mixed_compiled(new: npt.NDArray[np.uint8], old: Picture, share: Plane) -> Picture:
+    """As `_pictures_mixed`, by live/_refine.c."""
+    assert COMPILED is not None
+    result = np.empty_like(old)
+    COMPILED.mean(result, np.ascontiguousarray(new), old, new.shape[:2], share, share.shape)
+    return result

@@ -109,13 +109,21 @@ def led_by(motion: Motion, front: Plane) -> Motion:
     and a little beyond, the flow is what the thing's inside does (a mean weighted by being inside and by trust).
     """
     height, width = motion.trust.shape
-    flow, there = motion.backward, carry(_resized(front, (width, height)), motion.backward)
+    there = carry(_resized(front, (width, height)), motion.backward)
     inside = np.clip((there - _INSIDE) / (1 - _INSIDE), 0, 1) * motion.trust
-    sums = _wide_mean(cv2.merge([flow[..., 0] * inside, flow[..., 1] * inside, inside]), width)
+    flow = _split(motion.backward)
+    *sums, weight = _split(_wide_mean(cv2.merge([*(plane * inside for plane in flow), inside]), width))
     few = np.float32(0.003)  # share of the window from which on the inside counts more than the flow found
-    led = (sums[..., :2] + few * flow) / (sums[..., 2:] + few)
-    deep = np.clip((cv2.blur(there, (5, 5)) - 0.85) / 0.15, 0, 1)[..., np.newaxis]
-    return Motion(np.asarray(led + (flow - led) * deep, np.float32), motion.trust)
+    scale = 1 / (weight + few)
+    deep = np.clip((cv2.blur(there, (5, 5)) - 0.85) / 0.15, 0, 1)
+    led = [(total + few * plane) * scale for total, plane in zip(sums, flow, strict=True)]
+    mixed = [plane + (own - plane) * deep for plane, own in zip(led, flow, strict=True)]
+    return Motion(np.asarray(cv2.merge(mixed), np.float32), motion.trust)
+
+
+def _split(values: Field) -> list[Plane]:
+    """The channels as contiguous planes: arithmetic on them is several times faster."""
+    return [np.asarray(plane, np.float32) for plane in cv2.split(values)]
 
 
 def _wide_mean(values: npt.NDArray[np.float32], width: int) -> npt.NDArray[np.float32]:
@@ -154,8 +162,9 @@ def _grid(width: int, height: int) -> Field:
 
 def _without_jitter(flow: Field) -> Field:
     """Flow with lengths below _STILL set to zero, and up to twice that pulled towards it, without a step."""
-    kept = np.clip(cv2.magnitude(flow[..., 0], flow[..., 1]) / _STILL - 1, 0, 1)
-    return np.asarray(flow * kept[..., np.newaxis], np.float32)
+    planes = _split(flow)
+    kept = np.clip(cv2.magnitude(*planes) / _STILL - 1, 0, 1)
+    return np.asarray(cv2.merge([plane * kept for plane in planes]), np.float32)
 
 
 def _trust(now: Luma, before: Luma, backward: Field) -> Plane:
@@ -176,7 +185,6 @@ def _resized(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any
 
 def _inside(backward: Field) -> npt.NDArray[np.bool_]:
     height, width = backward.shape[:2]
-    at = backward + _grid(width, height)
-    x, y = at[..., 0], at[..., 1]
+    x, y = _split(backward + _grid(width, height))
     result: npt.NDArray[np.bool_] = (x > -1) & (y > -1) & (x < width) & (y < height)
     return result

@@ -20,9 +20,9 @@ import numpy.typing as npt
 from livestyle.frame import REGIONS, Weights
 
 try:
-    _compiled: ModuleType | None = importlib.import_module("livestyle._refine")
+    COMPILED: ModuleType | None = importlib.import_module("livestyle._refine")
 except ImportError:  # an optional extension: installing without a C compiler leaves it out
-    _compiled = None
+    COMPILED = None
 
 Plane = npt.NDArray[np.float32]
 
@@ -38,6 +38,8 @@ EXPLAINED = (0.3, 0.8)
 _CERTAIN = 0.99  # weight after sharpening beyond which a pixel is no edge, unless there is one within the window
 _LITTLE = 0.02  # a region that is nowhere weightier is not fitted
 _VARIANCE = 1e-4  # of a weight in the window: below it there is nothing to explain
+_RUN = 32  # pixels that live/_refine.c works on at once: the part with edges begins at a multiple
+_NARROW = 8  # pixels: the least width that it fits
 _UNSURE = 0.6  # how surely kept and changed must be told apart in the middle of an area to wear all of the style
 _KEPT = (REGIONS.index("hair"), REGIONS.index("skin"))
 
@@ -48,20 +50,18 @@ def refine(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> W
     Every value is in [0, 1] and the sum over R at most 1: where the weights waver over a whole area between what a
     style keeps (hair, skin) and what it changes, it is less, so that the style fades there instead of tearing.
     """
-    height, width = guide.shape[:2]
-    sharp = _sharpened([np.asarray(plane) for plane in cv2.split(planes)])
-    result = np.stack([_enlarged(plane, (width, height)) for plane in sharp])
+    sharp = _sharpened(_split(planes))
     radius = _radius(planes)
-    box = _edges_within(sharp, radius, (width, height))
-    if box is not None:
-        _fit_and_apply(_split(planes), guide, radius, result, box)
-    return _faded(result, sharp, radius)
+    fade = _fade(sharp, radius)
+    fit = _fitted(sharp, planes, guide, radius)
+    return (_applied if COMPILED is None else _applied_compiled)(sharp, fade, fit, guide)
 
 
 def unrefined(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> Weights:
     """(h, w, R) weights -> (R, h, w): as `refine`, without the picture's edges. For where there is no time for them."""
-    sharp = _sharpened([np.asarray(plane) for plane in cv2.split(planes)])
-    return _faded(np.stack(sharp), sharp, _radius(planes))
+    sharp = _sharpened(_split(planes))
+    fade = _fade(sharp, _radius(planes))
+    return np.stack(sharp) if fade is None else np.stack(sharp) * fade
 
 
 def _radius(planes: npt.NDArray[np.float32]) -> int:
@@ -80,25 +80,31 @@ def _edges_within(sharp: list[Plane], radius: int, size: tuple[int, int]) -> Box
         return None
     across, down = size[0] / edge.shape[1], size[1] / edge.shape[0]
     rows = slice(max(0, int((top - radius) * down)), int((top + height + radius) * down) + 1)
-    return rows, slice(max(0, int((left - radius) * across)), int((left + width + radius) * across) + 1)
-
-
-def _fit_and_apply(
-    weights: list[Plane], guide: npt.NDArray[np.float32], radius: int, result: Weights, box: Box
-) -> None:
-    """Replaces `result` in the `box` by what the guided filter says, as far as colour explains it."""
-    regions = [region for region in range(1, len(weights)) if weights[region].max() > _LITTLE]
-    fit = _fit_within(_coarse(box, guide.shape, weights[0].shape, radius), regions, weights, guide, radius)
-    apply = _apply if _compiled is None else _apply_compiled
-    apply(fit, guide, result, box)
+    start = max(0, int((left - radius) * across)) // _RUN * _RUN
+    return rows, slice(start, int((left + width + radius) * across) + 1)
 
 
 class _Fit(NamedTuple):
     """What the guided filter found, on the weights' grid."""
 
-    regions: list[int]  # the regions that were fitted
-    coefficients: npt.NDArray[np.float32]  # of each: slopes for r, g and b, and the offset; (regions, 4, h, w)
-    explained: Plane  # how far colour explains them
+    regions: tuple[int, ...]  # the regions that were fitted
+    planes: npt.NDArray[np.float32]  # of each: slopes for r, g and b, and the offset; then how far colour explains them
+    box: Box  # of the picture: elsewhere colour explains nothing
+
+
+def _fitted(sharp: list[Plane], weights: npt.NDArray[np.float32], guide: npt.NDArray[np.float32], radius: int) -> _Fit:
+    """What colour says of the regions that are there, in the part that has edges."""
+    box = _edges_within(sharp, radius, (guide.shape[1], guide.shape[0]))
+    if box is None:
+        return _Fit((), np.zeros((1, *sharp[0].shape), np.float32), (slice(0, 0), slice(0, 0)))
+    planes = _split(weights)
+    regions = tuple(region for region in range(1, len(planes)) if planes[region].max() > _LITTLE)
+    part = _coarse(box, guide.shape, weights.shape, radius)
+    small = _split(np.asarray(_shrunk(guide, weights.shape[1::-1]))[part])
+    found = np.zeros((4 * len(regions) + 1, *sharp[0].shape), np.float32)
+    fit = _fit if COMPILED is None or small[0].shape[1] < _NARROW else _fit_compiled
+    found[:, part[0], part[1]] = fit([planes[region][part] for region in regions], small, radius)
+    return _Fit(regions, found, box)
 
 
 def _coarse(box: Box, fine: tuple[int, ...], coarse: tuple[int, ...], radius: int) -> Box:
@@ -110,49 +116,47 @@ def _coarse(box: Box, fine: tuple[int, ...], coarse: tuple[int, ...], radius: in
     return parts[0], parts[1]
 
 
-def _fit_within(
-    box: Box, regions: list[int], weights: list[Plane], guide: npt.NDArray[np.float32], radius: int
-) -> _Fit:
-    """The fit in a part of the coarse grid; elsewhere colour explains nothing."""
-    shape = weights[0].shape
-    fit = _Fit(regions, np.zeros((len(regions), 4, *shape), np.float32), np.zeros(shape, np.float32))
-    small = _split(np.asarray(_shrunk(guide, shape[::-1]))[box])
-    fitted, explained = _fit([np.ascontiguousarray(weights[r][box]) for r in regions], small, radius)
-    for target, planes in zip(fit.coefficients, fitted, strict=True):
-        for k, plane in enumerate(planes):
-            target[k][box] = plane
-    fit.explained[box] = explained
-    return fit
-
-
-def _apply_compiled(fit: _Fit, guide: npt.NDArray[np.float32], result: Weights, box: Box) -> None:
-    """As `_apply`, by live/_refine.c."""
-    assert _compiled is not None
-    bounds = tuple(edge for part, side in zip(box, guide.shape, strict=False) for edge in part.indices(side)[:2])
-    _compiled.apply(
+def _applied_compiled(sharp: list[Plane], fade: Plane | None, fit: _Fit, guide: npt.NDArray[np.float32]) -> Weights:
+    """As `_applied`, by live/_refine.c."""
+    assert COMPILED is not None
+    result = np.empty((len(sharp), *guide.shape[:2]), np.float32)
+    bounds = tuple(edge for part, side in zip(fit.box, guide.shape, strict=False) for edge in part.indices(side)[:2])
+    COMPILED.refine(
         result,
         result.shape,
         np.ascontiguousarray(guide),
-        tuple(fit.regions),
-        fit.coefficients,
-        fit.explained,
-        fit.explained.shape,
+        np.stack(sharp if fade is None else [*sharp, fade]),
+        fade is not None,
+        fit.regions,
+        fit.planes,
+        sharp[0].shape,
         bounds,
     )
+    return result
 
 
-def _apply(fit: _Fit, guide: npt.NDArray[np.float32], result: Weights, box: Box) -> None:
-    """Mixes what the coefficients of the fitted regions say of the guide into `result`, in the `box`."""
+def _applied(sharp: list[Plane], fade: Plane | None, fit: _Fit, guide: npt.NDArray[np.float32]) -> Weights:
+    """`sharp`, enlarged to the guide's size, mixed with what the `fit` says of the guide, and faded."""
     size = guide.shape[1::-1]
+    result = np.stack([_enlarged(plane, size) for plane in sharp])
+    if fit.regions:
+        _mix(result, fit, guide)
+    if fade is not None:
+        result *= _enlarged(fade, size)
+    return result
+
+
+def _mix(result: Weights, fit: _Fit, guide: npt.NDArray[np.float32]) -> None:
+    box, size = fit.box, guide.shape[1::-1]
     colours = [np.ascontiguousarray(channel) for channel in _split(guide[box])]
     found = np.zeros((len(result), *colours[0].shape), np.float32)
-    for region, coefficients in zip(fit.regions, fit.coefficients, strict=True):
-        *slopes, offset = (_enlarged(plane, size)[box] for plane in coefficients)
+    *coefficients, share = (_enlarged(plane, size)[box] for plane in fit.planes)
+    for k, region in enumerate(fit.regions):
+        *slopes, offset = coefficients[4 * k : 4 * k + 4]
         # A linear model overshoots at its ends.
         np.clip(_dot(slopes, colours) + offset, 0, 1, out=found[region])
     # The filter is linear and the weights sum to 1, so the first region is what the others leave.
     np.clip(1 - found[1:].sum(axis=0), 0, 1, out=found[0])
-    share = _enlarged(fit.explained, size)[box]
     for region, refined in enumerate(_sharpened(list(found))):
         kept = result[region][box]
         np.maximum(kept + share * (refined - kept), 0, out=kept)  # rounding may leave a -1e-20
@@ -169,17 +173,15 @@ def _sharpened(planes: list[Plane]) -> list[Plane]:
     return [np.asarray(cube / total, np.float32) for cube in cubes]
 
 
-def _faded(result: Weights, sharp: list[Plane], radius: int) -> Weights:
-    """`result` times how surely each place is kept or changed; an edge between the two is narrow, and no doubt."""
+def _fade(sharp: list[Plane], radius: int) -> Plane | None:
+    """How surely each place is kept or changed; an edge between the two is narrow, and no doubt. None: surely all."""
     kept = sharp[_KEPT[0]] + sharp[_KEPT[1]]
     sure = np.abs(2 * kept - 1)
     side = 2 * radius + 1  # wider than the ramp of an edge: its sides are sure
     widely = cv2.dilate(cv2.erode(sure, np.ones((3, 3), np.uint8)), np.ones((side, side), np.uint8))
     if widely.min() >= _UNSURE:
-        return result
-    fade = _enlarged(cv2.blur(np.minimum(widely / _UNSURE, 1), (side, side)), result.shape[:0:-1])
-    result *= fade
-    return result
+        return None
+    return np.asarray(cv2.blur(np.minimum(widely / np.float32(_UNSURE), 1), (side, side)), np.float32)
 
 
 def _enlarged(plane: npt.NDArray[np.float32], size: tuple[int, int]) -> Plane:
@@ -187,6 +189,12 @@ def _enlarged(plane: npt.NDArray[np.float32], size: tuple[int, int]) -> Plane:
 
 
 def _shrunk(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
+    """Means of what each pixel covers: halving by cv2.INTER_LINEAR gives them too, in half the time."""
+    width, height = size
+    while values.shape[:2] in ((4 * height, 4 * width), (2 * height, 2 * width)):
+        values = np.asarray(cv2.resize(values, (values.shape[1] // 2, values.shape[0] // 2)))
+    if values.shape[:2] == (height, width):
+        return values
     return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
 
 
@@ -195,23 +203,37 @@ def _split(values: npt.NDArray[Any]) -> list[Plane]:
     return [np.asarray(plane, np.float32) for plane in cv2.split(values)]
 
 
-def _fit(weights: list[Plane], guide: list[Plane], radius: int) -> tuple[list[list[Plane]], Plane]:
+def _fit_compiled(weights: list[Plane], guide: list[Plane], radius: int) -> npt.NDArray[np.float32]:
+    """As `_fit`, by live/_refine.c."""
+    assert COMPILED is not None
+    height, width = guide[0].shape
+    result = np.empty((4 * len(weights) + 1, height, width), np.float32)
+    planes = np.stack([*weights, *guide])
+    several = len(weights), height, width
+    COMPILED.fit(
+        result, planes[: len(weights)], planes[len(weights) :], several, radius, EPSILON, _VARIANCE, *EXPLAINED
+    )
+    return result
+
+
+def _fit(weights: list[Plane], guide: list[Plane], radius: int) -> npt.NDArray[np.float32]:
     """For every weight: window means of the ridge regression's slopes for r, g, b, and its offset.
 
-    Beside them, for all weights together, how far colour explains them: 0 below EXPLAINED, 1 above it.
+    Behind them, for all weights together, how far colour explains them: 0 below EXPLAINED, 1 above it.
     """
     mean = [_mean(channel, radius) for channel in guide]
     inverse = _inverse_covariance(guide, mean, radius)
-    fitted, explained, variance = [], np.zeros_like(guide[0]), np.full_like(guide[0], _VARIANCE)
+    fitted: list[Plane] = []
+    explained, variance = np.zeros_like(guide[0]), np.full_like(guide[0], _VARIANCE)
     for weight in weights:
         mean_weight = _mean(weight, radius)
         covariance = [_mean(channel * weight, radius) - m * mean_weight for channel, m in zip(guide, mean, strict=True)]
         slopes = [_dot(row, covariance) for row in inverse]
-        fitted.append([_mean(plane, radius) for plane in (*slopes, mean_weight - _dot(slopes, mean))])
+        fitted += [_mean(plane, radius) for plane in (*slopes, mean_weight - _dot(slopes, mean))]
         explained += _dot(slopes, covariance)
         variance += _mean(weight * weight, radius) - mean_weight * mean_weight
     low, high = EXPLAINED
-    return fitted, np.clip((_mean(explained / variance, radius) - low) / (high - low), 0, 1)
+    return np.stack([*fitted, np.clip((_mean(explained / variance, radius) - low) / (high - low), 0, 1)])
 
 
 def _inverse_covariance(guide: list[Plane], mean: list[Plane], radius: int) -> list[list[Plane]]:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from livestyle import guide as module
 from livestyle.guide import TAU, SteadyGuide
 from livestyle.motion import FlowEstimator, Motion
 
@@ -64,6 +65,21 @@ def test_what_moves_is_as_it_is_now(speed: int) -> None:
         motion = FlowEstimator().between(luma(shown), luma(before))
         found, before = follow(guide, shown, index / 30, motion), shown
     assert error(found, shift=11 * speed) < 1.3 * error(picture(noise=2) / 255)
+
+
+@pytest.mark.skipif(module.COMPILED is None, reason="the compiled code was not built")
+@pytest.mark.parametrize(
+    "size", [(2 * COLUMNS, 2 * ROWS), (COLUMNS, ROWS), (COLUMNS // 2, ROWS // 2), (77, 31), (1, 1)]
+)
+def test_the_compiled_code_gives_what_numpy_gives(size: tuple[int, int]) -> None:
+    """Whatever the size of the share that goes over, also of pictures that are no whole runs of pixels wide."""
+    share = RANDOM.random(size[::-1]).astype(np.float32)
+    new, old = picture(), (picture() / 255).astype(np.float32)
+    for width in (2 * COLUMNS, 2 * COLUMNS - 7):
+        cut = np.ascontiguousarray(new[:, :width]), np.ascontiguousarray(old[:, :width])
+        np.testing.assert_allclose(
+            module._pictures_mixed_compiled(*cut, share), module._pictures_mixed(*cut, share), atol=1e-5
+        )
 
 
 def test_a_change_of_light_is_followed_at_once() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import REGIONS, Weights
-from livestyle.motion import FlowEstimator, Luma, Motion, Plane, carry, half_of, is_cut, led_by
+from livestyle.motion import FlowEstimator, Luma, Motion, Plane, carry, carry_weights, half_of, is_cut, led_by
 from livestyle.protocols import Segmenter
 
 Planes = npt.NDArray[np.float32]
@@ -37,6 +37,8 @@ _LEAST_WORTH = 0.1  # of a late mask where nothing shows what it said: a guess, 
 _UNKNOWN = _LEAST_WORTH  # support below which a belief is a guess
 _UNCOVERED = 0.03  # seconds in which 63 % of such a belief is given up
 _NEAR = 0.03  # of the width: how far from people what is unknown may still be theirs
+
+_AWAY = 1.0  # pixels that something has moved since a late mask's frame for the way to be looked at once more
 
 _DISAGREES = (0.15, 0.4)
 """Difference between belief and new mask below which it is noise, and above which it is news."""
@@ -63,7 +65,7 @@ class Belief:
     def carried(self, motion: Motion, seconds: float) -> tuple[Belief, Motion]:
         """The same for the frame that `motion` leads back from, `seconds` away, and the motion it took."""
         led = led_by(motion, 1 - self.planes[..., 0])
-        planes, support = carry(self.planes, led.backward), carry(self.support, led.backward) * led.trust
+        planes, support = carry_weights(self.planes, led.backward), carry(self.support, led.backward) * led.trust
         return Belief(_guessed(planes, support, seconds), support), led
 
     def faded(self, seconds: float, tau: float) -> Belief:
@@ -101,6 +103,7 @@ def mask_of(weights: Weights, width: int, height: int) -> Belief:
 @dataclass(frozen=True, slots=True)
 class _Step:
     seconds: float
+    luma: Luma
     motion: Motion | None  # since the frame before; None for the first of a scene
 
 
@@ -156,10 +159,10 @@ class MaskTracker:
         motion = None if before is None else self._flow.between(luma, before)
         if motion is None or before is None or is_cut(luma, before, motion):
             self.reset()
-            self._steps.append(_Step(seconds, None))
+            self._steps.append(_Step(seconds, luma, None))
         else:
             self._motion = motion
-            self._remember(_Step(seconds, self._move(motion, seconds - self.latest)))
+            self._remember(_Step(seconds, luma, self._move(motion, seconds - self.latest)))
         self._luma = luma
 
     def correct(self, weights: Weights, seconds: float) -> bool:
@@ -167,11 +170,12 @@ class MaskTracker:
 
         A mask of a frame that is not remembered (from before a cut, or too old) changes nothing and gives False.
         """
-        if self._luma is None or not any(step.seconds == seconds for step in self._steps):
+        step = next((step for step in self._steps if step.seconds == seconds), None)
+        if self._luma is None or step is None:
             return False
         new = mask_of(weights, *half_of(self._luma))
-        if (motion := self._motion_since(seconds)) is not None:
-            carried = self._late(carry(new.planes, motion.backward), motion.trust, self.latest - seconds)
+        if (motion := self._motion_since(step, new)) is not None:
+            carried = self._late(carry_weights(new.planes, motion.backward), motion.trust, self.latest - seconds)
             new = Belief(carried, np.maximum(motion.trust, _LEAST_WORTH))
         # max(..., 0) keeps a mask that came out of order from gaining support.
         age = max(self.latest - self._corrected, 0)
@@ -201,10 +205,15 @@ class MaskTracker:
         self._belief, led = self._belief.carried(motion, elapsed)
         return led
 
-    def _motion_since(self, seconds: float) -> Motion | None:
-        """From the frame at `seconds` to the newest, None where they are the same."""
-        taken = [step.motion for step in self._steps if step.seconds > seconds and step.motion is not None]
-        return reduce(Motion.then, taken) if taken else None
+    def _motion_since(self, then: _Step, mask: Belief) -> Motion | None:
+        """From that frame, of which this is the mask, to the newest; None where they are the same."""
+        later = [step.motion for step in self._steps if step.seconds > then.seconds and step.motion is not None]
+        if not later:
+            return None
+        motion = reduce(Motion.then, later)
+        if len(later) == 1 or self._luma is None or np.abs(motion.backward).max() < _AWAY:
+            return motion
+        return motion.confirmed(led_by(self._flow.between(self._luma, then.luma), 1 - mask.planes[..., 0]))
 
 
 def _guessed(planes: Planes, support: Plane, seconds: float) -> Planes:

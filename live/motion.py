@@ -25,6 +25,7 @@ WORKING_SIDE = 512
 
 _STILL = 0.075  # pixels: flow below is the answer to sensor noise; to follow it would blur what is carried
 _INSIDE = 0.7  # weight above which a pixel is inside the thing in front
+_AGREES = 1.0  # pixels between two ways to find the same motion
 _REACH = 0.03  # of the width: how far its motion reaches beyond its edge, and half the side of the mean
 _NOISE_FLOOR = 2.0  # luma levels of 255 that two pictures of the same thing may differ by after local averaging
 _NOISE_CEILING = 6.0  # however noisy the sensor: above it, another thing is seen (otherwise a cut would count as noise)
@@ -34,6 +35,7 @@ _OTHER_SCENE = 0.35  # and below which it is one, whatever the flow finds
 # 15/s and more measure 0.83 or higher, cuts between alike framed faces 0.54 or lower, and another person before the
 # very same background 0.57 to 0.69.
 _FOLLOWED = 0.74
+_ENTERS = 0.1  # trust in what comes in at the frame's edge: more of what is there, most likely
 _SOFTENED = np.array([0.125, 0.75, 0.125], np.float32)
 _THUMBNAIL = (32, 18)
 _FLAT = 4.0  # luma levels of standard deviation below which a thumbnail has no content to compare (black, a flash)
@@ -51,6 +53,17 @@ class Motion:
         return Motion(
             later.backward + carry(self.backward, later.backward), later.trust * carry(self.trust, later.backward)
         )
+
+    def confirmed(self, direct: Motion) -> Motion:
+        """This one, or what was found in one step instead of several, wherever that agrees and is trusted as much.
+
+        What is put together drifts with every step, and trust is lost with each; over a long way flow alone finds
+        what is but alike, so it is not believed where the steps lead elsewhere.
+        """
+        apart = cv2.magnitude(*_split(direct.backward - self.backward))
+        better = (apart < _AGREES) & (direct.trust >= self.trust)
+        backward = np.where(better[..., np.newaxis], direct.backward, self.backward)
+        return Motion(backward, np.where(better, direct.trust, self.trust))
 
 
 def shrink(pixels: Pixels, longest: int) -> npt.NDArray[np.uint8]:
@@ -94,11 +107,23 @@ class FlowEstimator:
         return Motion(backward, _trust(now, before, backward))
 
 
-def carry(values: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
+def carry(
+    values: npt.NDArray[np.float32], backward: Field, interpolation: int = cv2.INTER_LINEAR
+) -> npt.NDArray[np.float32]:
     """(h, w, n) or (h, w) `values` of the earlier frame moved to the later one; edges are clamped."""
     height, width = backward.shape[:2]
     at = backward + _grid(width, height)
-    return np.asarray(cv2.remap(values, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    return np.asarray(cv2.remap(values, at, None, interpolation, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def carry_weights(planes: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
+    """(h, w, R) `planes` that sum to 1, moved likewise.
+
+    By cubic convolution (Keys 1981): what is carried from frame to frame would be blurred a little by every linear
+    step. What it overshoots is clipped.
+    """
+    moved = np.clip(carry(planes, backward, cv2.INTER_CUBIC), 0, 1)
+    return np.asarray(moved / cv2.transform(moved, np.ones((1, planes.shape[2]), np.float32))[..., np.newaxis])
 
 
 def led_by(motion: Motion, front: Plane) -> Motion:
@@ -175,7 +200,7 @@ def _trust(now: Luma, before: Luma, backward: Field) -> Plane:
     noise = min(_NOISE_FLOOR + 3 * float(np.median(difference[::2, ::2])), _NOISE_CEILING)
     trust = np.clip(2 - difference / np.float32(noise), 0, 1)
     softened = cv2.sepFilter2D(trust, cv2.CV_32F, _SOFTENED, _SOFTENED)  # single pixels match by chance
-    return np.asarray(np.minimum(trust, softened) * _inside(backward), np.float32)
+    return np.asarray(np.where(_inside(backward), np.minimum(trust, softened), np.float32(_ENTERS)), np.float32)
 
 
 def _resized(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:

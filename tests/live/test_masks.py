@@ -10,6 +10,7 @@ import pytest
 
 from livestyle.frame import REGIONS
 from livestyle.masks import GAP, TAU, Belief, MaskTracker, region_weights
+from livestyle.motion import Motion
 
 SIZE = (160, 288)  # rows, columns
 
@@ -319,3 +320,36 @@ def test_late_masks_bring_nobody_back_to_where_he_has_just_left() -> None:
             left = (truth(places[frame - 2]) > 0.5) & (truth(x, radius=52) < 0.5)
             trail.append(float(hair[left].mean()))
     assert np.mean(trail) < 0.3
+
+
+def test_a_late_mask_has_its_way_looked_at_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten small steps in a row drift, and lose trust at every edge. Measured: 0.046 of the disc is wrong, else 0.051."""
+
+    def wrong() -> float:
+        tracker = MaskTracker()
+        for index in range(11):
+            tracker.advance(scene(60 + 1.5 * index, noise=2, seed=index), index / 60)
+            if index == 0:
+                tracker.correct(mask(truth(60)), 0.0)
+        tracker.correct(mask(truth(60)), 0.0)
+        return 1 - iou(hair(tracker), truth(75))
+
+    looked = wrong()
+    monkeypatch.setattr(Motion, "confirmed", lambda motion, direct: motion)
+    assert looked < 0.95 * wrong()
+
+
+def test_what_comes_in_at_the_edge_is_more_of_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two masks show the rim of a disc that moves on into the picture. Measured: 0.29 of it is known, else 0.23."""
+
+    def found() -> float:
+        tracker = MaskTracker()
+        for index, x in enumerate(range(318, 282, -6)):
+            tracker.advance(scene(x), index / 30)
+            if index < 2:
+                tracker.correct(mask(truth(x)), index / 30)
+        return float(hair(tracker)[truth(x) > 0.5].mean())
+
+    known = found()
+    monkeypatch.setattr("livestyle.motion._ENTERS", 0.0)
+    assert known > found() + 0.03

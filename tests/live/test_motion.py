@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from livestyle.motion import FlowEstimator, Motion, carry, is_cut, led_by, shrink
+from livestyle.motion import FlowEstimator, Motion, carry, carry_weights, is_cut, led_by, shrink
 
 
 def texture(seed: int = 0) -> np.ndarray:
@@ -135,3 +135,28 @@ def test_ways_one_after_the_other_add_up() -> None:
     both = way(4, 0).then(way(2, -2))
     np.testing.assert_allclose(both.backward, np.broadcast_to((6, -2), (*shape, 2)), atol=1e-5)
     np.testing.assert_allclose(both.trust, 0.25, atol=1e-6)
+
+
+def test_weights_keep_their_edges_on_a_long_way() -> None:
+    """Sixteen steps of 0.4 pixels to and fro: they are where they were, and still weights."""
+    edge = cv2.resize(disc(160, 50), (160, 90), interpolation=cv2.INTER_AREA)
+    planes = np.stack([1 - edge, edge], axis=2)
+    linear, sharp = planes, planes
+    for step in range(16):
+        backward = np.full((90, 160, 2), 0.4 * (-1) ** step, np.float32)
+        linear, sharp = carry(linear, backward), carry_weights(sharp, backward)
+    np.testing.assert_allclose(sharp.sum(axis=2), 1, atol=1e-5)
+    assert sharp.min() >= 0
+    assert np.abs(sharp - planes).mean() < 0.4 * np.abs(linear - planes).mean()
+
+
+def test_one_step_confirms_several_only_where_it_leads_to_the_same_place() -> None:
+    def way(dx: list[float], trust: list[float]) -> Motion:
+        field = np.zeros((1, 4, 2), np.float32)
+        field[0, :, 0] = dx
+        return Motion(field, np.array([trust], np.float32))
+
+    several, one = way([4, 4, 4, 0], [0.2, 0.2, 0.6, 0.5]), way([4.5, 9, 4.5, 0], [0.9, 0.9, 0.5, 0.5])
+    both = several.confirmed(one)
+    np.testing.assert_allclose(both.backward[0, :, 0], [4.5, 4, 4, 0])
+    np.testing.assert_allclose(both.trust[0], [0.9, 0.2, 0.6, 0.5])

@@ -323,7 +323,7 @@ def test_late_masks_bring_nobody_back_to_where_he_has_just_left() -> None:
 
 
 def test_a_late_mask_has_its_way_looked_at_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten small steps in a row drift, and lose trust at every edge. Measured: 0.046 of the disc is wrong, else 0.051."""
+    """Ten small steps in a row drift, and lose trust at every edge. Measured: 0.046 is wrong, else 0.051."""
 
     def wrong() -> float:
         tracker = MaskTracker()

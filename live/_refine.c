@@ -36,7 +36,8 @@ enum {
     MAX_REGIONS = 16,
     ROOM = 17,     /* planes that a fit needs to work in */
     PARTS = 4,     /* slopes for r, g and b, and the offset */
-    LARGEST = 4096 /* pixels of a side: all sizes in bytes then fit into 32 bits */
+    NARROW = 8,    /* the least width that is fitted */
+    LARGEST = 4096 /* pixels of a side: all counts then fit into 32 bits */
 };
 
 typedef struct {
@@ -312,7 +313,7 @@ INLINE void sum_rows(const float *restrict a, const float *restrict b, const Win
     }
 }
 
-/* Means over the window of the product of two planes, which are at least LANES wide. */
+/* Means over the window of the product of two planes, which are at least NARROW wide. */
 INLINE void window_mean(float *restrict out, const float *a, const float *b, const Window *window)
 {
     int width = window->width, radius = window->radius;
@@ -328,66 +329,75 @@ INLINE void window_mean(float *restrict out, const float *a, const float *b, con
     }
 }
 
-/* inverse: six planes rr, rg, rb, gg, gb, bb of the inverse of the window's colour covariance plus the ridge. */
-INLINE void invert(const Fit *fit, float *mean, float *inverse)
+/* From means of the colours and of their products: the inverse of the covariance plus the ridge, to the products' six
+   planes rr, rg, rb, gg, gb, bb. In double precision: without colour in the picture the cofactors all but cancel. */
+INLINE void invert(float *restrict p, const float *restrict m, size_t cells, double epsilon)
+{
+    for (size_t i = 0; i < cells; i++) {
+        double r = m[i], g = m[i + cells], b = m[i + 2 * cells];
+        double rr = p[i] - r * r + epsilon, rg = p[i + cells] - r * g, rb = p[i + 2 * cells] - r * b;
+        double gg = p[i + 3 * cells] - g * g + epsilon, gb = p[i + 4 * cells] - g * b;
+        double bb = p[i + 5 * cells] - b * b + epsilon;
+        double i_rr = gg * bb - gb * gb, i_rg = gb * rb - rg * bb, i_rb = rg * gb - gg * rb;
+        double scale = 1 / (rr * i_rr + rg * i_rg + rb * i_rb);
+        p[i] = (float)(i_rr * scale), p[i + cells] = (float)(i_rg * scale), p[i + 2 * cells] = (float)(i_rb * scale);
+        p[i + 3 * cells] = (float)((rr * bb - rb * rb) * scale);
+        p[i + 4 * cells] = (float)((rb * rg - rr * gb) * scale);
+        p[i + 5 * cells] = (float)((rr * gg - rg * rg) * scale);
+    }
+}
+
+INLINE void invert_covariance(const Fit *fit, float *mean, float *inverse)
 {
     static const int first[6] = {0, 0, 0, 1, 1, 2}, second[6] = {0, 1, 2, 1, 2, 2};
     size_t cells = (size_t)fit->window.height * fit->window.width;
     for (int c = 0; c < 3; c++) window_mean(mean + c * cells, fit->guide + c * cells, fit->ones, &fit->window);
     for (int k = 0; k < 6; k++)
         window_mean(inverse + k * cells, fit->guide + first[k] * cells, fit->guide + second[k] * cells, &fit->window);
-    float *restrict p = inverse;
-    const float *restrict m = mean;
-    for (size_t i = 0; i < cells; i++) {
-        float r = m[i], g = m[i + cells], b = m[i + 2 * cells];
-        float rr = p[i] - r * r + fit->epsilon, rg = p[i + cells] - r * g, rb = p[i + 2 * cells] - r * b;
-        float gg = p[i + 3 * cells] - g * g + fit->epsilon, gb = p[i + 4 * cells] - g * b;
-        float bb = p[i + 5 * cells] - b * b + fit->epsilon;
-        float i_rr = gg * bb - gb * gb, i_rg = gb * rb - rg * bb, i_rb = rg * gb - gg * rb;
-        float scale = 1 / (rr * i_rr + rg * i_rg + rb * i_rb);
-        p[i] = i_rr * scale, p[i + cells] = i_rg * scale, p[i + 2 * cells] = i_rb * scale;
-        p[i + 3 * cells] = (rr * bb - rb * rb) * scale, p[i + 4 * cells] = (rb * rg - rr * gb) * scale;
-        p[i + 5 * cells] = (rr * gg - rg * rg) * scale;
-    }
+    invert(inverse, mean, cells, fit->epsilon);
 }
 
-/* Slopes and offset of one weight's regression in every window, to four planes of `line`. */
-INLINE void regress(const Fit *fit, const float *weight, const float *mean, const float *inverse, float *line,
-                    float *explained, float *variance)
+/* A weight's regression in every window. `line`: means of its products with r, g and b, of itself and of its square;
+   becomes slopes and offset. What colour explains of its variance, and that variance, are added up. */
+INLINE void solve(float *restrict line, const float *restrict m, const float *restrict p, float *restrict explained,
+                  float *restrict variance, size_t cells)
 {
-    size_t cells = (size_t)fit->window.height * fit->window.width;
-    const float *restrict m = mean, *restrict p = inverse;
-    float *restrict at = line, *restrict square = line + 4 * cells, *restrict share = explained, *restrict var = variance;
-    for (int c = 0; c < 3; c++) window_mean(line + c * cells, fit->guide + c * cells, weight, &fit->window);
-    window_mean(line + 3 * cells, weight, fit->ones, &fit->window);
-    window_mean(line + 4 * cells, weight, weight, &fit->window);
     for (size_t i = 0; i < cells; i++) {
-        float whole = at[i + 3 * cells], r = at[i] - m[i] * whole;
-        float g = at[i + cells] - m[i + cells] * whole, b = at[i + 2 * cells] - m[i + 2 * cells] * whole;
+        float whole = line[i + 3 * cells], r = line[i] - m[i] * whole;
+        float g = line[i + cells] - m[i + cells] * whole, b = line[i + 2 * cells] - m[i + 2 * cells] * whole;
         float s_r = p[i] * r + p[i + cells] * g + p[i + 2 * cells] * b;
         float s_g = p[i + cells] * r + p[i + 3 * cells] * g + p[i + 4 * cells] * b;
         float s_b = p[i + 2 * cells] * r + p[i + 4 * cells] * g + p[i + 5 * cells] * b;
-        at[i] = s_r, at[i + cells] = s_g, at[i + 2 * cells] = s_b;
-        at[i + 3 * cells] = whole - (s_r * m[i] + s_g * m[i + cells] + s_b * m[i + 2 * cells]);
-        share[i] += s_r * r + s_g * g + s_b * b;
-        var[i] += square[i] - whole * whole;
+        line[i] = s_r, line[i + cells] = s_g, line[i + 2 * cells] = s_b;
+        line[i + 3 * cells] = whole - (s_r * m[i] + s_g * m[i + cells] + s_b * m[i + 2 * cells]);
+        explained[i] += s_r * r + s_g * g + s_b * b;
+        variance[i] += line[i + 4 * cells] - whole * whole;
     }
+}
+
+INLINE void regress(const Fit *fit, const float *weight, float *line)
+{
+    size_t cells = (size_t)fit->window.height * fit->window.width;
+    for (int c = 0; c < 3; c++) window_mean(line + c * cells, fit->guide + c * cells, weight, &fit->window);
+    window_mean(line + 3 * cells, weight, fit->ones, &fit->window);
+    window_mean(line + 4 * cells, weight, weight, &fit->window);
 }
 
 INLINE void fit_all(const Fit *fit)
 {
     size_t cells = (size_t)fit->window.height * fit->window.width;
     float *mean = fit->plane, *inverse = mean + 3 * cells, *line = mean + 9 * cells;
-    float *restrict explained = mean + 14 * cells, *restrict variance = mean + 15 * cells;
+    float *explained = mean + 14 * cells, *variance = mean + 15 * cells;
     for (size_t i = 0; i < cells; i++) explained[i] = 0, variance[i] = fit->floor;
-    invert(fit, mean, inverse);
+    invert_covariance(fit, mean, inverse);
     for (int k = 0; k < fit->fitted; k++) {
-        regress(fit, fit->weights + k * cells, mean, inverse, line, explained, variance);
+        regress(fit, fit->weights + k * cells, line);
+        solve(line, mean, inverse, explained, variance, cells);
         for (int part = 0; part < PARTS; part++)
             window_mean(fit->out + (k * PARTS + part) * cells, line + part * cells, fit->ones, &fit->window);
     }
     for (size_t i = 0; i < cells; i++) explained[i] /= variance[i];
-    float *restrict share = fit->out + fit->fitted * PARTS * cells;
+    float *share = fit->out + fit->fitted * PARTS * cells;
     window_mean(share, explained, fit->ones, &fit->window);
     for (size_t i = 0; i < cells; i++) share[i] = clipped((share[i] - fit->low) / (fit->high - fit->low));
 }
@@ -482,7 +492,11 @@ static int mean(const Mean *mean, const float *planes)
 
 /* ---- Python ---------------------------------------------------------------------------------------------------- */
 
-static int floats(const Py_buffer *buffer, Py_ssize_t count) { return buffer->len == count * (Py_ssize_t)sizeof(float); }
+static int floats(const Py_buffer *buffer, Py_ssize_t count)
+{
+    Py_ssize_t size = (Py_ssize_t)sizeof(float); /* divided by, for the product may not fit into 32 bits */
+    return buffer->len % size == 0 && buffer->len / size == count;
+}
 
 static int usable(Sizes sizes)
 {
@@ -566,7 +580,7 @@ static PyObject *py_fit(PyObject *module, PyObject *args)
                           &job.window.width, &job.window.radius, &job.epsilon, &job.floor, &job.low, &job.high))
         return NULL;
     Sizes sizes = {job.window.height, job.window.width, job.window.height, job.window.width};
-    agreed = usable(sizes) && job.window.width >= LANES && job.fitted >= 0 && job.fitted < MAX_REGIONS && job.window.radius >= 0 &&
+    agreed = usable(sizes) && job.window.width >= NARROW && job.fitted >= 0 && job.fitted < MAX_REGIONS && job.window.radius >= 0 &&
              job.window.radius <= LARGEST && floats(&out, (job.fitted * PARTS + 1) * cells_of(sizes)) &&
              floats(&weights, job.fitted * cells_of(sizes)) && floats(&guide, 3 * cells_of(sizes));
     if (agreed) {

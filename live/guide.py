@@ -51,6 +51,7 @@ class SteadyGuide:
         `motion` is that since the frame before; None where a scene begins. The result is the guide's own: it
         must not be changed.
         """
+        picture = np.ascontiguousarray(picture)
         bare, before = luma.astype(np.float32), self._mean
         if motion is None or before is None or before.picture.shape != picture.shape:
             self._mean = _Mean(_unit(picture), bare, np.ones_like(bare), seconds)
@@ -102,5 +103,5 @@ def _pictures_mixed_compiled(new: npt.NDArray[np.uint8], old: Picture, share: Pl
     """As `_pictures_mixed`, by live/_refine.c."""
     assert COMPILED is not None
     result = np.empty_like(old)
-    COMPILED.mean(result, np.ascontiguousarray(new), old, new.shape[:2], share, share.shape)
+    COMPILED.mean(result, new, old, new.shape[:2], share, share.shape)
     return result

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import REGIONS, Weights
-from livestyle.motion import FlowEstimator, Luma, Motion, Plane, carry, carry_weights, half_of, is_cut, led_by
+from livestyle.motion import FlowEstimator, Luma, Motion, Plane, carry, carry_weights, half_of, is_cut, led_by, total
 from livestyle.protocols import Segmenter
 
 Planes = npt.NDArray[np.float32]
@@ -34,7 +34,7 @@ GAP = 0.5
 
 _LEAST_WORTH = 0.1  # of a late mask where nothing shows what it said: a guess, but nobody has a better one
 
-_UNKNOWN = _LEAST_WORTH  # support below which a belief is a guess
+_UNKNOWN = _LEAST_WORTH  # support below which a belief is a guess; livestyle.motion._ENTERS is just not
 _UNCOVERED = 0.03  # seconds in which 63 % of such a belief is given up
 _NEAR = 0.03  # of the width: how far from people what is unknown may still be theirs
 
@@ -174,7 +174,7 @@ class MaskTracker:
         if self._luma is None or step is None:
             return False
         new = mask_of(weights, *half_of(self._luma))
-        if (motion := self._motion_since(step, new)) is not None:
+        if (motion := self._motion_since(step, new, self._luma)) is not None:
             carried = self._late(carry_weights(new.planes, motion.backward), motion.trust, self.latest - seconds)
             new = Belief(carried, np.maximum(motion.trust, _LEAST_WORTH))
         # max(..., 0) keeps a mask that came out of order from gaining support.
@@ -205,15 +205,15 @@ class MaskTracker:
         self._belief, led = self._belief.carried(motion, elapsed)
         return led
 
-    def _motion_since(self, then: _Step, mask: Belief) -> Motion | None:
-        """From that frame, of which this is the mask, to the newest; None where they are the same."""
+    def _motion_since(self, then: _Step, mask: Belief, luma: Luma) -> Motion | None:
+        """From that frame, of which this is the mask, to the newest, of `luma`; None where they are the same."""
         later = [step.motion for step in self._steps if step.seconds > then.seconds and step.motion is not None]
         if not later:
             return None
         motion = reduce(Motion.then, later)
-        if len(later) == 1 or self._luma is None or np.abs(motion.backward).max() < _AWAY:
+        if len(later) == 1 or np.abs(motion.backward).max() < _AWAY:
             return motion
-        return motion.confirmed(led_by(self._flow.between(self._luma, then.luma), 1 - mask.planes[..., 0]))
+        return motion.confirmed(led_by(self._flow.between(luma, then.luma), 1 - mask.planes[..., 0]))
 
 
 def _guessed(planes: Planes, support: Plane, seconds: float) -> Planes:
@@ -238,12 +238,8 @@ def _news(old: Planes, new: Planes) -> Plane:
     Half the L1 distance of two distributions is the largest difference they give to any event; the new mask's own
     certainty weighs it, so that a mask that wavers between two regions is smoothed and one that has decided is not.
     """
-    distance = _total(cv2.absdiff(new, old)) / 2
+    distance = total(cv2.absdiff(new, old)) / 2
     sure = np.clip(reduce(cv2.max, cv2.split(new)) * 2 - 1, 0, 1)
     low, high = _DISAGREES
     x = np.clip((cv2.blur(distance * np.sqrt(sure), (3, 3)) - low) / (high - low), 0, 1)
     return np.asarray(x * x * (3 - 2 * x), np.float32)
-
-
-def _total(planes: Planes) -> Plane:
-    return np.asarray(cv2.transform(planes, np.ones((1, planes.shape[2]), np.float32)))

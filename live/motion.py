@@ -35,7 +35,9 @@ _OTHER_SCENE = 0.35  # and below which it is one, whatever the flow finds
 # 15/s and more measure 0.83 or higher, cuts between alike framed faces 0.54 or lower, and another person before the
 # very same background 0.57 to 0.69.
 _FOLLOWED = 0.74
-_ENTERS = 0.1  # trust in what comes in at the frame's edge: more of what is there, most likely
+_ENTERS = (
+    0.1  # trust in what comes in at the frame's edge: more of what is there, most likely. A guess, but not unknown
+)
 _SOFTENED = np.array([0.125, 0.75, 0.125], np.float32)
 _THUMBNAIL = (32, 18)
 _FLAT = 4.0  # luma levels of standard deviation below which a thumbnail has no content to compare (black, a flash)
@@ -46,7 +48,9 @@ class Motion:
     """Where what is seen now was in an earlier frame, often the one before; at half the luma's resolution."""
 
     backward: Field  # (h, w, 2) float32: pixel (x, y) was at (x + backward[..., 0], y + backward[..., 1])
-    trust: Plane  # (h, w) float32 in [0, 1]: 0 where it was not to be seen in the earlier frame, or not all the while
+    # (h, w) float32 in [0, 1]: 0 where it was not to be seen in the earlier frame, or not all the while; _ENTERS where
+    # it came in at the frame's edge.
+    trust: Plane
 
     def then(self, later: Motion) -> Motion:
         """This one, and from where it ends the `later` one."""
@@ -119,11 +123,16 @@ def carry(
 def carry_weights(planes: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
     """(h, w, R) `planes` that sum to 1, moved likewise.
 
-    By cubic convolution (Keys 1981): what is carried from frame to frame would be blurred a little by every linear
-    step. What it overshoots is clipped.
+    By cubic convolution (Keys 1981, with OpenCV's a = -0.75): what is carried from frame to frame would be blurred a
+    little by every linear step. What it overshoots is clipped.
     """
     moved = np.clip(carry(planes, backward, cv2.INTER_CUBIC), 0, 1)
-    return np.asarray(moved / cv2.transform(moved, np.ones((1, planes.shape[2]), np.float32))[..., np.newaxis])
+    return np.asarray(moved / np.maximum(total(moved), 1e-6)[..., np.newaxis])
+
+
+def total(planes: npt.NDArray[np.float32]) -> Plane:
+    """(h, w) sum over the regions of (h, w, R) `planes`."""
+    return np.asarray(cv2.transform(planes, np.ones((1, planes.shape[2]), np.float32)))
 
 
 def led_by(motion: Motion, front: Plane) -> Motion:
@@ -193,7 +202,10 @@ def _without_jitter(flow: Field) -> Field:
 
 
 def _trust(now: Luma, before: Luma, backward: Field) -> Plane:
-    """1 where the warped earlier picture equals this one, but for noise and slow changes of light; 0 elsewhere."""
+    """1 where the warped earlier picture equals this one, but for noise and slow changes of light; else 0.
+
+    Outside of the earlier picture there is nothing to compare: _ENTERS.
+    """
     difference = carry(before.astype(np.float32), backward) - now
     difference = cv2.blur(difference, (3, 3))  # averages noise away, keeps what has an extent
     difference = np.abs(difference - cv2.blur(difference, (21, 21)))  # a change of light is wide

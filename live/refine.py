@@ -39,13 +39,15 @@ _CERTAIN = 0.99  # weight after sharpening beyond which a pixel is no edge, unle
 _LITTLE = 0.02  # a region that is nowhere weightier is not fitted
 _VARIANCE = 1e-4  # of a weight in the window: below it there is nothing to explain
 _RUN = 32  # pixels that live/_refine.c works on at once: the part with edges begins at a multiple
-_NARROW = 8  # pixels: the least width that it fits
+_NARROW = 8  # pixels: the least width that is fitted there
 _UNSURE = 0.6  # how surely kept and changed must be told apart in the middle of an area to wear all of the style
 _KEPT = (REGIONS.index("hair"), REGIONS.index("skin"))
 
 
 def refine(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> Weights:
     """(h, w, R) weights and the (H, W, 3) picture in [0, 1], H >= h, W >= w -> (R, H, W) weights with its edges.
+
+    Sides are at most 4096 pixels; larger ones raise ValueError where the compiled code does the work.
 
     Every value is in [0, 1] and the sum over R at most 1: where the weights waver over a whole area between what a
     style keeps (hair, skin) and what it changes, it is less, so that the style fades there instead of tearing.
@@ -237,10 +239,15 @@ def _fit(weights: list[Plane], guide: list[Plane], radius: int) -> npt.NDArray[n
 
 
 def _inverse_covariance(guide: list[Plane], mean: list[Plane], radius: int) -> list[list[Plane]]:
-    """3 x 3 planes: inverse of the window's colour covariance plus the ridge, by cofactors."""
+    """3 x 3 planes: inverse of the window's colour covariance plus the ridge, by cofactors.
 
-    def entry(i: int, j: int) -> Plane:
-        return _mean(guide[i] * guide[j], radius) - mean[i] * mean[j] + np.float32(EPSILON if i == j else 0)
+    In double precision: without colour in the picture they all but cancel.
+    """
+
+    wide = [channel.astype(np.float64) for channel in mean]
+
+    def entry(i: int, j: int) -> npt.NDArray[np.float64]:
+        return _mean(guide[i] * guide[j], radius) - wide[i] * wide[j] + (EPSILON if i == j else 0)
 
     rr, rg, rb, gg, gb, bb = entry(0, 0), entry(0, 1), entry(0, 2), entry(1, 1), entry(1, 2), entry(2, 2)
     i_rr, i_rg, i_rb = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb

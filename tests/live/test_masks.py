@@ -95,7 +95,7 @@ def test_weights_stay_weights_over_many_frames() -> None:
         tracker.correct(mask(truth(80 + 3 * index), noise=0.1, seed=index), index / 30)
     assert tracker.planes is not None
     assert tracker.planes.min() >= 0
-    # Blending and remapping lose a few 1e-5 a frame, which the new mask makes good; refine() ends with a sum of 1.
+    # Blending loses a few 1e-5 a frame, which the new mask makes good; refine() ends with a sum of 1.
     np.testing.assert_allclose(tracker.planes.sum(axis=2), 1, atol=1e-3)
 
 

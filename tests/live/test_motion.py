@@ -156,7 +156,7 @@ def test_one_step_confirms_several_only_where_it_leads_to_the_same_place() -> No
         field[0, :, 0] = dx
         return Motion(field, np.array([trust], np.float32))
 
-    several, one = way([4, 4, 4, 0], [0.2, 0.2, 0.6, 0.5]), way([4.5, 9, 4.5, 0], [0.9, 0.9, 0.5, 0.5])
+    several, one = way([4, 4, 4, 0], [0.2, 0.2, 0.6, 0.5]), way([4.5, 9, 4.5, 0.5], [0.9, 0.9, 0.5, 0.5])
     both = several.confirmed(one)
-    np.testing.assert_allclose(both.backward[0, :, 0], [4.5, 4, 4, 0])
+    np.testing.assert_allclose(both.backward[0, :, 0], [4.5, 4, 4, 0.5])
     np.testing.assert_allclose(both.trust[0], [0.9, 0.2, 0.6, 0.5])

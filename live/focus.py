@@ -31,6 +31,7 @@ EVERY = 0.6
 _AT_LEAST = 0.1  # seconds from one look at the whole to the next, if something does
 _GRID = 8  # pixels: parts begin and end on multiples, so that halving them is halving the picture
 _SPECK = 0.0004  # of the picture: fewer pixels in one piece are nobody
+_SURE, _SURELY = 0.9, 0.1  # a piece is somebody where so sure a weight covers such a share of it
 _THUMBNAIL = (32, 18)
 _CHANGED = 12.0  # levels of 255 by which a thumbnail's pixel shows something else
 _OTHER_SCENE = 0.25  # share of the thumbnail that has changed by so much when all of it is to be looked at at once
@@ -135,11 +136,16 @@ class Focus:
 
 
 def people_in(masks: Weights) -> Box | None:
-    """The part of the picture that holds everybody; None without anybody."""
+    """The part of the picture that holds everybody who is surely there; None without anybody.
+
+    What the model wavers about is not looked at from nearer: half a car that fills the picture becomes a person.
+    """
     somebody = (masks[0] < 0.5).astype(np.uint8)
-    _, _, found, _ = cv2.connectedComponentsWithStats(somebody)
-    pieces = [piece for piece in found[1:] if piece[cv2.CC_STAT_AREA] >= max(2, _SPECK * somebody.size)]
-    if not pieces:
+    count, numbers, found, _ = cv2.connectedComponentsWithStats(somebody)
+    sure = np.bincount(numbers[masks[0] < 1 - _SURE], minlength=count)
+    areas = found[:, cv2.CC_STAT_AREA]
+    pieces = found[1:][((areas >= max(2, _SPECK * somebody.size)) & (sure >= _SURELY * areas))[1:]]
+    if not len(pieces):
         return None
     height, width = somebody.shape
     left, top = (min(piece[at] for piece in pieces) for at in (cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP))

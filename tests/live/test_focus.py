@@ -185,6 +185,20 @@ def test_a_speck_is_nobody() -> None:
     assert people_in(masks) == Box(80 / 320, 100 / 180, 96 / 320, 120 / 180)
 
 
+@pytest.mark.parametrize(("sure", "somebody"), [(0.05, False), (0.15, True)])
+def test_what_the_model_wavers_about_is_nobody(sure: float, somebody: bool) -> None:
+    """A piece at 0.75, of which a share is sure; a person who is sure is not made larger by it."""
+    masks = np.zeros((4, 180, 320), np.float32)
+    masks[3, 60:100, 100:140] = 0.75
+    masks[3, 60:100, 100 : 100 + round(sure * 40)] = 0.95
+    masks[0] = 1 - masks[3]
+    assert (people_in(masks) is not None) is somebody
+    masks[1, 120:160, 200:220] = 1
+    masks[0] = 1 - masks[1] - masks[3]
+    left = 100 if somebody else 200
+    assert people_in(masks) == Box(left / 320, (60 if somebody else 120) / 180, 220 / 320, 160 / 180)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (31, 17)])
 def test_any_size_is_looked_at(size: tuple[int, int]) -> None:
     pixels = np.zeros((*size, 3), np.uint8)

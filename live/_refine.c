@@ -151,7 +151,7 @@ INLINE void grid_row(Grid *grid, int y)
     fill(grid, 1, low + 1 < grid->sizes.coarse_height ? low + 1 : low);
 }
 
-/* Pixels x .. x + RUN of a plane in the row at hand; x is a multiple of RUN. What lies behind the row has no meaning. */
+/* Pixels x .. x + RUN of a plane in the row at hand; x is a multiple of RUN. Behind the row's end they mean nothing. */
 INLINE void enlarge(float *restrict out, const Grid *grid, int plane, int x)
 {
     const float *restrict upper = grid->rows[0] + (size_t)plane * grid->across + x;
@@ -267,7 +267,7 @@ typedef struct {
     const float *weights; /* fitted planes */
     const float *guide;   /* three planes */
     float *plane;         /* ROOM planes to work in */
-    const float *ones;    /* a plane of them */
+    float *ones;          /* the last of them: all 1 */
     int fitted;
     float epsilon, floor, low, high; /* the ridge, the least variance, and what share of it must be explained */
 } Fit;
@@ -388,7 +388,7 @@ INLINE void fit_all(const Fit *fit)
     size_t cells = (size_t)fit->window.height * fit->window.width;
     float *mean = fit->plane, *inverse = mean + 3 * cells, *line = mean + 9 * cells;
     float *explained = mean + 14 * cells, *variance = mean + 15 * cells;
-    for (size_t i = 0; i < cells; i++) explained[i] = 0, variance[i] = fit->floor;
+    for (size_t i = 0; i < cells; i++) explained[i] = 0, variance[i] = fit->floor, fit->ones[i] = 1;
     invert_covariance(fit, mean, inverse);
     for (int k = 0; k < fit->fitted; k++) {
         regress(fit, fit->weights + k * cells, line);
@@ -472,10 +472,10 @@ static int fit(Fit *fit)
     fit->window.stride = (size_t)fit->window.width + 2 * (size_t)fit->window.radius;
     fit->window.room = malloc(sizeof(float) * fit->window.stride * (size_t)fit->window.height);
     int opened = fit->plane && fit->window.room;
-    float *ones = fit->plane + (ROOM - 1) * cells;
-    if (opened) for (size_t i = 0; i < cells; i++) ones[i] = 1;
-    fit->ones = ones;
-    if (opened) (has_avx2() ? fit_avx2 : fit_plain)(fit);
+    if (opened) {
+        fit->ones = fit->plane + (ROOM - 1) * cells;
+        (has_avx2() ? fit_avx2 : fit_plain)(fit);
+    }
     free(fit->plane);
     free(fit->window.room);
     return opened;
@@ -515,7 +515,8 @@ static int agrees(const Job *job, const Py_buffer *weights, const Py_buffer *gui
 {
     if (job->regions < 1 || job->regions > MAX_REGIONS || job->fitted < 0 || job->fitted >= job->regions) return 0;
     if (!usable(job->sizes) || (job->fades != 0 && job->fades != 1)) return 0;
-    if (job->top < 0 || job->left < 0 || job->left % RUN != 0 || job->bottom > job->sizes.height || job->right > job->sizes.width) return 0;
+    if (job->top < 0 || job->bottom > job->sizes.height) return 0;
+    if (job->left < 0 || job->left % RUN != 0 || job->right > job->sizes.width) return 0;
     return floats(weights, job->regions * pixels_of(job->sizes)) && floats(guide, 3 * pixels_of(job->sizes)) &&
            floats(sharp, (job->regions + job->fades) * cells_of(job->sizes)) &&
            floats(coefficients, (job->fitted * PARTS + 1) * cells_of(job->sizes));
@@ -580,8 +581,8 @@ static PyObject *py_fit(PyObject *module, PyObject *args)
                           &job.window.width, &job.window.radius, &job.epsilon, &job.floor, &job.low, &job.high))
         return NULL;
     Sizes sizes = {job.window.height, job.window.width, job.window.height, job.window.width};
-    agreed = usable(sizes) && job.window.width >= NARROW && job.fitted >= 0 && job.fitted < MAX_REGIONS && job.window.radius >= 0 &&
-             job.window.radius <= LARGEST && floats(&out, (job.fitted * PARTS + 1) * cells_of(sizes)) &&
+    agreed = usable(sizes) && job.window.width >= NARROW && job.window.radius >= 0 && job.window.radius <= LARGEST &&
+             job.fitted >= 0 && job.fitted < MAX_REGIONS && floats(&out, (job.fitted * PARTS + 1) * cells_of(sizes)) &&
              floats(&weights, job.fitted * cells_of(sizes)) && floats(&guide, 3 * cells_of(sizes));
     if (agreed) {
         job.out = out.buf;
@@ -629,8 +630,8 @@ static PyMethodDef methods[] = {
      "coarse_width), (top, bottom, left, right))\n\nWrite sharp, enlarged, and within the part what the coefficients "
      "(the last plane: how far) say of the guide, to weights; times sharp's last plane if it fades."},
     {"fit", py_fit, METH_VARARGS,
-     "fit(out, weights, guide, (fitted, height, width), radius, epsilon, floor, low, high)\n\nFit the weights' planes to "
-     "the guide's three; out gets the means of slopes and offset of each, then how far colour explains them."},
+     "fit(out, weights, guide, (fitted, height, width), radius, epsilon, floor, low, high)\n\nFit the weights' planes "
+     "to the guide's three; out gets the means of slopes and offset of each, then how far colour explains them."},
     {"mean", py_mean, METH_VARARGS,
      "mean(out, picture, before, (height, width), share, (coarse_height, coarse_width))\n\nWrite a picture that lies "
      "the share from before to picture / 255 to out."},

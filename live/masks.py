@@ -123,7 +123,6 @@ class MaskTracker:
     def reset(self) -> None:
         """Forget everything: a new stream, or a new scene."""
         self._belief: Belief | None = None
-        self._luma: Luma | None = None
         self._motion: Motion | None = None
         self._corrected = 0.0
         self._steps.clear()
@@ -153,17 +152,16 @@ class MaskTracker:
 
         On a cut, on another size, after a GAP and where time runs backwards everything is forgotten.
         """
-        before = self._luma
-        if before is not None and (before.shape != luma.shape or not 0 < seconds - self.latest <= GAP):
+        before = self._steps[-1] if self._steps else None
+        if before is not None and (before.luma.shape != luma.shape or not 0 < seconds - before.seconds <= GAP):
             before = None
-        motion = None if before is None else self._flow.between(luma, before)
-        if motion is None or before is None or is_cut(luma, before, motion):
+        motion = None if before is None else self._flow.between(luma, before.luma)
+        if motion is None or before is None or is_cut(luma, before.luma, motion):
             self.reset()
             self._steps.append(_Step(seconds, luma, None))
         else:
             self._motion = motion
-            self._remember(_Step(seconds, luma, self._move(motion, seconds - self.latest)))
-        self._luma = luma
+            self._remember(_Step(seconds, luma, self._move(motion, seconds - before.seconds)))
 
     def correct(self, weights: Weights, seconds: float) -> bool:
         """Take in the (R, h, w) mask of the frame at `seconds`: the one last advanced to, or an earlier one.
@@ -171,10 +169,10 @@ class MaskTracker:
         A mask of a frame that is not remembered (from before a cut, or too old) changes nothing and gives False.
         """
         step = next((step for step in self._steps if step.seconds == seconds), None)
-        if self._luma is None or step is None:
+        if step is None:
             return False
-        new = mask_of(weights, *half_of(self._luma))
-        if (motion := self._motion_since(step, new, self._luma)) is not None:
+        new = mask_of(weights, *half_of(step.luma))
+        if (motion := self._motion_since(step, new)) is not None:
             carried = self._late(carry_weights(new.planes, motion.backward), motion.trust, self.latest - seconds)
             new = Belief(carried, np.maximum(motion.trust, _LEAST_WORTH))
         # max(..., 0) keeps a mask that came out of order from gaining support.
@@ -205,15 +203,15 @@ class MaskTracker:
         self._belief, led = self._belief.carried(motion, elapsed)
         return led
 
-    def _motion_since(self, then: _Step, mask: Belief, luma: Luma) -> Motion | None:
-        """From that frame, of which this is the mask, to the newest, of `luma`; None where they are the same."""
+    def _motion_since(self, then: _Step, mask: Belief) -> Motion | None:
+        """From that frame, of which this is the mask, to the newest; None where they are the same."""
         later = [step.motion for step in self._steps if step.seconds > then.seconds and step.motion is not None]
         if not later:
             return None
         motion = reduce(Motion.then, later)
         if len(later) == 1 or np.abs(motion.backward).max() < _AWAY:
             return motion
-        return motion.confirmed(led_by(self._flow.between(luma, then.luma), 1 - mask.planes[..., 0]))
+        return motion.confirmed(led_by(self._flow.between(self._steps[-1].luma, then.luma), 1 - mask.planes[..., 0]))
 
 
 def _guessed(planes: Planes, support: Plane, seconds: float) -> Planes:

@@ -64,7 +64,7 @@ class Motion:
         What is put together drifts with every step, and trust is lost with each; over a long way flow alone finds
         what is but alike, so it is not believed where the steps lead elsewhere.
         """
-        apart = cv2.magnitude(*_split(direct.backward - self.backward))
+        apart = cv2.magnitude(*split(direct.backward - self.backward))
         better = (apart < _AGREES) & (direct.trust >= self.trust)
         backward = np.where(better[..., np.newaxis], direct.backward, self.backward)
         return Motion(backward, np.where(better, direct.trust, self.trust))
@@ -145,8 +145,8 @@ def led_by(motion: Motion, front: Plane) -> Motion:
     height, width = motion.trust.shape
     there = carry(_resized(front, (width, height)), motion.backward)
     inside = np.clip((there - _INSIDE) / (1 - _INSIDE), 0, 1) * motion.trust
-    flow = _split(motion.backward)
-    *sums, weight = _split(_wide_mean(cv2.merge([*(plane * inside for plane in flow), inside]), width))
+    flow = split(motion.backward)
+    *sums, weight = split(_wide_mean(cv2.merge([*(plane * inside for plane in flow), inside]), width))
     few = np.float32(0.003)  # share of the window from which on the inside counts more than the flow found
     scale = 1 / (weight + few)
     deep = np.clip((cv2.blur(there, (5, 5)) - 0.85) / 0.15, 0, 1)
@@ -155,7 +155,7 @@ def led_by(motion: Motion, front: Plane) -> Motion:
     return Motion(np.asarray(cv2.merge(mixed), np.float32), motion.trust)
 
 
-def _split(values: Field) -> list[Plane]:
+def split(values: npt.NDArray[Any]) -> list[Plane]:
     """The channels as contiguous planes: arithmetic on them is several times faster."""
     return [np.asarray(plane, np.float32) for plane in cv2.split(values)]
 
@@ -196,7 +196,7 @@ def _grid(width: int, height: int) -> Field:
 
 def _without_jitter(flow: Field) -> Field:
     """Flow with lengths below _STILL set to zero, and up to twice that pulled towards it, without a step."""
-    planes = _split(flow)
+    planes = split(flow)
     kept = np.clip(cv2.magnitude(*planes) / _STILL - 1, 0, 1)
     return np.asarray(cv2.merge([plane * kept for plane in planes]), np.float32)
 
@@ -222,6 +222,6 @@ def _resized(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any
 
 def _inside(backward: Field) -> npt.NDArray[np.bool_]:
     height, width = backward.shape[:2]
-    x, y = _split(backward + _grid(width, height))
+    x, y = split(backward + _grid(width, height))
     result: npt.NDArray[np.bool_] = (x > -1) & (y > -1) & (x < width) & (y < height)
     return result

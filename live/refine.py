@@ -18,13 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import REGIONS, Weights
+from livestyle.motion import Plane, split
 
 try:
     COMPILED: ModuleType | None = importlib.import_module("livestyle._refine")
 except ImportError:  # an optional extension: installing without a C compiler leaves it out
     COMPILED = None
-
-Plane = npt.NDArray[np.float32]
 
 WINDOW = 0.02
 """Half the window's side, as a share of the picture's longer side: about half a cell of a network with stride 16."""
@@ -52,16 +51,17 @@ def refine(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> W
     Every value is in [0, 1] and the sum over R at most 1: where the weights waver over a whole area between what a
     style keeps (hair, skin) and what it changes, it is less, so that the style fades there instead of tearing.
     """
-    sharp = _sharpened(_split(planes))
+    weights = split(planes)
+    sharp = _sharpened(weights)
     radius = _radius(planes)
     fade = _fade(sharp, radius)
-    fit = _fitted(sharp, planes, guide, radius)
+    fit = _fitted(sharp, weights, guide, radius)
     return (_applied if COMPILED is None else _applied_compiled)(sharp, fade, fit, guide)
 
 
 def unrefined(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> Weights:
     """(h, w, R) weights -> (R, h, w): as `refine`, without the picture's edges. For where there is no time for them."""
-    sharp = _sharpened(_split(planes))
+    sharp = _sharpened(split(planes))
     fade = _fade(sharp, _radius(planes))
     return np.stack(sharp) if fade is None else np.stack(sharp) * fade
 
@@ -94,18 +94,17 @@ class _Fit(NamedTuple):
     box: Box  # of the picture: elsewhere colour explains nothing
 
 
-def _fitted(sharp: list[Plane], weights: npt.NDArray[np.float32], guide: npt.NDArray[np.float32], radius: int) -> _Fit:
+def _fitted(sharp: list[Plane], weights: list[Plane], guide: npt.NDArray[np.float32], radius: int) -> _Fit:
     """What colour says of the regions that are there, in the part that has edges."""
-    box = _edges_within(sharp, radius, (guide.shape[1], guide.shape[0]))
+    box, shape = _edges_within(sharp, radius, (guide.shape[1], guide.shape[0])), weights[0].shape
     if box is None:
-        return _Fit((), np.zeros((1, *sharp[0].shape), np.float32), (slice(0, 0), slice(0, 0)))
-    planes = _split(weights)
-    regions = tuple(region for region in range(1, len(planes)) if planes[region].max() > _LITTLE)
-    part = _coarse(box, guide.shape, weights.shape, radius)
-    small = _split(np.asarray(_shrunk(guide, weights.shape[1::-1]))[part])
-    found = np.zeros((4 * len(regions) + 1, *sharp[0].shape), np.float32)
+        return _Fit((), np.zeros((1, *shape), np.float32), (slice(0, 0), slice(0, 0)))
+    regions = tuple(region for region in range(1, len(weights)) if weights[region].max() > _LITTLE)
+    part = _coarse(box, guide.shape, shape, radius)
+    small = split(np.asarray(_shrunk(guide, shape[::-1]))[part])
+    found = np.zeros((4 * len(regions) + 1, *shape), np.float32)
     fit = _fit if COMPILED is None or small[0].shape[1] < _NARROW else _fit_compiled
-    found[:, part[0], part[1]] = fit([planes[region][part] for region in regions], small, radius)
+    found[:, part[0], part[1]] = fit([weights[region][part] for region in regions], small, radius)
     return _Fit(regions, found, box)
 
 
@@ -150,7 +149,7 @@ def _applied(sharp: list[Plane], fade: Plane | None, fit: _Fit, guide: npt.NDArr
 
 def _mix(result: Weights, fit: _Fit, guide: npt.NDArray[np.float32]) -> None:
     box, size = fit.box, guide.shape[1::-1]
-    colours = [np.ascontiguousarray(channel) for channel in _split(guide[box])]
+    colours = split(guide[box])
     found = np.zeros((len(result), *colours[0].shape), np.float32)
     *coefficients, share = (_enlarged(plane, size)[box] for plane in fit.planes)
     for k, region in enumerate(fit.regions):
@@ -198,11 +197,6 @@ def _shrunk(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]
     if values.shape[:2] == (height, width):
         return values
     return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
-
-
-def _split(values: npt.NDArray[Any]) -> list[Plane]:
-    """The channels as contiguous planes: arithmetic on them is several times faster."""
-    return [np.asarray(plane, np.float32) for plane in cv2.split(values)]
 
 
 def _fit_compiled(weights: list[Plane], guide: list[Plane], radius: int) -> npt.NDArray[np.float32]:

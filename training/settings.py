@@ -24,7 +24,7 @@ class RunSettings:
     folder: str = "runs/small"  # checkpoints, log and the settings used
     seed: int = 1
     device: str = "auto"  # "auto", "cpu", "cuda" or "mps"
-    precision: str = "bf16"  # "bf16", "fp16" (CUDA only) or "fp32"
+    precision: str = "auto"  # "bf16", "fp16" (CUDA only), "fp32", or "auto": the fastest of them here
     threads: int = 0  # CPU threads of the network, 0: as many as there are cores
     workers: int = 0  # processes that prepare samples; 0: the training process itself, best on two cores
     checkpoint_minutes: float = 5.0
@@ -98,6 +98,7 @@ class Settings:
 
 
 OPTIMIZERS = ("adamw", "muon")
+PRECISIONS = ("auto", "bf16", "fp16", "fp32")
 _CHANCES = (
     "flip", "aim", "paste", "far", "hands", "disguise", "surround", "light", "dark", "grey", "blur", "noise", "jpeg",
 )  # fmt: skip
@@ -173,7 +174,7 @@ def check(settings: Settings) -> None:
     places = settings.data.places
     _require(not places or Path(places).is_dir(), f"data.places: there is no folder {places}.")
     _require(bool(settings.data.sets), "data.sets must name at least one data set.")
-    _require(run.precision in ("bf16", "fp16", "fp32"), "run.precision must be bf16, fp16 or fp32.")
+    _require(run.precision in PRECISIONS, f"run.precision must be one of {', '.join(PRECISIONS)}.")
     _require(model.size in (*SIZES, *BACKBONES), f"model.size must be one of {', '.join((*SIZES, *BACKBONES))}.")
     imagenet = model.size in BACKBONES
     _require(imagenet or not model.backbone, f"model.backbone belongs to model.size = {' or '.join(BACKBONES)}.")

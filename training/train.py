@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import logging
 import os
 import signal
@@ -18,13 +16,14 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from livestyle.errors import DeviceError, UsageError
+from livestyle.errors import UsageError
 from livestyle.training.backbones import BACKBONES, BackboneNetwork, unfold_norms
 from livestyle.training.backdrops import empty_pictures
 from livestyle.training.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 from livestyle.training.depthwise import quicken
 from livestyle.training.log import Log
 from livestyle.training.losses import feature_loss, guide_loss, label_loss
+from livestyle.training.machine import choose_device, choose_precision, keep_memory
 from livestyle.training.network import Student, feature_width, guiding_network, start_network
 from livestyle.training.optimizer import make_optimizer
 from livestyle.training.reader import open_sets
@@ -35,21 +34,7 @@ from livestyle.training.settings import Settings, to_toml
 
 log = logging.getLogger("livestyle")
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
-_NEVER = -1
-
 Batch = tuple[Tensor, Tensor]  # (B, 3, H, W) float32 RGB in [0, 1] and (B, H, W) uint8 class bytes
-
-
-def choose_device(name: str) -> torch.device:
-    """The device named, or the best there is for "auto". Raises DeviceError for one that is not here."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        log.info("Training on %s.", name)
-    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not here.get(name.split(":")[0], False):
-        raise DeviceError(f"The device {name} is not available here.", hint="Set run.device to auto or cpu.")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if name == "cuda" else torch.device(name)
 
 
 class BatchShare(Dataset[Batch]):
@@ -68,17 +53,6 @@ class BatchShare(Dataset[Batch]):
         return torch.from_numpy(np.ascontiguousarray(sample.pixels)), torch.from_numpy(sample.members)
 
 
-def keep_memory() -> None:
-    """Have glibc keep what is freed for the next step instead of giving it back to the system; elsewhere nothing.
-
-    Each step otherwise asks for gigabytes anew, and the system clears every page of them: half of a step's time.
-    """
-    with contextlib.suppress(OSError, AttributeError):  # another libc
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_MAX, 0)
-        mallopt(_M_TRIM_THRESHOLD, _NEVER)
-
-
 class Trainer:
     """One run: everything that changes while it trains, and the loop that changes it."""
 
@@ -86,7 +60,8 @@ class Trainer:
         self.settings = settings
         self.world, self.rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
         self.device = choose_device(settings.run.device)
-        self._check_machine()
+        self.precision = choose_precision(settings.run.precision, self.device)
+        self._check_batch()
         self.folder = Path(settings.run.folder)
         self.progress = Progress()
         self.stopping = False  # set by a signal: end after a checkpoint
@@ -95,9 +70,7 @@ class Trainer:
         self._open_data(strict)
         self._build()
 
-    def _check_machine(self) -> None:
-        if self.settings.run.precision == "fp16" and self.device.type != "cuda":
-            raise UsageError("run.precision = fp16 needs CUDA.", hint="Use bf16 or fp32.")
+    def _check_batch(self) -> None:
         if self.settings.recipe.batch % self.world:
             raise UsageError(f"recipe.batch = {self.settings.recipe.batch} cannot be shared by {self.world} processes.")
         if self.settings.recipe.batch < 2 * self.world:
@@ -143,7 +116,7 @@ class Trainer:
         self.student.train()  # a checkpoint loads in evaluation mode, in which batch norms do not learn
         self.average = Average(self.student.network, recipe.ema)
         self.optimizer = make_optimizer(recipe, self.student)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.settings.run.precision == "fp16")
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
         self.parallel: nn.Module = self.student
         if self.world > 1:
             # The linear views are unused once the guide's features have faded out.
@@ -197,10 +170,9 @@ class Trainer:
     # -- the loop --------------------------------------------------------------------------------------------------
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        precision = self.settings.run.precision
-        if precision == "fp32":
+        if self.precision == "fp32":
             return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
+        return torch.autocast(self.device.type, torch.bfloat16 if self.precision == "bf16" else torch.float16)
 
     def learn(self, batch: Batch, rate: float, teach: float) -> dict[str, Tensor]:
         """One optimiser step. Returns the losses."""

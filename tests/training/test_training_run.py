@@ -14,6 +14,7 @@ import torch
 
 from livestyle.errors import DeviceError, ModelError, UsageError
 from livestyle.training.checkpoint import load_checkpoint, write_folder
+from livestyle.training.machine import choose_precision
 from livestyle.training.network import fresh_network
 from livestyle.training.settings import parse_settings
 from livestyle.training.train import BatchShare, Trainer
@@ -99,6 +100,34 @@ def test_a_device_that_is_not_here_is_an_error(settings_text: Text) -> None:
         pytest.skip("there is a GPU here")
     with pytest.raises(DeviceError, match="cuda"):
         _trainer(settings_text().replace('device = "cpu"', 'device = "cuda"'))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "fast", "chosen"),
+    [
+        ("auto", "cpu", True, "bf16"),
+        ("auto", "cpu", False, "fp32"),
+        ("auto", "cuda", True, "bf16"),
+        ("auto", "cuda", False, "fp16"),
+        ("auto", "mps", False, "bf16"),
+        ("fp32", "cpu", True, "fp32"),
+        ("fp16", "cuda", True, "fp16"),
+        ("bf16", "cpu", False, "bf16"),
+    ],
+)
+def test_the_precision_is_one_that_the_machine_computes_in(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    wanted: str,
+    device: str,
+    fast: bool,
+    chosen: str,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: fast)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: fast)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: fast)
+    assert choose_precision(wanted, torch.device(device)) == chosen
+    assert ("no bf16 instructions" in caplog.text) == ((wanted, fast) == ("bf16", False))
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
-/* What touches every pixel when masks get their edges: livestyle.refine's last step, and livestyle.guide's mean.
+/* What touches every pixel when masks are carried along and get their edges: for livestyle.motion, .guide and .refine.
 
    refine: coarse weights are enlarged. Within the part that has edges a weight is, as far as colour explains it,
    clip(slopes . rgb + offset) of the regions that were fitted; the first region gets what they leave, and all are
    sharpened (cubes that sum to 1). Colour explains nothing away from edges, so most runs of pixels are but enlarged.
    mean: a picture goes over into a new one by a coarse share. Everything coarse is enlarged on the fly, with the
    geometry of cv2.INTER_LINEAR.
-   fit: the coefficients themselves, on the coarse grid; windows are summed anew, for a running sum would drift. */
+   fit: the coefficients themselves, on the coarse grid; windows are summed anew, for a running sum would drift.
+   shrink: the picture on that grid.
+   differ, count: how many frames of a stream that mean is worth, by what has changed in its luma.
+   carry: weights moved along a motion, with the geometry of cv2.remap. */
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000
@@ -402,6 +405,36 @@ INLINE void fit_all(const Fit *fit)
     for (size_t i = 0; i < cells; i++) share[i] = clipped((share[i] - fit->low) / (fit->high - fit->low));
 }
 
+/* ---- A picture on the coarse grid -------------------------------------------------------------------------------- */
+
+typedef struct {
+    Sizes sizes;          /* the picture's are whole multiples of the coarse ones */
+    float *out;           /* three coarse planes */
+    const float *picture; /* height * width * 3 */
+    float *row;           /* room for width * 3 values */
+} Shrink;
+
+INLINE void shrink_all(const Shrink *shrink)
+{
+    Sizes sizes = shrink->sizes;
+    int down = sizes.height / sizes.coarse_height, across = sizes.width / sizes.coarse_width;
+    size_t cells = (size_t)sizes.coarse_height * sizes.coarse_width, wide = (size_t)sizes.width * 3;
+    float *restrict sums = shrink->row, scale = 1 / (float)((double)down * across);
+    for (int y = 0; y < sizes.coarse_height; y++) {
+        const float *restrict line = shrink->picture + (size_t)y * down * wide;
+        float *restrict out = shrink->out + (size_t)y * sizes.coarse_width;
+        for (size_t x = 0; x < wide; x++) sums[x] = line[x];
+        for (int k = 1; k < down; k++)
+            for (size_t x = 0; x < wide; x++) sums[x] += line[k * wide + x];
+        for (int x = 0; x < sizes.coarse_width; x++) {
+            const float *cell = sums + (size_t)x * across * 3;
+            float r = 0, g = 0, b = 0;
+            for (int i = 0; i < across; i++) r += cell[3 * i], g += cell[3 * i + 1], b += cell[3 * i + 2];
+            out[x] = r * scale, out[x + cells] = g * scale, out[x + 2 * cells] = b * scale;
+        }
+    }
+}
+
 /* ---- A mean of pictures ----------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -433,11 +466,161 @@ INLINE void mean_rows(const Mean *mean, Grid *share)
     }
 }
 
+/* ---- How many frames a mean is worth ---------------------------------------------------------------------------- */
+
+typedef struct {
+    int height, width;
+    float *share, *mean;                  /* the results of count: one by the frames, and the mean luma */
+    float *difference;                    /* the result of differ */
+    const unsigned char *luma;            /* 0..255 */
+    const float *before, *shared, *still; /* the mean luma that was, its share, and 1 where nothing moves */
+    float low, high, most;                /* differences that are noise and news; frames at most */
+    float *row;                           /* room for width + 2 values */
+} Count;
+
+/* |mean over 3 x 3 of luma - before|; beyond the ends the picture is mirrored about its outermost pixels. */
+INLINE void differ_all(const Count *c)
+{
+    int width = c->width;
+    float *restrict sums = c->row + 1;
+    for (int y = 0; y < c->height; y++) {
+        size_t here = (size_t)y * width;
+        size_t up = (size_t)(y > 0 ? y - 1 : c->height > 1) * width;
+        size_t down = (size_t)(y + 1 < c->height ? y + 1 : c->height > 1 ? y - 1 : 0) * width;
+        const unsigned char *restrict luma = c->luma;
+        const float *restrict before = c->before;
+        float *restrict out = c->difference + here;
+        for (int x = 0; x < width; x++)
+            sums[x] = ((float)luma[up + x] - before[up + x]) + ((float)luma[here + x] - before[here + x]) +
+                      ((float)luma[down + x] - before[down + x]);
+        sums[-1] = sums[width > 1], sums[width] = sums[width > 1 ? width - 2 : 0];
+        for (int x = 0; x < width; x++) {
+            float sum = (sums[x - 1] + sums[x] + sums[x + 1]) * (1 / 9.0f);
+            out[x] = sum > 0 ? sum : -sum;
+        }
+    }
+}
+
+INLINE float larger(float a, float b) { return a > b ? a : b; }
+
+/* The largest difference near each pixel decides how much of what there was still counts. */
+INLINE void count_all(const Count *c)
+{
+    int width = c->width;
+    float *restrict most = c->row + 1, high = c->high, scale = 1 / (high - c->low), others = c->most - 1;
+    for (int y = 0; y < c->height; y++) {
+        size_t here = (size_t)y * width;
+        const float *restrict middle = c->difference + here;
+        const float *restrict upper = y > 0 ? middle - width : middle;
+        const float *restrict lower = y + 1 < c->height ? middle + width : middle;
+        for (int x = 0; x < width; x++) most[x] = larger(larger(upper[x], lower[x]), middle[x]);
+        most[-1] = most[0], most[width] = most[width - 1];
+        const unsigned char *restrict luma = c->luma + here;
+        const float *restrict before = c->before + here, *restrict still = c->still + here;
+        const float *restrict shared = c->shared + here;
+        float *restrict share = c->share + here, *restrict mean = c->mean + here;
+        for (int x = 0; x < width; x++) {
+            float changed = larger(larger(most[x - 1], most[x + 1]), most[x]);
+            float frames = clipped((high - changed) * scale) * still[x] / shared[x];
+            share[x] = 1 / ((frames < others ? frames : others) + 1);
+        }
+        for (int x = 0; x < width; x++) mean[x] = before[x] + share[x] * ((float)luma[x] - before[x]);
+    }
+}
+
+/* ---- Weights carried along a motion ------------------------------------------------------------------------------ */
+
+enum { REGIONS = 4, TAPS = 4 }; /* as many as livestyle.frame.REGIONS */
+
+typedef struct {
+    int height, width;
+    float *out;            /* height * width * REGIONS */
+    const float *planes;   /* the same */
+    const float *backward; /* height * width * 2: where to look, right and down from each pixel */
+} Carry;
+
+/* Along one axis, for a run of pixels: the first of the cells that count, and how much they do. */
+typedef struct {
+    int32_t first[RUN];
+    float taps[TAPS][RUN];
+} Along;
+
+INLINE int within(int at, int count) { return at < 0 ? 0 : at < count ? at : count - 1; }
+
+/* Keys' cubic convolution with a = -0.75 at `position`s; no further than two cells beyond the ends, where all is one. */
+INLINE void place_taps(Along *restrict along, const float *restrict position, int count)
+{
+    const float a = -0.75f, end = (float)count + 1;
+    for (int j = 0; j < RUN; j++) {
+        float low = position[j] > -2 ? position[j] : -2, at = (low < end ? low : end) + 2;
+        int32_t cell = (int32_t)at;
+        float x = at - (float)cell, rest = 1 - x;
+        along->first[j] = cell - 3;
+        along->taps[0][j] = ((a * (x + 1) - 5 * a) * (x + 1) + 8 * a) * (x + 1) - 4 * a;
+        along->taps[1][j] = ((a + 2) * x - (a + 3)) * x * x + 1;
+        along->taps[2][j] = ((a + 2) * rest - (a + 3)) * rest * rest + 1;
+        along->taps[3][j] = 1 - along->taps[0][j] - along->taps[1][j] - along->taps[2][j];
+    }
+}
+
+/* The regions of one pixel at once. */
+#if defined(__GNUC__) || defined(__clang__)
+typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+#define FOURS 1
+#else
+typedef float Four;
+#define FOURS REGIONS
+#endif
+
+/* The weights of one pixel of a run; what the cubic overshoots is clipped, and they sum to 1 again. */
+INLINE void carry_pixel(float *restrict out, const Carry *carry, const Along *across, const Along *down, int j)
+{
+    size_t cell[TAPS];
+    for (int i = 0; i < TAPS; i++) cell[i] = (size_t)within(across->first[j] + i, carry->width) * REGIONS;
+    Four sum[FOURS] = {{0}};
+    for (int k = 0; k < TAPS; k++) {
+        const float *line = carry->planes + (size_t)within(down->first[j] + k, carry->height) * carry->width * REGIONS;
+        for (int r = 0; r < FOURS; r++) {
+            Four row = {0};
+            for (int i = 0; i < TAPS; i++) row += across->taps[i][j] * ((const Four *)(line + cell[i]))[r];
+            sum[r] += down->taps[k][j] * row;
+        }
+    }
+    float weight[REGIONS], total = 0;
+    memcpy(weight, sum, sizeof weight);
+    for (int r = 0; r < REGIONS; r++) weight[r] = clipped(weight[r]);
+    for (int r = 0; r < REGIONS; r++) total += weight[r];
+    float scale = 1 / (total > 1e-6f ? total : 1e-6f);
+    for (int r = 0; r < REGIONS; r++) out[r] = weight[r] * scale;
+}
+
+INLINE void carry_all(const Carry *carry)
+{
+    Along across, down;
+    float right[RUN] = {0}, below[RUN] = {0};
+    for (int y = 0; y < carry->height; y++)
+        for (int x = 0; x < carry->width; x += RUN) {
+            int count = carry->width - x < RUN ? carry->width - x : RUN;
+            size_t at = (size_t)y * carry->width + x;
+            for (int j = 0; j < count; j++) {
+                right[j] = (float)(x + j) + carry->backward[2 * (at + j)];
+                below[j] = (float)y + carry->backward[2 * (at + j) + 1];
+            }
+            place_taps(&across, right, carry->width);
+            place_taps(&down, below, carry->height);
+            for (int j = 0; j < count; j++) carry_pixel(carry->out + (at + j) * REGIONS, carry, &across, &down, j);
+        }
+}
+
 /* ---- For the processor at hand ---------------------------------------------------------------------------------- */
 
 static void refine_plain(const Job *job, Grid *all, Grid *fit) { refine_rows(job, all, fit); }
 static void fit_plain(const Fit *fit) { fit_all(fit); }
 static void mean_plain(const Mean *mean, Grid *share) { mean_rows(mean, share); }
+static void shrink_plain(const Shrink *shrink) { shrink_all(shrink); }
+static void differ_plain(const Count *count) { differ_all(count); }
+static void count_plain(const Count *count) { count_all(count); }
+static void carry_plain(const Carry *carry) { carry_all(carry); }
 
 #if HAVE_AVX2
 static __attribute__((target("avx2"))) void refine_avx2(const Job *job, Grid *all, Grid *fit)
@@ -446,11 +629,19 @@ static __attribute__((target("avx2"))) void refine_avx2(const Job *job, Grid *al
 }
 static __attribute__((target("avx2"))) void fit_avx2(const Fit *fit) { fit_all(fit); }
 static __attribute__((target("avx2"))) void mean_avx2(const Mean *mean, Grid *share) { mean_rows(mean, share); }
+static __attribute__((target("avx2"))) void shrink_avx2(const Shrink *shrink) { shrink_all(shrink); }
+static __attribute__((target("avx2"))) void differ_avx2(const Count *count) { differ_all(count); }
+static __attribute__((target("avx2"))) void count_avx2(const Count *count) { count_all(count); }
+static __attribute__((target("avx2"))) void carry_avx2(const Carry *carry) { carry_all(carry); }
 static int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
 #else
 #define refine_avx2 refine_plain
 #define fit_avx2 fit_plain
 #define mean_avx2 mean_plain
+#define shrink_avx2 shrink_plain
+#define differ_avx2 differ_plain
+#define count_avx2 count_plain
+#define carry_avx2 carry_plain
 static int has_avx2(void) { return 0; }
 #endif
 
@@ -488,6 +679,32 @@ static int mean(const Mean *mean, const float *planes)
     if (opened) (has_avx2() ? mean_avx2 : mean_plain)(mean, &share);
     grid_close(&share);
     return opened;
+}
+
+static int shrink(Shrink *shrink)
+{
+    shrink->row = malloc(sizeof(float) * 3 * (size_t)shrink->sizes.width);
+    if (shrink->row) (has_avx2() ? shrink_avx2 : shrink_plain)(shrink);
+    free(shrink->row);
+    return shrink->row != NULL;
+}
+
+static int with_row(Count *count, void (*work)(const Count *))
+{
+    count->row = malloc(sizeof(float) * ((size_t)count->width + 2));
+    if (count->row) work(count);
+    free(count->row);
+    return count->row != NULL;
+}
+
+static int differ(Count *job) { return with_row(job, has_avx2() ? differ_avx2 : differ_plain); }
+
+static int count(Count *job) { return with_row(job, has_avx2() ? count_avx2 : count_plain); }
+
+static int carry(const Carry *carry)
+{
+    (has_avx2() ? carry_avx2 : carry_plain)(carry);
+    return 1;
 }
 
 /* ---- Python ---------------------------------------------------------------------------------------------------- */
@@ -624,6 +841,100 @@ static PyObject *py_mean(PyObject *module, PyObject *args)
     return finished(agreed, done);
 }
 
+static PyObject *py_shrink(PyObject *module, PyObject *args)
+{
+    Shrink job = {0};
+    Py_buffer out = {0}, picture = {0};
+    int agreed, done = 0;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "w*y*(ii)(ii)", &out, &picture, &job.sizes.height, &job.sizes.width,
+                          &job.sizes.coarse_height, &job.sizes.coarse_width))
+        return NULL;
+    agreed = usable(job.sizes) && job.sizes.height % job.sizes.coarse_height == 0 &&
+             job.sizes.width % job.sizes.coarse_width == 0 && floats(&out, 3 * cells_of(job.sizes)) &&
+             floats(&picture, 3 * pixels_of(job.sizes));
+    if (agreed) {
+        job.out = out.buf, job.picture = picture.buf;
+        Py_BEGIN_ALLOW_THREADS
+        done = shrink(&job);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&out);
+    PyBuffer_Release(&picture);
+    return finished(agreed, done);
+}
+
+static PyObject *py_differ(PyObject *module, PyObject *args)
+{
+    Count job = {0};
+    Py_buffer out = {0}, luma = {0}, before = {0};
+    int agreed, done = 0;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "w*y*y*(ii)", &out, &luma, &before, &job.height, &job.width)) return NULL;
+    Sizes sizes = {job.height, job.width, job.height, job.width};
+    agreed = usable(sizes) && floats(&out, cells_of(sizes)) && luma.len == cells_of(sizes) &&
+             floats(&before, cells_of(sizes));
+    if (agreed) {
+        job.difference = out.buf, job.luma = luma.buf, job.before = before.buf;
+        Py_BEGIN_ALLOW_THREADS
+        done = differ(&job);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&out);
+    PyBuffer_Release(&luma);
+    PyBuffer_Release(&before);
+    return finished(agreed, done);
+}
+
+static PyObject *py_count(PyObject *module, PyObject *args)
+{
+    enum { SHARE, MEAN, LUMA, BEFORE, SHARED, DIFFERENCE, STILL, BUFFERS };
+    Count job = {0};
+    Py_buffer buffer[BUFFERS] = {{0}};
+    int agreed, done = 0;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "w*w*y*y*y*y*y*(ii)fff", &buffer[SHARE], &buffer[MEAN], &buffer[LUMA], &buffer[BEFORE],
+                          &buffer[SHARED], &buffer[DIFFERENCE], &buffer[STILL], &job.height, &job.width, &job.low,
+                          &job.high, &job.most))
+        return NULL;
+    Sizes sizes = {job.height, job.width, job.height, job.width};
+    agreed = usable(sizes) && job.low < job.high;
+    for (int k = 0; k < BUFFERS; k++)
+        agreed = agreed && (k == LUMA ? buffer[k].len == cells_of(sizes) : floats(&buffer[k], cells_of(sizes)));
+    if (agreed) {
+        job.share = buffer[SHARE].buf, job.mean = buffer[MEAN].buf, job.luma = buffer[LUMA].buf;
+        job.before = buffer[BEFORE].buf, job.shared = buffer[SHARED].buf;
+        job.difference = buffer[DIFFERENCE].buf, job.still = buffer[STILL].buf;
+        Py_BEGIN_ALLOW_THREADS
+        done = count(&job);
+        Py_END_ALLOW_THREADS
+    }
+    for (int k = 0; k < BUFFERS; k++) PyBuffer_Release(&buffer[k]);
+    return finished(agreed, done);
+}
+
+static PyObject *py_carry(PyObject *module, PyObject *args)
+{
+    Carry job = {0};
+    Py_buffer out = {0}, planes = {0}, backward = {0};
+    int agreed, done = 0;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "w*y*(ii)y*", &out, &planes, &job.height, &job.width, &backward)) return NULL;
+    Sizes sizes = {job.height, job.width, job.height, job.width};
+    agreed = usable(sizes) && floats(&out, REGIONS * cells_of(sizes)) && floats(&planes, REGIONS * cells_of(sizes)) &&
+             floats(&backward, 2 * cells_of(sizes));
+    if (agreed) {
+        job.out = out.buf, job.planes = planes.buf, job.backward = backward.buf;
+        Py_BEGIN_ALLOW_THREADS
+        done = carry(&job);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&out);
+    PyBuffer_Release(&planes);
+    PyBuffer_Release(&backward);
+    return finished(agreed, done);
+}
+
 static PyMethodDef methods[] = {
     {"refine", py_refine, METH_VARARGS,
      "refine(weights, (regions, height, width), guide, sharp, fades, fitted_regions, coefficients, (coarse_height, "
@@ -635,13 +946,24 @@ static PyMethodDef methods[] = {
     {"mean", py_mean, METH_VARARGS,
      "mean(out, picture, before, (height, width), share, (coarse_height, coarse_width))\n\nWrite a picture that lies "
      "the share from before to picture / 255 to out."},
+    {"shrink", py_shrink, METH_VARARGS,
+     "shrink(out, picture, (height, width), (coarse_height, coarse_width))\n\nWrite the picture's three planes, means "
+     "of what each coarse pixel covers, to out."},
+    {"differ", py_differ, METH_VARARGS,
+     "differ(out, luma, before, (height, width))\n\nWrite |mean over 3 x 3 of luma - before| to out."},
+    {"count", py_count, METH_VARARGS,
+     "count(share, mean, luma, before, shared, difference, still, (height, width), low, high, most)\n\nWrite the share "
+     "of the newest frame, and with it the mean of luma and before; what differs by high, or is not still, is new."},
+    {"carry", py_carry, METH_VARARGS,
+     "carry(out, planes, (height, width), backward)\n\nWrite the planes of four regions, which sum to 1, moved to where "
+     "backward leads back from, by cubic convolution."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyModuleDef_Slot slots[] = {{0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_refine", "What touches every pixel of weights, compiled.", 0, methods, slots,
+    PyModuleDef_HEAD_INIT, "_refine", "What touches every pixel of masks, compiled.", 0, methods, slots,
     NULL, NULL, NULL,
 };
 

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.compiled import COMPILED
 from livestyle.motion import Luma, Motion, Plane
-from livestyle.refine import COMPILED
 
 Picture = npt.NDArray[np.float32]
 
@@ -30,7 +30,7 @@ _NOISE = (0.5, 2.0)  # that deviation after local averaging, in luma levels of 2
 class _Mean:
     picture: Picture
     luma: Plane  # (h, w), 0..255
-    frames: Plane  # (h, w) how many frames the mean is worth
+    share: Plane  # (h, w) of the newest frame in it: one by the number of frames that the mean is worth
     seconds: float
 
 
@@ -52,18 +52,14 @@ class SteadyGuide:
         must not be changed.
         """
         picture = np.ascontiguousarray(picture)
-        bare, before = luma.astype(np.float32), self._mean
+        before = self._mean
         if motion is None or before is None or before.picture.shape != picture.shape:
+            bare = luma.astype(np.float32)
             self._mean = _Mean(_unit(picture), bare, np.ones_like(bare), seconds)
             return self._mean.picture
-        kept = before.frames * _same(bare, before.luma) * _still(motion, bare)
-        # As many frames as there were, but no more than the time constant spans.
-        frames = np.minimum(kept, np.float32(_span(seconds - before.seconds, self._tau) - 1)) + 1
-        share = np.asarray(1 / frames, np.float32)
-        mixed = _pictures_mixed if COMPILED is None else _pictures_mixed_compiled
-        self._mean = _Mean(
-            mixed(picture, before.picture, share), before.luma + share * (bare - before.luma), frames, seconds
-        )
+        count, mixed = (_count, _pictures_mixed) if COMPILED is None else (_count_compiled, _pictures_mixed_compiled)
+        share, bare = count(before, luma, _still(motion, luma), _span(seconds - before.seconds, self._tau))
+        self._mean = _Mean(mixed(picture, before.picture, share), bare, share, seconds)
         return self._mean.picture
 
 
@@ -72,17 +68,36 @@ def _span(elapsed: float, tau: float) -> float:
     return 1 / (1 - math.exp(-elapsed / tau)) if elapsed > 0 else 1.0
 
 
-def _same(now: Plane, before: Plane) -> Plane:
-    """1 where two pictures differ by noise only, 0 where by more."""
-    difference = np.abs(cv2.blur(now - before, (3, 3)))
-    noise = float(np.clip(np.median(difference[::4, ::4]) / 0.674, *_NOISE))  # of a normal distribution
+def _count(before: _Mean, luma: Luma, still: Plane, most: float) -> tuple[Plane, Plane]:
+    """The next mean's share and luma. It is worth as many frames as it was and one more, but no more than `most`.
+
+    Where the luma differs by more than noise, and where it is not `still`, it is worth but the newest.
+    """
+    difference = np.abs(cv2.blur(luma - before.luma, (3, 3)))
     low, high = _CHANGED
-    changed = cv2.dilate(difference, np.ones((3, 3), np.uint8))
-    slope = 1 / (high - low)
-    return np.asarray(np.clip(np.float32(high * slope) - changed * np.float32(slope / noise), 0, 1), np.float32)
+    changed = cv2.dilate(difference, np.ones((3, 3), np.uint8)) / np.float32(_noise(difference))
+    same = np.clip((np.float32(high) - changed) * np.float32(1 / (high - low)), 0, 1)
+    share = np.asarray(1 / (np.minimum(same * still / before.share, np.float32(most - 1)) + 1), np.float32)
+    return share, before.luma + share * (luma - before.luma)
 
 
-def _still(motion: Motion, like: Plane) -> Plane:
+def _count_compiled(before: _Mean, luma: Luma, still: Plane, most: float) -> tuple[Plane, Plane]:
+    """As `_count`, by live/_refine.c."""
+    assert COMPILED is not None
+    luma = np.ascontiguousarray(luma)
+    difference, share, mean = np.empty_like(before.luma), np.empty_like(before.luma), np.empty_like(before.luma)
+    COMPILED.differ(difference, luma, before.luma, luma.shape)
+    low, high = (times * _noise(difference) for times in _CHANGED)
+    COMPILED.count(share, mean, luma, before.luma, before.share, difference, still, luma.shape, low, high, most)
+    return share, mean
+
+
+def _noise(difference: Plane) -> float:
+    """Its deviation, by the median of what it makes two pictures differ by: 0.674 of it in a normal distribution."""
+    return float(np.clip(np.median(difference[::4, ::4]) / 0.674, *_NOISE))
+
+
+def _still(motion: Motion, like: Luma) -> Plane:
     """1 where nothing moves, 0 where something does; of the size of `like`."""
     length = cv2.magnitude(motion.backward[..., 0], motion.backward[..., 1])
     still = np.asarray(1 - np.minimum(length / np.float32(_MOVES), 1), np.float32)

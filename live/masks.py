@@ -10,7 +10,7 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 
 import cv2
 import numpy as np
@@ -77,7 +77,7 @@ class Belief:
         support = self.support * (1 - _news(self.planes, new.planes))
         total = support + new.support
         share = new.support / total
-        return Belief(np.asarray(cv2.blendLinear(new.planes, self.planes, share, 1 - share), np.float32), total)
+        return Belief(_mixed(self.planes, new.planes, share), total)
 
     def seconded(self, other: Belief) -> Belief:
         """The mean of both; where they contradict each other only this one."""
@@ -90,7 +90,7 @@ class Belief:
         theirs = other.support * np.where(self.support < other.support, 1, kept)
         total = ours + theirs + np.float32(1e-6)  # neither may have any: then both count alike
         share = np.asarray((ours + np.float32(0.5e-6)) / total, np.float32)
-        return Belief(np.asarray(cv2.blendLinear(self.planes, other.planes, share, 1 - share), np.float32), total)
+        return Belief(_mixed(other.planes, self.planes, share), total)
 
 
 def mask_of(weights: Weights, width: int, height: int) -> Belief:
@@ -188,8 +188,7 @@ class MaskTracker:
         """
         if self._belief is None:
             return planes
-        doubted = np.square(self._belief.planes[..., :1])
-        return np.asarray(planes + doubted * (_guessed(planes, trust, age) - planes), np.float32)
+        return _mixed(planes, _guessed(planes, trust, age), np.square(self._belief.planes[..., 0]))
 
     def _remember(self, step: _Step) -> None:
         self._steps.append(step)
@@ -225,9 +224,20 @@ def _guessed(planes: Planes, support: Plane, seconds: float) -> Planes:
     side = 2 * max(1, round(_NEAR * planes.shape[1])) + 1
     somebody = cv2.blur(cv2.blur(np.minimum(support, 1) * (1 - planes[..., 0]), (side, side)), (side, side))
     share = unknown * np.clip(1 - somebody / np.float32(0.2), 0, 1) * np.float32(1 - math.exp(-seconds / _UNCOVERED))
-    left = planes * (1 - share)[..., np.newaxis]
-    left[..., 0] += share
-    return np.asarray(left, np.float32)
+    return _mixed(planes, _nobody(*share.shape), share)
+
+
+@lru_cache(maxsize=8)
+def _nobody(height: int, width: int) -> Planes:
+    planes = np.zeros((height, width, len(REGIONS)), np.float32)
+    planes[..., 0] = 1
+    planes.flags.writeable = False
+    return planes
+
+
+def _mixed(planes: Planes, others: Planes, share: Plane) -> Planes:
+    """`planes`, the (h, w) `share` in [0, 1] of the way to `others`."""
+    return np.asarray(cv2.blendLinear(others, planes, share, 1 - share), np.float32)
 
 
 def _news(old: Planes, new: Planes) -> Plane:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.compiled import COMPILED
 from livestyle.frame import Pixels
 
 Luma = npt.NDArray[np.uint8]
@@ -121,13 +122,25 @@ def carry(
 
 
 def carry_weights(planes: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
-    """(h, w, R) `planes` that sum to 1, moved likewise.
+    """(h, w, R) `planes` of livestyle.frame.REGIONS, which sum to 1, moved likewise.
 
     By cubic convolution (Keys 1981, with OpenCV's a = -0.75): what is carried from frame to frame would be blurred a
     little by every linear step. What it overshoots is clipped.
     """
+    return (_weights_carried if COMPILED is None else _weights_carried_compiled)(planes, backward)
+
+
+def _weights_carried(planes: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
     moved = np.clip(carry(planes, backward, cv2.INTER_CUBIC), 0, 1)
     return np.asarray(moved / np.maximum(total(moved), 1e-6)[..., np.newaxis])
+
+
+def _weights_carried_compiled(planes: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
+    """As `_weights_carried`, by live/_refine.c."""
+    assert COMPILED is not None
+    result = np.empty_like(planes)
+    COMPILED.carry(result, np.ascontiguousarray(planes), planes.shape[:2], np.ascontiguousarray(backward))
+    return result
 
 
 def total(planes: npt.NDArray[np.float32]) -> Plane:
@@ -206,22 +219,18 @@ def _trust(now: Luma, before: Luma, backward: Field) -> Plane:
 
     Outside of the earlier picture there is nothing to compare: _ENTERS.
     """
-    difference = carry(before.astype(np.float32), backward) - now
-    difference = cv2.blur(difference, (3, 3))  # averages noise away, keeps what has an extent
-    difference = np.abs(difference - cv2.blur(difference, (21, 21)))  # a change of light is wide
+    height, width = backward.shape[:2]
+    at = backward + _grid(width, height)
+    warped = cv2.remap(before.astype(np.float32), at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    difference = cv2.blur(warped - now, (3, 3))  # averages noise away, keeps what has an extent
+    difference = cv2.absdiff(difference, cv2.blur(difference, (21, 21)))  # a change of light is wide
     noise = min(_NOISE_FLOOR + 3 * float(np.median(difference[::2, ::2])), _NOISE_CEILING)
-    trust = np.clip(2 - difference / np.float32(noise), 0, 1)
+    trust = np.clip(2 - difference * np.float32(1 / noise), 0, 1)
     softened = cv2.sepFilter2D(trust, cv2.CV_32F, _SOFTENED, _SOFTENED)  # single pixels match by chance
-    return np.asarray(np.where(_inside(backward), np.minimum(trust, softened), np.float32(_ENTERS)), np.float32)
+    inside = cv2.inRange(at, (-1, -1), (width, height))
+    return np.asarray(np.where(inside, cv2.min(trust, softened), np.float32(_ENTERS)), np.float32)
 
 
 def _resized(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
     shrinks = size[0] <= values.shape[1]
     return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
-
-
-def _inside(backward: Field) -> npt.NDArray[np.bool_]:
-    height, width = backward.shape[:2]
-    x, y = split(backward + _grid(width, height))
-    result: npt.NDArray[np.bool_] = (x > -1) & (y > -1) & (x < width) & (y < height)
-    return result

@@ -8,22 +8,17 @@ better than the picture, and is kept.
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Sequence
 from functools import reduce
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.compiled import COMPILED
 from livestyle.frame import REGIONS, Weights
 from livestyle.motion import Plane, split
-
-try:
-    COMPILED: ModuleType | None = importlib.import_module("livestyle._refine")
-except ImportError:  # an optional extension: installing without a C compiler leaves it out
-    COMPILED = None
 
 WINDOW = 0.02
 """Half the window's side, as a share of the picture's longer side: about half a cell of a network with stride 16."""
@@ -101,7 +96,7 @@ def _fitted(sharp: list[Plane], weights: list[Plane], guide: npt.NDArray[np.floa
         return _Fit((), np.zeros((1, *shape), np.float32), (slice(0, 0), slice(0, 0)))
     regions = tuple(region for region in range(1, len(weights)) if weights[region].max() > _LITTLE)
     part = _coarse(box, guide.shape, shape, radius)
-    small = split(np.asarray(_shrunk(guide, shape[::-1]))[part])
+    small = [plane[part] for plane in _shrunk(guide, shape)]
     found = np.zeros((4 * len(regions) + 1, *shape), np.float32)
     fit = _fit if COMPILED is None or small[0].shape[1] < _NARROW else _fit_compiled
     found[:, part[0], part[1]] = fit([weights[region][part] for region in regions], small, radius)
@@ -189,14 +184,14 @@ def _enlarged(plane: npt.NDArray[np.float32], size: tuple[int, int]) -> Plane:
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _shrunk(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
-    """Means of what each pixel covers: halving by cv2.INTER_LINEAR gives them too, in half the time."""
-    width, height = size
-    while values.shape[:2] in ((4 * height, 4 * width), (2 * height, 2 * width)):
-        values = np.asarray(cv2.resize(values, (values.shape[1] // 2, values.shape[0] // 2)))
-    if values.shape[:2] == (height, width):
-        return values
-    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
+def _shrunk(picture: npt.NDArray[np.float32], shape: tuple[int, ...]) -> Sequence[Plane]:
+    """The three planes of an (H, W, 3) picture at (h, w) = `shape`: means of what each pixel covers."""
+    whole = all(large % small == 0 for large, small in zip(picture.shape, shape, strict=False))
+    if COMPILED is None or not whole:
+        return split(np.asarray(cv2.resize(picture, shape[::-1], interpolation=cv2.INTER_AREA)))
+    result = np.empty((3, *shape), np.float32)
+    COMPILED.shrink(result, np.ascontiguousarray(picture), picture.shape[:2], shape)
+    return list(result)
 
 
 def _fit_compiled(weights: list[Plane], guide: list[Plane], radius: int) -> npt.NDArray[np.float32]:

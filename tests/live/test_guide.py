@@ -82,6 +82,25 @@ def test_the_compiled_code_gives_what_numpy_gives(size: tuple[int, int]) -> None
         )
 
 
+@pytest.mark.skipif(module.COMPILED is None, reason="the compiled code was not built")
+@pytest.mark.parametrize("size", [(180, 320), (31, 17), (2, 3), (1, 5), (5, 1), (1, 1)])
+def test_the_compiled_code_counts_the_frames_that_numpy_counts(size: tuple[int, int]) -> None:
+    """One quarter is noise, one quarter another thing, and one quarter moves."""
+    rows, columns = size
+    shown = RANDOM.integers(0, 256, size).astype(np.uint8)
+    mean = np.clip(shown + RANDOM.normal(0, 1, size), 0, 255).astype(np.float32)
+    mean[: rows // 2, : columns // 2] = 255 - mean[: rows // 2, : columns // 2]
+    still = np.ones(size, np.float32)
+    still[rows // 2 :, : columns // 2] = RANDOM.random((rows - rows // 2, columns // 2))
+    before = module._Mean(np.empty(0, np.float32), mean, RANDOM.uniform(0.1, 1, size).astype(np.float32), 0.0)
+    share, luma = module._count(before, shown, still, 9.5)
+    compiled = module._count_compiled(before, shown, still, 9.5)
+    np.testing.assert_allclose(compiled[0], share, atol=2e-6)
+    np.testing.assert_allclose(compiled[1], luma, atol=2e-4)
+    if rows > 100:
+        assert share[: rows // 2 - 2, : columns // 2 - 2].mean() > 0.9 > 0.7 > share[:, columns // 2 :].mean()
+
+
 def test_a_change_of_light_is_followed_at_once() -> None:
     guide = SteadyGuide()
     for index in range(10):

@@ -183,9 +183,21 @@ RIGHT = {
     "refine": [floats(4, 8, 8), (4, 8, 8), floats(8, 8, 3), floats(4, 4, 4), False, (1,), floats(5, 4, 4), (4, 4),
                (0, 8, 0, 8)],
     "fit": [floats(5, 4, 8), floats(1, 4, 8), floats(3, 4, 8), (1, 4, 8), 3, 1e-4, 1e-4, 0.3, 0.8],
+    "shrink": [floats(3, 2, 4), floats(4, 8, 3), (4, 8), (2, 4)],
+    "differ": [floats(4, 8), np.zeros((4, 8), np.uint8), floats(4, 8), (4, 8)],
+    "count": [floats(4, 8), floats(4, 8), np.zeros((4, 8), np.uint8), *[floats(4, 8)] * 4, (4, 8), 3, 6, 9],
+    "carry": [floats(4, 8, 4), floats(4, 8, 4), (4, 8), floats(4, 8, 2)],
     "mean": [floats(4, 8, 3), np.zeros((4, 8, 3), np.uint8), floats(4, 8, 3), (4, 8), floats(2, 4), (2, 4)],
 }  # fmt: skip
 """Arguments that agree with each other."""
+
+
+@needs_compiled
+@pytest.mark.parametrize("size", [(90, 160), (45, 80), (360, 640), (3, 5)])
+def test_the_compiled_code_shrinks_to_means(size: tuple[int, int]) -> None:
+    picture = np.random.default_rng(2).random((360, 640, 3), np.float32)
+    wanted = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
+    np.testing.assert_allclose(np.dstack(module._shrunk(picture, size)), wanted, atol=1e-5)
 
 
 @needs_compiled
@@ -210,6 +222,20 @@ RIGHT = {
         ("fit", {2: floats(2, 4, 8)}),
         ("fit", {4: -1}),
         ("fit", {0: floats(5, 4, 7), 1: floats(1, 4, 7), 2: floats(3, 4, 7), 3: (1, 4, 7)}),  # narrower than it can be
+        ("shrink", {0: floats(3, 2, 5)}),
+        ("shrink", {1: floats(4, 9, 3)}),
+        ("shrink", {0: floats(3, 2, 3), 3: (2, 3)}),  # no whole number of pixels to a cell
+        ("shrink", {0: floats(3, 8, 16), 3: (8, 16)}),
+        ("differ", {0: floats(4, 7)}),
+        ("differ", {1: np.zeros((4, 9), np.uint8)}),
+        ("differ", {2: floats(4, 9)}),
+        *(("count", {k: floats(4, 7)}) for k in (0, 1, 3, 4, 5, 6)),
+        ("count", {2: np.zeros((5, 8), np.uint8)}),
+        ("count", {8: 6}),  # what is noise and what is news are the same
+        ("carry", {0: floats(4, 8, 3)}),
+        ("carry", {1: floats(4, 7, 4)}),
+        ("carry", {2: (8, 8)}),
+        ("carry", {3: floats(4, 8, 1)}),
         ("mean", {0: floats(4, 7, 3)}),
         ("mean", {1: np.zeros((4, 7, 3), np.uint8)}),
         ("mean", {2: floats(4, 7, 3)}),

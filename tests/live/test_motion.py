@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from livestyle import motion as module
 from livestyle.motion import FlowEstimator, Motion, carry, carry_weights, is_cut, led_by, shrink
 
 
@@ -140,7 +141,7 @@ def test_ways_one_after_the_other_add_up() -> None:
 def test_weights_keep_their_edges_on_a_long_way() -> None:
     """Sixteen steps of 0.4 pixels to and fro: they are where they were, and still weights."""
     edge = cv2.resize(disc(160, 50), (160, 90), interpolation=cv2.INTER_AREA)
-    planes = np.stack([1 - edge, edge], axis=2)
+    planes = np.stack([1 - edge, edge, 0 * edge, 0 * edge], axis=2)
     linear, sharp = planes, planes
     for step in range(16):
         backward = np.full((90, 160, 2), 0.4 * (-1) ** step, np.float32)
@@ -148,6 +149,21 @@ def test_weights_keep_their_edges_on_a_long_way() -> None:
     np.testing.assert_allclose(sharp.sum(axis=2), 1, atol=1e-5)
     assert sharp.min() >= 0
     assert np.abs(sharp - planes).mean() < 0.4 * np.abs(linear - planes).mean()
+
+
+@pytest.mark.skipif(module.COMPILED is None, reason="the compiled code was not built")
+@pytest.mark.parametrize("size", [(90, 160), (31, 17), (3, 2), (1, 1)])
+@pytest.mark.parametrize("far", [0.4, 6.0, 1e6])
+def test_the_compiled_code_carries_as_numpy_does(size: tuple[int, int], far: float) -> None:
+    """Also from beyond the picture's ends, by fractions and by whole pixels."""
+    random = np.random.default_rng(4)
+    planes = random.dirichlet((0.5, 0.5, 0.5, 0.5), size).astype(np.float32)
+    backward = random.normal(0, far, (*size, 2)).astype(np.float32)
+    backward[: size[0] // 2] = np.rint(backward[: size[0] // 2])
+    compiled = module._weights_carried_compiled(planes, backward)
+    # OpenCV before 5 tells apart positions to 1/32 of a pixel only.
+    exactly = int(cv2.__version__.split(".")[0]) >= 5
+    np.testing.assert_allclose(compiled, module._weights_carried(planes, backward), atol=2e-5 if exactly else 0.05)
 
 
 def test_one_step_confirms_several_only_where_it_leads_to_the_same_place() -> None:

@@ -1,0 +1,11 @@
+"""What touches every pixel of masks, in C: an optional extension. Each of its functions has a twin in numpy."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+try:
+    COMPILED: ModuleType | None = importlib.import_module("livestyle._refine")
+except ImportError:  # installing without a C compiler leaves it out
+    COMPILED = None

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from livestyle.bench.replay import PacedInference
 from livestyle.bench.sequences import TIME_BASE, Film, Moment
 from livestyle.bench.stopwatch import Stopwatch, TimedFlow, TimedTracker
-from livestyle.bench.tracked import tracked
+from livestyle.bench.tracked import carried, tracked
 from livestyle.errors import UsageError
 from livestyle.frame import REGIONS, Frame, Pixels, StreamInfo, Weights
 from livestyle.lookahead import INTERVAL
@@ -117,16 +117,35 @@ def _everything_background(film: Film, segmenter: Segmenter, watch: Stopwatch) -
 
 
 def _truth(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+    _check_known(film, "truth")
     for moment in film.moments:
-        if moment.truth is None:
-            raise UsageError("the method truth needs a sequence whose truth is known")
+        assert moment.truth is not None
         yield np.ascontiguousarray(moment.truth.weights.transpose(2, 0, 1))
 
 
-def _perfectly_tracked(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+def _check_known(film: Film, method: str) -> None:
     if not all(moment.truth for moment in film.moments):
-        raise UsageError("the method perfect needs a sequence whose truth is known")
+        raise UsageError(f"the method {method} needs a sequence whose truth is known")
+
+
+def _perfectly_tracked(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+    _check_known(film, "perfect")
     return tracked(film.moments, own()(film, segmenter, watch))
+
+
+def _perfectly_carried(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+    """The newest late mask, as exact masks have it, moved to where people truly are; a new scene waits for its own."""
+    _check_known(film, "perfect-live")
+    exact = list(own()(film, segmenter, watch))
+    inference = PacedInference(exact.__getitem__, 1 / RATE)
+    at = {float(moment.pts * TIME_BASE): moment for moment in film.moments}
+    newest = None
+    for index, (seconds, moment) in enumerate(at.items()):
+        inference.offer(index, seconds)
+        newest = inference.result() or newest
+        while newest is None or at[newest.seconds].scene != moment.scene:
+            newest = inference.wait(0)
+        yield carried(newest.weights, at[newest.seconds], moment)
 
 
 class _Unstyled:
@@ -203,6 +222,12 @@ _ALL = (
         "perfect",
         "livestyle's masks averaged along the true motion: what no filter over time can beat",
         _perfectly_tracked,
+        needs_truth=True,
+    ),
+    Method(
+        "perfect-live",
+        f"the newest of {RATE:g} late masks a second, moved by the true motion: what no live mask can beat",
+        _perfectly_carried,
         needs_truth=True,
     ),
     Method("global", "no masks: everything gets the background's look", _everything_background),

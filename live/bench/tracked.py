@@ -1,7 +1,8 @@
-"""What perfect tracking would make of a model's masks: the bound for every filter over time.
+"""What perfect tracking would make of a model's masks: bounds for every filter over time, and for every late mask.
 
-The true warps carry each mask into the coordinates of the person on it; there they are averaged over the whole film,
-and the mean is carried back to every frame. What is left is what the model gets wrong all the time, and soft edges.
+The true warps carry a mask into the coordinates of the person on it. Averaged there over the whole film, and carried
+back to every frame, what is left is what the model gets wrong all the time, and soft edges. A late mask that is carried
+on to a later frame lacks only what nobody had seen by then.
 """
 
 from __future__ import annotations
@@ -30,6 +31,15 @@ def tracked(moments: Iterable[Moment], masks: Iterable[Weights]) -> Iterator[Wei
     means = {layer: person.mean() for layer, person in people.items()}
     for stands in seen:
         yield _drawn(means, stands, mask.shape[:0:-1])
+
+
+def carried(mask: Weights, then: Moment, now: Moment) -> Weights:
+    """The `mask` of the moment `then`, as the people on it stand `now`; who was not to be seen then is background."""
+    people: dict[int, _Person] = {}
+    _take_in(people, then.stands, mask)
+    means = {layer: person.mean() for layer, person in people.items()}
+    known = tuple(stand for stand in now.stands if id(stand.layer) in means)
+    return _drawn(means, known, mask.shape[:0:-1])
 
 
 class _Person:

@@ -59,3 +59,13 @@ def test_perfect_tracking_takes_the_noise_of_a_model_away(kind: str) -> None:
     found = {s.method: s.figures for s in compare(one, methods_named(["raw", "perfect"]), noisy, Unchanged())}
     assert found["perfect"]["nsteady"] < 0.66 * found["raw"]["nsteady"]
     assert found["perfect"]["iou"] > found["raw"]["iou"] - 0.02
+
+
+@pytest.mark.parametrize("kind", ["sway", "walk", "leave", "two"])
+def test_a_late_mask_moved_by_the_true_motion_lacks_only_what_nobody_had_seen(kind: str) -> None:
+    """As good as exact masks while nobody comes; who comes in is missed for as long as a mask takes."""
+    film = make_film(kind, Cartoon(), size=FRAME, seconds=None if kind == "leave" else 0.8)
+    found = {s.method: s.figures for s in compare(film, methods_named(["ours", "perfect-live"]), Oracle(), Unchanged())}
+    lost = found["ours"]["iou"] - found["perfect-live"]["iou"]
+    assert 0.01 < lost < 0.15 if kind == "leave" else lost < 0.02
+    assert found["perfect-live"]["ghosts"] <= 1

@@ -8,6 +8,7 @@
    fit: the coefficients themselves, on the coarse grid; windows are summed anew, for a running sum would drift.
    shrink: the picture on that grid.
    differ, count: how many frames of a stream that mean is worth, by what has changed in its luma.
+   lead: the flow at the edges of what is in front.
    carry: weights moved along a motion, with the geometry of cv2.remap. */
 
 #define PY_SSIZE_T_CLEAN
@@ -528,6 +529,43 @@ INLINE void count_all(const Count *c)
     }
 }
 
+/* ---- Flow at the edges of what is in front ------------------------------------------------------------------------ */
+
+enum { FLOW_ROOM = 8, DEEP_RADIUS = 2 }; /* planes to work in; half the window within which all must be in front */
+
+typedef struct {
+    Window window;         /* its radius is that of the mean; there is room for DEEP_RADIUS too */
+    float *out;            /* cells * 2 */
+    const float *there;    /* cells: what is in front, 0..1 */
+    const float *trust;    /* cells */
+    const float *backward; /* cells * 2 */
+    float *plane;          /* FLOW_ROOM planes to work in */
+    float inside, few, deep;
+} Lead;
+
+INLINE void lead_all(const Lead *lead)
+{
+    Window deep = lead->window;
+    size_t cells = (size_t)deep.height * deep.width;
+    float *right = lead->plane, *down = right + cells, *inside = down + cells, *ones = inside + cells;
+    float *mean = ones + cells, *sums = mean + cells, few = lead->few;
+    const float *restrict there = lead->there, *restrict trust = lead->trust;
+    for (size_t i = 0; i < cells; i++) right[i] = lead->backward[2 * i], down[i] = lead->backward[2 * i + 1];
+    for (size_t i = 0; i < cells; i++)
+        ones[i] = 1, inside[i] = clipped((there[i] - lead->inside) / (1 - lead->inside)) * trust[i];
+    for (int k = 0; k < 3; k++) {
+        window_mean(mean, k == 0 ? right : k == 1 ? down : ones, inside, &lead->window);
+        window_mean(sums + k * cells, mean, ones, &lead->window);
+    }
+    deep.radius = DEEP_RADIUS, deep.stride = (size_t)deep.width + 2 * DEEP_RADIUS;
+    window_mean(mean, there, ones, &deep);
+    for (size_t i = 0; i < cells; i++) {
+        float own = clipped((mean[i] - lead->deep) / (1 - lead->deep)), scale = 1 / (sums[i + 2 * cells] + few);
+        float x = (sums[i] + few * right[i]) * scale, y = (sums[i + cells] + few * down[i]) * scale;
+        lead->out[2 * i] = x + (right[i] - x) * own, lead->out[2 * i + 1] = y + (down[i] - y) * own;
+    }
+}
+
 /* ---- Weights carried along a motion ------------------------------------------------------------------------------ */
 
 enum { REGIONS = 4, TAPS = 4 }; /* as many as livestyle.frame.REGIONS */
@@ -620,6 +658,7 @@ static void mean_plain(const Mean *mean, Grid *share) { mean_rows(mean, share); 
 static void shrink_plain(const Shrink *shrink) { shrink_all(shrink); }
 static void differ_plain(const Count *count) { differ_all(count); }
 static void count_plain(const Count *count) { count_all(count); }
+static void lead_plain(const Lead *lead) { lead_all(lead); }
 static void carry_plain(const Carry *carry) { carry_all(carry); }
 
 #if HAVE_AVX2
@@ -632,6 +671,7 @@ static __attribute__((target("avx2"))) void mean_avx2(const Mean *mean, Grid *sh
 static __attribute__((target("avx2"))) void shrink_avx2(const Shrink *shrink) { shrink_all(shrink); }
 static __attribute__((target("avx2"))) void differ_avx2(const Count *count) { differ_all(count); }
 static __attribute__((target("avx2"))) void count_avx2(const Count *count) { count_all(count); }
+static __attribute__((target("avx2"))) void lead_avx2(const Lead *lead) { lead_all(lead); }
 static __attribute__((target("avx2"))) void carry_avx2(const Carry *carry) { carry_all(carry); }
 static int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
 #else
@@ -641,6 +681,7 @@ static int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
 #define shrink_avx2 shrink_plain
 #define differ_avx2 differ_plain
 #define count_avx2 count_plain
+#define lead_avx2 lead_plain
 #define carry_avx2 carry_plain
 static int has_avx2(void) { return 0; }
 #endif
@@ -700,6 +741,20 @@ static int with_row(Count *count, void (*work)(const Count *))
 static int differ(Count *job) { return with_row(job, has_avx2() ? differ_avx2 : differ_plain); }
 
 static int count(Count *job) { return with_row(job, has_avx2() ? count_avx2 : count_plain); }
+
+static int lead(Lead *lead)
+{
+    Window *window = &lead->window;
+    int radius = window->radius > DEEP_RADIUS ? window->radius : DEEP_RADIUS;
+    lead->plane = malloc(sizeof(float) * FLOW_ROOM * (size_t)window->height * (size_t)window->width);
+    window->stride = (size_t)window->width + 2 * (size_t)window->radius;
+    window->room = malloc(sizeof(float) * ((size_t)window->width + 2 * (size_t)radius) * (size_t)window->height);
+    int opened = lead->plane && window->room;
+    if (opened) (has_avx2() ? lead_avx2 : lead_plain)(lead);
+    free(lead->plane);
+    free(window->room);
+    return opened;
+}
 
 static int carry(const Carry *carry)
 {
@@ -913,6 +968,32 @@ static PyObject *py_count(PyObject *module, PyObject *args)
     return finished(agreed, done);
 }
 
+static PyObject *py_lead(PyObject *module, PyObject *args)
+{
+    Lead job = {0};
+    Py_buffer out = {0}, there = {0}, trust = {0}, backward = {0};
+    int agreed, done = 0;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "w*y*y*y*(ii)ifff", &out, &there, &trust, &backward, &job.window.height,
+                          &job.window.width, &job.window.radius, &job.inside, &job.few, &job.deep))
+        return NULL;
+    Sizes sizes = {job.window.height, job.window.width, job.window.height, job.window.width};
+    agreed = usable(sizes) && job.window.width >= NARROW && job.window.radius >= 0 && job.window.radius <= LARGEST &&
+             floats(&out, 2 * cells_of(sizes)) && floats(&there, cells_of(sizes)) &&
+             floats(&trust, cells_of(sizes)) && floats(&backward, 2 * cells_of(sizes));
+    if (agreed) {
+        job.out = out.buf, job.there = there.buf, job.trust = trust.buf, job.backward = backward.buf;
+        Py_BEGIN_ALLOW_THREADS
+        done = lead(&job);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&out);
+    PyBuffer_Release(&there);
+    PyBuffer_Release(&trust);
+    PyBuffer_Release(&backward);
+    return finished(agreed, done);
+}
+
 static PyObject *py_carry(PyObject *module, PyObject *args)
 {
     Carry job = {0};
@@ -954,6 +1035,9 @@ static PyMethodDef methods[] = {
     {"count", py_count, METH_VARARGS,
      "count(share, mean, luma, before, shared, difference, still, (height, width), low, high, most)\n\nWrite the share "
      "of the newest frame, and with it the mean of luma and before; what differs by high, or is not still, is new."},
+    {"lead", py_lead, METH_VARARGS,
+     "lead(out, there, trust, backward, (height, width), radius, inside, few, deep)\n\nWrite backward, at the edges of "
+     "what is there the mean of its inside, to out."},
     {"carry", py_carry, METH_VARARGS,
      "carry(out, planes, (height, width), backward)\n\nWrite the planes of four regions, which sum to 1, moved to where "
      "backward leads back from, by cubic convolution."},

@@ -26,6 +26,8 @@ WORKING_SIDE = 512
 
 _STILL = 0.075  # pixels: flow below is the answer to sensor noise; to follow it would blur what is carried
 _INSIDE = 0.7  # weight above which a pixel is inside the thing in front
+_DEEP = 0.85  # mean weight around a pixel above which it lies deep inside, where the flow needs no help
+_FEW = 0.003  # share of the window from which on the inside counts more than the flow found
 _AGREES = 1.0  # pixels between two ways to find the same motion
 _REACH = 0.03  # of the width: how far its motion reaches beyond its edge, and half the side of the mean
 _NOISE_FLOOR = 2.0  # luma levels of 255 that two pictures of the same thing may differ by after local averaging
@@ -41,6 +43,7 @@ _ENTERS = (
 )
 _SOFTENED = np.array([0.125, 0.75, 0.125], np.float32)
 _THUMBNAIL = (32, 18)
+_NARROW = 8  # pixels: the least width that live/_refine.c takes
 _FLAT = 4.0  # luma levels of standard deviation below which a thumbnail has no content to compare (black, a flash)
 
 
@@ -157,25 +160,40 @@ def led_by(motion: Motion, front: Plane) -> Motion:
     """
     height, width = motion.trust.shape
     there = carry(_resized(front, (width, height)), motion.backward)
+    radius = max(1, round(_REACH * width))
+    led = _led if COMPILED is None or width < _NARROW else _led_compiled
+    return Motion(led(there, motion, radius), motion.trust)
+
+
+def _led(there: Plane, motion: Motion, radius: int) -> Field:
     inside = np.clip((there - _INSIDE) / (1 - _INSIDE), 0, 1) * motion.trust
     flow = split(motion.backward)
-    *sums, weight = split(_wide_mean(cv2.merge([*(plane * inside for plane in flow), inside]), width))
-    few = np.float32(0.003)  # share of the window from which on the inside counts more than the flow found
-    scale = 1 / (weight + few)
-    deep = np.clip((cv2.blur(there, (5, 5)) - 0.85) / 0.15, 0, 1)
-    led = [(total + few * plane) * scale for total, plane in zip(sums, flow, strict=True)]
+    *sums, weight = (window_mean(window_mean(plane * inside, radius), radius) for plane in (*flow, np.ones_like(there)))
+    scale = 1 / (weight + np.float32(_FEW))
+    deep = np.clip((window_mean(there, 2) - _DEEP) / (1 - _DEEP), 0, 1)
+    led = [(total + np.float32(_FEW) * plane) * scale for total, plane in zip(sums, flow, strict=True)]
     mixed = [plane + (own - plane) * deep for plane, own in zip(led, flow, strict=True)]
-    return Motion(np.asarray(cv2.merge(mixed), np.float32), motion.trust)
+    return np.asarray(cv2.merge(mixed), np.float32)
+
+
+def _led_compiled(there: Plane, motion: Motion, radius: int) -> Field:
+    """As `_led`, by live/_refine.c."""
+    assert COMPILED is not None
+    result = np.empty_like(motion.backward)
+    planes = (np.ascontiguousarray(values) for values in (there, motion.trust, motion.backward))
+    COMPILED.lead(result, *planes, there.shape, radius, _INSIDE, _FEW, _DEEP)
+    return result
+
+
+def window_mean(plane: npt.NDArray[Any], radius: int) -> npt.NDArray[Any]:
+    """Means of an (h, w) plane over squares of 2 * `radius` + 1 pixels; beyond the ends it is mirrored."""
+    side = 2 * radius + 1
+    return np.asarray(cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
 def split(values: npt.NDArray[Any]) -> list[Plane]:
     """The channels as contiguous planes: arithmetic on them is several times faster."""
     return [np.asarray(plane, np.float32) for plane in cv2.split(values)]
-
-
-def _wide_mean(values: npt.NDArray[np.float32], width: int) -> npt.NDArray[np.float32]:
-    side = (2 * max(1, round(_REACH * width)) + 1,) * 2
-    return np.asarray(cv2.blur(cv2.blur(values, side), side), np.float32)
 
 
 def is_cut(now: Luma, before: Luma, motion: Motion) -> bool:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from livestyle.compiled import COMPILED
 from livestyle.frame import REGIONS, Weights
-from livestyle.motion import Plane, split
+from livestyle.motion import Plane, split, window_mean
 
 WINDOW = 0.02
 """Half the window's side, as a share of the picture's longer side: about half a cell of a network with stride 16."""
@@ -212,19 +212,21 @@ def _fit(weights: list[Plane], guide: list[Plane], radius: int) -> npt.NDArray[n
 
     Behind them, for all weights together, how far colour explains them: 0 below EXPLAINED, 1 above it.
     """
-    mean = [_mean(channel, radius) for channel in guide]
+    mean = [window_mean(channel, radius) for channel in guide]
     inverse = _inverse_covariance(guide, mean, radius)
     fitted: list[Plane] = []
     explained, variance = np.zeros_like(guide[0]), np.full_like(guide[0], _VARIANCE)
     for weight in weights:
-        mean_weight = _mean(weight, radius)
-        covariance = [_mean(channel * weight, radius) - m * mean_weight for channel, m in zip(guide, mean, strict=True)]
+        mean_weight = window_mean(weight, radius)
+        covariance = [
+            window_mean(channel * weight, radius) - m * mean_weight for channel, m in zip(guide, mean, strict=True)
+        ]
         slopes = [_dot(row, covariance) for row in inverse]
-        fitted += [_mean(plane, radius) for plane in (*slopes, mean_weight - _dot(slopes, mean))]
+        fitted += [window_mean(plane, radius) for plane in (*slopes, mean_weight - _dot(slopes, mean))]
         explained += _dot(slopes, covariance)
-        variance += _mean(weight * weight, radius) - mean_weight * mean_weight
+        variance += window_mean(weight * weight, radius) - mean_weight * mean_weight
     low, high = EXPLAINED
-    return np.stack([*fitted, np.clip((_mean(explained / variance, radius) - low) / (high - low), 0, 1)])
+    return np.stack([*fitted, np.clip((window_mean(explained / variance, radius) - low) / (high - low), 0, 1)])
 
 
 def _inverse_covariance(guide: list[Plane], mean: list[Plane], radius: int) -> list[list[Plane]]:
@@ -236,7 +238,7 @@ def _inverse_covariance(guide: list[Plane], mean: list[Plane], radius: int) -> l
     wide = [channel.astype(np.float64) for channel in mean]
 
     def entry(i: int, j: int) -> npt.NDArray[np.float64]:
-        return _mean(guide[i] * guide[j], radius) - wide[i] * wide[j] + (EPSILON if i == j else 0)
+        return window_mean(guide[i] * guide[j], radius) - wide[i] * wide[j] + (EPSILON if i == j else 0)
 
     rr, rg, rb, gg, gb, bb = entry(0, 0), entry(0, 1), entry(0, 2), entry(1, 1), entry(1, 2), entry(2, 2)
     i_rr, i_rg, i_rb = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
@@ -248,8 +250,3 @@ def _inverse_covariance(guide: list[Plane], mean: list[Plane], radius: int) -> l
 
 def _dot(first: list[Plane], second: list[Plane]) -> Plane:
     return np.asarray(first[0] * second[0] + first[1] * second[1] + first[2] * second[2], np.float32)
-
-
-def _mean(plane: Plane, radius: int) -> Plane:
-    side = 2 * radius + 1
-    return np.asarray(cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)

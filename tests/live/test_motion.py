@@ -166,6 +166,18 @@ def test_the_compiled_code_carries_as_numpy_does(size: tuple[int, int], far: flo
     np.testing.assert_allclose(compiled, module._weights_carried(planes, backward), atol=2e-5 if exactly else 0.05)
 
 
+@pytest.mark.skipif(module.COMPILED is None, reason="the compiled code was not built")
+@pytest.mark.parametrize("size", [(90, 160), (31, 17), (2, 8)])
+def test_the_compiled_code_leads_as_numpy_does(size: tuple[int, int]) -> None:
+    random = np.random.default_rng(6)
+    there = np.clip(3 * cv2.GaussianBlur(random.random(size, np.float32), (0, 0), 4) - 1, 0, 1)
+    motion = Motion(random.normal(0, 3, (*size, 2)).astype(np.float32), random.random(size, np.float32))
+    radius = max(1, round(0.03 * size[1]))
+    np.testing.assert_allclose(
+        module._led_compiled(there, motion, radius), module._led(there, motion, radius), atol=1e-4
+    )
+
+
 def test_one_step_confirms_several_only_where_it_leads_to_the_same_place() -> None:
     def way(dx: list[float], trust: list[float]) -> Motion:
         field = np.zeros((1, 4, 2), np.float32)

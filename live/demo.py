@@ -23,12 +23,13 @@ from livestyle.loop import run
 from livestyle.media import cv2
 from livestyle.plan import make_folder
 from livestyle.report import Meter, Report
-from livestyle.session import Stop, style_file
+from livestyle.session import style_file
 from livestyle.settings import Settings
 from livestyle.shaders.compile import compile_look
 from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.recipe import Adjust
 from livestyle.sinks.output import check_output
+from livestyle.stop import Stop
 from livestyle.studio import Studio
 from livestyle.stylist import Stylist
 

@@ -37,8 +37,8 @@ def check_output(path: Path, source: Path | None, *, overwrite: bool) -> None:
 class Pending:
     """A temporary file beside `path`: `commit` moves it in place, `discard` removes it. Each works once.
 
-    `recording`: what is written cannot be made again, and plays as far as it goes: `commit` then never fails for a
-    file of that name that appeared meanwhile but takes a free name, and after a crash `livestyle.sinks.rescue` finds it.
+    `recording`: what is written cannot be made again, and plays as far as it goes. Where a file of that name appeared
+    meanwhile, `commit` then takes a free name, and after a crash `livestyle.sinks.rescue` finds it.
     """
 
     def __init__(self, path: Path, *, overwrite: bool, recording: bool = False) -> None:

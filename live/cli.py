@@ -198,7 +198,7 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.option("--demo", is_flag=True,
                  help="Without camera or file: make a clip from a photograph, style it, and a sheet of all styles."),
     click.option("--rescue", is_flag=True,
-                 help="Finish the recordings that crashed or killed runs left in FOLDER (default: this one), and stop."),
+                 help="Finish recordings that killed runs left in FOLDER (default: the current one), and stop."),
     click.option("--config", type=click.Path(path_type=Path), is_eager=True, expose_value=False, metavar="PATH",
                  callback=lambda ctx, _, path: _load_config(ctx, path),
                  help="Configuration file to use instead of the usual one."),

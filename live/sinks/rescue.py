@@ -105,14 +105,14 @@ def _kept_as_it_is(leftover: Leftover) -> list[Rescued]:
 
 def _copy_packets(broken: Path, whole: Path, stop: Callable[[], bool]) -> float | None:
     """Copy the video as far as it can be read; its seconds, or None where there is nothing or `stop` says so."""
-    from livestyle.media import av
+    from livestyle.media import av, open_input, open_output
     from livestyle.sinks.containers import container_of
 
     try:
-        source = av.open(f"file:{broken}")
+        source = open_input(broken)
     except (av.error.FFmpegError, ValueError):
         return None
-    with source, av.open(f"file:{whole}", "w", format=container_of(whole).format) as output:
+    with source, open_output(whole, container_of(whole).format, {}) as output:
         video = next(iter(source.streams.video), None)
         if video is None:
             return None

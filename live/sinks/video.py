@@ -11,7 +11,7 @@ from typing import Any
 from livestyle.errors import LivestyleError, UsageError
 from livestyle.fit import letterbox
 from livestyle.frame import Frame, StreamInfo
-from livestyle.media import av
+from livestyle.media import av, open_output
 from livestyle.sinks.companions import Companions
 from livestyle.sinks.containers import (
     choose_codec,
@@ -169,12 +169,9 @@ class _File:
         self._time_base = sink._time_base
         self._pace = Pace(self._time_base, constant=sink._rate is not None)
         self._usual = 1 / (sink._info.rate or _FALLBACK_RATE)
-        self._output: Any = av.open(
-            str(sink._pending.temporary),
-            "w",
-            format=sink._container.format,
-            container_options=_with_own_keys(sink._muxer_options, companions),
-        )
+        muxer = sink._container.format
+        options = _with_own_keys(sink._muxer_options, companions)
+        self._output: Any = open_output(sink._pending.temporary, muxer, options)
         self._stream = self._add_video(sink, shown_size)
         if companions is not None:
             self._bring_along(companions, sink)

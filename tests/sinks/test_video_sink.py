@@ -6,7 +6,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -99,6 +99,27 @@ def test_subtitles_chapters_metadata_and_attachments_come_along(media: Path, tmp
         assert after.streams.subtitles[0].language == "fra"
         assert next(s for s in after.streams if s.type == "attachment").data == b"not really a font"
     assert packets(target, "subtitles") == packets(media / "vfr.mkv", "subtitles")
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.avi"])
+def test_metadata_that_is_not_utf_8_keeps_its_bytes(tmp_path: Path, name: str) -> None:
+    """A title, a chapter and a font named in Latin-1, as old recorders write them, are copied byte for byte."""
+
+    def name_it(output: Any) -> Callable[[], None]:
+        output.metadata["title"] = "caf\udce9 title"
+        output.add_attachment("a", "font/ttf", b"a font").metadata["filename"] = "caf\udce9.ttf"
+        chapter = {"id": 1, "start": 0, "end": 400, "time_base": Fraction(1, 1000)}
+        output.set_chapters([{**chapter, "metadata": {"title": "caf\udce9 chapter"}}])
+        return lambda: None
+
+    source = write_clip(tmp_path / "latin.mkv", [scene(i) for i in range(10)], range(0, 400, 40), extras=name_it)
+    expected = {b"caf\xe9 title"}
+    if name != "a.avi":
+        expected.add(b"caf\xe9 chapter")
+    if name == "a.mkv":
+        expected.add(b"caf\xe9.ttf")
+    written = copy(source, tmp_path / name).read_bytes()
+    assert {words for words in (b"caf\xe9 title", b"caf\xe9 chapter", b"caf\xe9.ttf") if words in written} == expected
 
 
 def test_subtitles_become_what_mp4_can_carry(media: Path, tmp_path: Path) -> None:

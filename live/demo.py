@@ -32,6 +32,7 @@ from livestyle.sinks.output import check_output
 from livestyle.stop import Stop
 from livestyle.studio import Studio
 from livestyle.stylist import Stylist
+from livestyle.terminal import printable
 
 SIDE = 480  # pixels; the photograph has 512, so the camera can move inside it
 FRAMES = 90
@@ -137,7 +138,7 @@ def _weights(photo: Pixels, studio: Studio) -> npt.NDArray[np.float32]:
 def _tile(pixels: Pixels, name: str) -> Pixels:
     tile = np.asarray(cv2.resize(pixels, (TILE, TILE), interpolation=cv2.INTER_AREA))
     for color, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-        cv2.putText(tile, name, (8, TILE - 10), cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, thickness, cv2.LINE_AA)
+        cv2.putText(tile, printable(name), (8, TILE - 10), cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, thickness, cv2.LINE_AA)
     return tile
 
 

@@ -21,6 +21,7 @@ from livestyle.feed import Feed
 from livestyle.frame import ColorInfo, Frame, Pixels, StreamInfo, read_only
 from livestyle.loop import run
 from livestyle.media import cv2
+from livestyle.paths import kind_of_path
 from livestyle.plan import make_folder
 from livestyle.report import Meter, Report
 from livestyle.session import style_file
@@ -88,7 +89,8 @@ def run_demo(folder: Path, studio: Studio, settings: Settings, stop: Stop) -> Re
 
     Raises OutputExistsError for one that is there already, unless overwriting was allowed.
     """
-    if not folder.is_dir() and (folder.exists() or folder.suffix):
+    kind = kind_of_path(folder, UsageError)
+    if kind != "folder" and (kind is not None or folder.suffix):
         raise UsageError(f"{folder} is no folder", hint="-o names a folder for --demo")
     photo = photograph()
     make_folder(folder)

@@ -154,7 +154,7 @@ def unforeseen(what: str, error: Exception) -> StreamError:
 
 @contextmanager
 def unforeseen_failures(what: str) -> Iterator[None]:
-    """Turns any exception that is no LivestyleError into `unforeseen`: libraries may raise anything on strange files."""
+    """Turns any exception that is not ours into `unforeseen`: libraries may raise anything on strange files."""
     try:
         yield
     except LivestyleError:

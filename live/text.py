@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Canvas = npt.NDArray[np.uint8]  # (H, W, 3) writeable; drawing changes it in place
 Color = tuple[int, int, int]
 
-# Looked for in the system's font folders, widest coverage first; Pillow's own font has ASCII and little more.
 _LONGEST = 300  # characters of a line; more fits on no picture
+# Looked for in the system's font folders, widest coverage first; Pillow's own font has ASCII and little more.
 _FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "segoeui.ttf", "Arial Unicode.ttf", "Helvetica.ttc", "arial.ttf")
 
 

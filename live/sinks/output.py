@@ -12,26 +12,52 @@ from pathlib import Path
 from weakref import WeakSet
 
 from livestyle.errors import EncodeError, LivestyleError, OutputExistsError, UsageError
+from livestyle.paths import Kind, kind_of_path, shell_word
+from livestyle.sinks.replacing import behind_link
 from livestyle.sinks.unfinished import Claim, temporary_path
 
 
 def check_output(path: Path, source: Path | None, *, overwrite: bool) -> None:
     """Raise UsageError or OutputExistsError when `path` must not be written. `source` is the file being read."""
-    folder = path.parent
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(
-            f"{folder} is a file, so {path.name} cannot go into it", hint="name a folder, or another output"
-        )
-    if not folder.is_dir():
-        raise UsageError(f"The folder {folder} for the output {path.name} does not exist", hint=f"mkdir -p {folder}")
-    if path.is_dir():
+    _check_folder(path.parent, path)
+    kind = kind_of_path(path, UsageError)
+    target = behind_link(path)
+    if kind == "folder":
         raise UsageError(f"The output {path} is a folder", hint="name a file in it, such as out.mp4")
-    if source is not None and _same_file(path, source):
+    if kind == "other":  # replacing it would remove the device
+        raise UsageError(f"The output {path} is a pipe or a device, not a file", hint="choose another name with -o")
+    if kind == "file" and source is not None and _same_file(path, source):
         raise UsageError(f"The output {path} is the input itself", hint="choose another name with -o")
-    if path.exists() and not overwrite:
+    if not overwrite:
+        _refuse_existing(path, target, kind)
+    if target != path:
+        _check_folder(target.parent, target)
+    if kind == "file" and not os.access(target, os.W_OK):
+        raise UsageError(f"The output {path} is write-protected", hint="choose another name with -o")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"The folder {target.parent} cannot be written to", hint="choose another folder with -o")
+
+
+def _check_folder(folder: Path, output: Path) -> None:
+    kind = kind_of_path(folder, UsageError)
+    if kind is None:
+        raise UsageError(
+            f"The folder {folder} for the output {output.name} does not exist", hint=f"mkdir -p {shell_word(folder)}"
+        )
+    if kind != "folder":
+        raise UsageError(
+            f"{folder} is a file, so {output.name} cannot go into it", hint="name a folder, or another output"
+        )
+
+
+def _refuse_existing(path: Path, target: Path, kind: Kind | None) -> None:
+    if kind is not None:
         raise OutputExistsError(f"The output {path} exists already", hint="give -y to overwrite it, or another name")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"The folder {folder} cannot be written to", hint="choose another folder with -o")
+    if target != path:
+        raise OutputExistsError(
+            f"The output {path} is a symbolic link to {target}, which does not exist",
+            hint=f"give -y to write {target}, or another name",
+        )
 
 
 class Pending:
@@ -42,13 +68,15 @@ class Pending:
     """
 
     def __init__(self, path: Path, *, overwrite: bool, recording: bool = False) -> None:
-        self.path = path
+        self.path = path = behind_link(path)
         self._overwrite, self._recording = overwrite, recording
         self.temporary = temporary_path(path, "recording" if recording else "part")
         try:
             self._claim = Claim.of_new(self.temporary)
         except OSError as error:
             raise write_error(path, error) from error
+        if overwrite:
+            keep_access(path, self.temporary)
         self._lock = threading.Lock()  # `settle_all` comes from another thread
         self._open = True
         _open_outputs.add(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -82,6 +83,14 @@ class Seconds(click.ParamType[float]):
         if not 0 <= total < float("inf"):
             self.fail(f"{value!r} is out of range: a time is 0 or more seconds", param, ctx)
         return total
+
+
+class Wait(Seconds):
+    """Seconds as `Seconds` has them, or "" for ever; a configuration file may say true and false."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """`""` -> inf."""
+        return math.inf if value in ("", True, math.inf) else super().convert(value, param, ctx)
 
 
 class Size(click.ParamType[tuple[int, int]]):
@@ -170,7 +179,9 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.option("-o", "--output", type=OutputPath(), metavar="PATH",
                  help="File to write; a folder (or a path that ends in /) for several inputs."),
     click.option("--camera", metavar="WHICH",
-                 help="Index, (part of a) name, device path, or an rtsp:// or http:// MJPEG address."),
+                 help="Index, (part of a) name, device path, or an address: rtsp://, rtsps://, http://, https://."),
+    click.option("--wait", type=Wait(), is_flag=False, flag_value="", default=None, metavar="[SECONDS]",
+                 help="Wait for a camera that is not there yet (without a number: for ever)."),
     click.option("--virtual-camera", is_flag=False, flag_value="", default=None, metavar="[DEVICE]",
                  help="Send to a virtual camera, for video calls."),
     click.option("--window/--no-window", default=None,
@@ -416,7 +427,7 @@ def _settings(options: dict[str, Any]) -> Settings:
 
     regions = ("skin", "hair", "clothes", "background")
     same = ("style", "intensity", "tone", "color", "model", "device", "sync", "start", "duration", "size", "codec",
-            "max_latency", "max_cpu")  # fmt: skip
+            "max_latency", "max_cpu", "wait")  # fmt: skip
     return Settings(
         **{name: options[name] for name in (*same, "crf", "mirror", "virtual_camera")},
         window=options["window"] is not False,
@@ -438,8 +449,11 @@ def _here() -> Path:
 def _camera(options: dict[str, Any]) -> None:
     from livestyle.plan import wanted
     from livestyle.session import run_camera
+    from livestyle.sources.addresses import refuse_addresses
     from livestyle.stop import Stop
     from livestyle.studio import Studio
+
+    refuse_addresses((), options["output"])
 
     if options["inputs"]:
         raise UsageError("--camera takes no input files", hint="style them in a second run")
@@ -460,7 +474,9 @@ def _camera(options: dict[str, Any]) -> None:
 
 def _files(options: dict[str, Any]) -> None:
     from livestyle.plan import expand_inputs, folder_made, is_folder_for, plan_outputs
+    from livestyle.sources.addresses import refuse_addresses
 
+    refuse_addresses(options["inputs"], options["output"])
     if options["virtual_camera"] is not None and _typed("virtual_camera"):
         raise UsageError("--virtual-camera needs --camera", hint="video files go to a file (-o) or a window")
     output = options["output"]

@@ -68,10 +68,11 @@ def play_file(path: Path, studio: Studio, settings: Settings, stop: Stop) -> Rep
 
 def run_camera(which: str, output: Path | None, studio: Studio, settings: Settings, stop: Stop) -> Report:
     """Style a camera into a window, a virtual camera, a file, or several of them."""
+    from livestyle.sources.addresses import is_address
     from livestyle.sources.camera import CameraSource
 
-    settings = replace(settings, mirror="://" not in which if settings.mirror is None else settings.mirror)
-    with closing(CameraSource(which, size=settings.size, rate=settings.rate)) as source:
+    settings = replace(settings, mirror=not is_address(which) if settings.mirror is None else settings.mirror)
+    with closing(CameraSource(which, size=settings.size, rate=settings.rate, wait=settings.wait)) as source:
         return _show(source, studio, settings, stop, output)
 
 

@@ -28,6 +28,7 @@ class Settings:
     duration: float | None = None  # seconds from `start`
     size: tuple[int, int] | None = None  # (width, height) asked of a camera, or of an output file
     rate: float | None = None  # frames per second, likewise
+    wait: float | None = None  # seconds to wait for a camera that is not there yet; inf: for ever; None: not at all
     codec: str | None = None
     crf: int | None = None
     overwrite: bool = False

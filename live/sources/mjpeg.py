@@ -7,9 +7,11 @@ import re
 from enum import Enum
 from typing import Any
 
-from livestyle.frame import ColorInfo, Pixels
-from livestyle.media import av
-from livestyle.sources.pictures import PictureReader, flip_of
+import numpy as np
+
+from livestyle.frame import ColorInfo, Pixels, read_only
+from livestyle.media import av, cv2
+from livestyle.sources.pictures import PictureReader, flip_of, make_upright
 
 _BEGIN = b"\xff\xd8\xff"
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # in a picture's coded data, where FF00 and FFD0 to FFD7 are none
@@ -18,6 +20,7 @@ _LONGEST_SEGMENT = 4096  # bytes of tables; only APPn and comments may be longer
 _MOST_PIXELS = 1 << 26
 _STRICT_FOR = 10  # damaged pictures in a row, after which the camera is taken to send all of them a little wrong
 _SOI, _EOI, _SOS, _COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
+_PLAIN = ("yuvj420p", "yuvj422p", "yuvj440p", "yuvj444p", "gray")
 _COLOR = ColorInfo(primaries="bt709", transfer="iec61966-2-1", matrix="smpte170m", range="pc")  # JFIF's
 
 
@@ -146,6 +149,8 @@ class JpegDecoder:
             self._note_damage()
             return None
         self._damaged = 0
+        if frame.format.name in _PLAIN:
+            return read_only(make_upright(_plain_rgb(frame), flip_of(frame)))
         if self._reader is None or (frame.width, frame.height) != self._size:
             self._size = frame.width, frame.height
             self._reader = PictureReader(_COLOR, self._size, 8, flip_of(frame))
@@ -155,6 +160,19 @@ class JpegDecoder:
         self._damaged += 1
         if self._damaged == _STRICT_FOR:
             self._context = _context(strict=False)
+
+
+def _plain_rgb(frame: Any) -> Pixels:
+    """JFIF's own colours, which OpenCV calls YCrCb: half the time of libswscale's exact conversion (measured).
+
+    Chroma lies in the middle between its pixels, which is how cv2.resize enlarges.
+    """
+    luma, *chroma = [np.frombuffer(part, np.uint8).reshape(part.height, -1)[:, : part.width] for part in frame.planes]
+    if not chroma:
+        return cv2.cvtColor(np.ascontiguousarray(luma), cv2.COLOR_GRAY2RGB)
+    size = frame.width, frame.height
+    blue, red = (cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_LINEAR) for part in chroma)
+    return cv2.cvtColor(cv2.merge([np.ascontiguousarray(luma), red, blue]), cv2.COLOR_YCrCb2RGB)
 
 
 def _context(*, strict: bool) -> Any:

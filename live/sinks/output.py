@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from livestyle.errors import EncodeError, LivestyleError, OutputExistsError, UsageError
 from livestyle.paths import Kind, kind_of_path, shell_word
-from livestyle.sinks.replacing import behind_link
+from livestyle.sinks.replacing import behind_link, keep_access
 from livestyle.sinks.unfinished import Claim, temporary_path
 
 

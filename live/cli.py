@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -17,12 +15,30 @@ from click.core import ParameterSource
 from click.shell_completion import get_completion_class
 
 from livestyle import __version__
-from livestyle.errors import INTERRUPTED, LivestyleError, UsageError
+from livestyle.config import Accepts
+from livestyle.errors import (
+    INTERRUPTED,
+    DecodeError,
+    LivestyleError,
+    SourceError,
+    SourceNotFoundError,
+    UsageError,
+    unforeseen,
+    unforeseen_failures,
+)
+from livestyle.messages import Messages, answer, answer_json
+from livestyle.paths import kind_of_path, shell_word
+from livestyle.stop import interrupt_once, leave
+from livestyle.terminal import occupy_standard_streams, printable, say, start_logging
 
 if TYPE_CHECKING:
     from livestyle.plan import Overwrite
     from livestyle.report import Report
     from livestyle.settings import Settings
+    from livestyle.stop import Stop
+    from livestyle.studio import Studio
+
+    _Job = tuple[Path, Path | None]  # input, output; no output: a window
 
 NAMED_SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
 SHELLS = ("bash", "zsh", "fish")
@@ -37,6 +53,7 @@ NOT_FOR_CONFIG = {
     "list_cameras",
     "list_devices",
     "demo",
+    "rescue",
     "keep",
     "replace",
 }
@@ -80,9 +97,10 @@ class Size(click.ParamType[tuple[int, int]]):
         if text in NAMED_SIZES:
             return NAMED_SIZES[text]
         width, _, height = text.partition("x")
-        if not (width.isdigit() and height.isdigit() and 16 <= int(width) <= 16384 and 16 <= int(height) <= 16384):
+        sides = [int(side) if side.isdecimal() and len(side) < 9 else 0 for side in (width, height)]
+        if not all(16 <= side <= 16384 for side in sides):
             self.fail(f"{value!r} is no size: write 1280x720, or one of {', '.join(NAMED_SIZES)}", param, ctx)
-        return int(width), int(height)
+        return sides[0], sides[1]
 
 
 class Number(click.ParamType[float]):
@@ -96,7 +114,7 @@ class Number(click.ParamType[float]):
         """`"0.5"` -> 0.5."""
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             self.fail(f"{value!r} is no number: give one from {self._low:g} to {self._high:g}", param, ctx)
         if not self._low <= number <= self._high:
             self.fail(f"{value} is out of range: give a number from {self._low:g} to {self._high:g}", param, ctx)
@@ -133,7 +151,8 @@ class StyleName(click.ParamType[str]):
         from livestyle.shaders.library import list_recipes
 
         names = [recipe.name.lower().replace(" ", "-") for recipe in list_recipes()]
-        found = [CompletionItem(name) for name in names if name.startswith(incomplete.lower())]
+        can_be_typed = (name for name in names if name == printable(name))
+        found = [CompletionItem(name) for name in can_be_typed if name.startswith(incomplete.lower())]
         return found or [CompletionItem(incomplete, type="file")]
 
 
@@ -195,14 +214,17 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.option("--debug", is_flag=True, help="Show tracebacks and what the parts decide."),
     click.option("--demo", is_flag=True,
                  help="Without camera or file: make a clip from a photograph, style it, and a sheet of all styles."),
+    click.option("--rescue", is_flag=True,
+                 help="Finish recordings that killed runs left in FOLDER (default: the current one), and stop."),
     click.option("--config", type=click.Path(path_type=Path), is_eager=True, expose_value=False, metavar="PATH",
                  callback=lambda ctx, _, path: _load_config(ctx, path),
                  help="Configuration file to use instead of the usual one."),
     click.option("--completion", type=click.Choice(SHELLS), is_eager=True, expose_value=False,
                  callback=lambda ctx, _, shell: _print_completion(ctx, shell),
                  help="Print a completion script and stop."),
-    click.version_option(__version__, "--version", message="livestyle %(version)s"),
-    click.help_option("-h", "--help"),
+    click.option("--version", is_flag=True, is_eager=True, expose_value=False, help="Show the version and exit.",
+                 callback=lambda ctx, _, wanted: _answer_and_stop(ctx, wanted, lambda: f"livestyle {__version__}")),
+    click.help_option("-h", "--help", callback=lambda ctx, _, wanted: _answer_and_stop(ctx, wanted, ctx.get_help)),
 )  # fmt: skip
 
 
@@ -224,16 +246,20 @@ def command(**options: Any) -> None:
     livestyle photo.jpg -o out.jpg         a photo
     livestyle holiday/ -o styled/          everything in a folder
     """
-    _start_logging(quiet=options["quiet"], debug=options["debug"])
+    messages = _messages()
+    messages.as_json, messages.debug = options["as_json"], options["debug"]
+    start_logging(quiet=options["quiet"], debug=options["debug"])
     options["overwrite"] = _overwrite(options.pop("replace"), options.pop("keep"))
     listing = next((name for name in ("styles", "cameras", "devices") if options[f"list_{name}"]), None)
     if listing is not None:
         _print_list(listing, as_json=options["as_json"])
-    elif options["demo"] and (options["inputs"] or options["camera"] is not None):
+    elif options["rescue"]:
+        _rescue(options)
+    elif options["demo"] and (options["inputs"] or _typed("camera")):
         raise UsageError("--demo brings its own picture", hint="drop --demo, or the input")
     elif options["demo"]:
         _demo(options)
-    elif options["camera"] is not None:
+    elif options["camera"] is not None and not (options["inputs"] and not _typed("camera")):
         _camera(options)
     elif options["inputs"]:
         _files(options)
@@ -249,27 +275,42 @@ def _overwrite(replace: bool, keep: bool) -> Overwrite:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The console command: runs, prints one clear sentence for an expected error, and exits with its code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    is_console = arguments is None
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    occupy_standard_streams()
+    log.addHandler(logging.NullHandler())  # until the options say how much is wanted; completing a word, nothing is
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    messages = Messages(as_json="--json" in options, debug="--debug" in options)
+    if is_console:
+        interrupt_once()
     try:
-        result = command.main(list(arguments), prog_name="livestyle", standalone_mode=False)
+        result = command.main(arguments, prog_name="livestyle", standalone_mode=False, obj=messages)
         code = result if isinstance(result, int) else 0
-    except LivestyleError as error:
-        if "--debug" in arguments:
-            traceback.print_exc()
-        code = _told(error, as_json="--json" in arguments)
     except (KeyboardInterrupt, click.Abort):
         code = INTERRUPTED
-    except click.BadParameter as error:
-        code = _told(_blamed(error), as_json="--json" in arguments)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except Exception as error:  # a fault of ours: the outputs were closed on the way here
-        if "--debug" in arguments:
-            traceback.print_exc()
-        _say(f"livestyle: internal error: {type(error).__name__}: {error}", "please report it with what --debug prints")
-        code = 1
+    except Exception as error:
+        code = messages.error(_in_our_words(error))
+    if is_console:
+        leave(code)
     sys.exit(code)
+
+
+def _in_our_words(error: Exception) -> LivestyleError:
+    """Any exception that reached the top as an error of ours, which has it as its cause."""
+    if isinstance(error, LivestyleError):
+        return error
+    if isinstance(error, click.BadParameter):
+        ours: LivestyleError = _blamed(error)
+    elif isinstance(error, click.ClickException):
+        ours = UsageError(error.format_message(), hint="livestyle --help shows the options")
+    elif isinstance(error, MemoryError):
+        ours = unforeseen("this", error)
+    else:  # a fault of ours: the outputs were closed on the way here
+        ours = LivestyleError(
+            f"internal error: {type(error).__name__}: {error}", hint="please report it with what --debug prints"
+        )
+    ours.__cause__ = error
+    return ours
 
 
 def _blamed(error: click.BadParameter) -> UsageError:
@@ -281,62 +322,75 @@ def _blamed(error: click.BadParameter) -> UsageError:
         and name is not None
         and error.ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
     ):
-        return UsageError(f"{error.ctx.meta[CONFIG_PATH]}: {name.replace('_', '-')}: {error.message}")
+        return UsageError(f"{error.ctx.meta[CONFIG_PATH]}: {_key(name)}: {error.message}")
     return UsageError(f"{asked}: {error.message}", hint="livestyle --help shows the options")
 
 
-def _told(error: LivestyleError, *, as_json: bool) -> int:
-    if as_json:
-        click.echo(json.dumps({"error": error.message, "hint": error.hint, "exit_code": error.exit_code}))
-    _say(f"livestyle: {error.message}", error.hint)
-    return error.exit_code
-
-
-def _say(sentence: str, hint: str) -> None:
-    click.echo(sentence, err=True)
-    if hint:
-        click.echo(f"  {hint}", err=True)
-
-
-def _start_logging(*, quiet: bool, debug: bool) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("livestyle: %(message)s"))
-    log.handlers[:] = [handler]
-    log.propagate = False
-    log.setLevel(logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO)
+def _key(name: str) -> str:
+    """What the configuration file calls an option."""
+    return "json" if name == "as_json" else name.replace("_", "-")
 
 
 def _load_config(ctx: click.Context, path: Path | None) -> None:
     from livestyle.config import config_path, read_config
 
-    known = {name for param in ctx.command.params if (name := param.name) and name not in NOT_FOR_CONFIG}
+    known = {param.name: _accepts(param) for param in ctx.command.params if param.name not in (None, *NOT_FOR_CONFIG)}
     names = {"as_json": "json"}
     path, must_exist = (path or config_path()), path is not None
     ctx.meta[CONFIG_PATH] = path
-    values = read_config(path, {names.get(name, name) for name in known}, must_exist=must_exist)
+    accepts = {names.get(name, name): kind for name, kind in known.items() if name is not None}
+    values = read_config(path, accepts, must_exist=must_exist)
     ctx.default_map = {("as_json" if name == "json" else name): value for name, value in values.items()}
+    if (messages := ctx.find_object(Messages)) is not None:  # what is wrong with the other options is told so too
+        messages.as_json |= values.get("json", False)
+        messages.debug |= values.get("debug", False)
+
+
+def _accepts(param: click.Parameter) -> Accepts:
+    """What the configuration file may give for an option."""
+    if isinstance(param, click.Option) and param.is_flag:
+        return Accepts((bool,), "true or false")
+    if isinstance(param.type, Number):
+        return Accepts((int, float), "a number")
+    if isinstance(param.type, click.IntRange):
+        return Accepts((int,), "a whole number")
+    if isinstance(param.type, Seconds):
+        return Accepts((int, float, str), 'seconds, or a string such as "0:00:12.5"')
+    if param.name == "camera":
+        return Accepts((int, str), "an index or a string")
+    return Accepts((str,), "a string")
 
 
 def _print_completion(ctx: click.Context, shell: str | None) -> None:
-    if shell is None or ctx.resilient_parsing:
+    if shell is None:
         return
     completion = get_completion_class(shell)
     assert completion is not None
-    click.echo(completion(ctx.command, {}, "livestyle", "_LIVESTYLE_COMPLETE").source())
-    ctx.exit()
+    script = completion(ctx.command, {}, "livestyle", "_LIVESTYLE_COMPLETE")
+    _answer_and_stop(ctx, True, script.source)
+
+
+def _answer_and_stop(ctx: click.Context, wanted: bool, text: Callable[[], str]) -> None:
+    if wanted and not ctx.resilient_parsing:
+        answer(text())
+        ctx.exit()
 
 
 def _print_list(what: str, *, as_json: bool) -> None:
     rows = {"styles": _styles, "cameras": _cameras, "devices": _devices}[what]()
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
+        answer_json(rows)
     elif not rows:
-        click.echo(f"no {what} found", err=True)
+        say(f"no {what} found")
     else:
-        width = max(len(str(next(iter(row.values())))) for row in rows)
-        for row in rows:
-            first, *others = ({True: "yes", False: "no"}.get(value, str(value)) for value in row.values())
-            click.echo(f"{first:<{width}}  {'  '.join(others)}".rstrip())
+        answer("\n".join(_aligned(rows)))
+
+
+def _aligned(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A line for each row, the first column padded."""
+    words = [[printable({True: "yes", False: "no"}.get(value, str(value))) for value in row.values()] for row in rows]
+    width = max(len(first) for first, *_ in words)
+    return [f"{first:<{width}}  {'  '.join(others)}".rstrip() for first, *others in words]
 
 
 def _styles() -> list[dict[str, Any]]:
@@ -369,39 +423,50 @@ def _settings(options: dict[str, Any]) -> Settings:
         rate=options["fps"],
         overwrite=options["overwrite"] == "yes",
         strengths={region: options[region] for region in regions if options[region] is not None},
-        captures=Path.cwd(),
+        captures=_here(),
     )
+
+
+def _here() -> Path:
+    """The working folder, which may have been removed."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path()
 
 
 def _camera(options: dict[str, Any]) -> None:
     from livestyle.plan import wanted
-    from livestyle.session import Stop, run_camera
+    from livestyle.session import run_camera
+    from livestyle.stop import Stop
     from livestyle.studio import Studio
 
     if options["inputs"]:
         raise UsageError("--camera takes no input files", hint="style them in a second run")
-    if options["start"]:
+    if options["start"] and _typed("start"):
         raise UsageError("--start is for files: a camera begins when it begins", hint="drop it")
     settings = _settings(options)
     if options["output"] is not None and _context().meta[MEANS_FOLDER]:
-        raise UsageError("a camera is written to one file", hint=f"write -o {options['output']}/call.mp4")
+        raise UsageError("a camera is written to one file", hint=f"write -o {shell_word(options['output'])}/call.mp4")
+    if options["window"] is False and options["output"] is None and options["virtual_camera"] is None:
+        raise _nowhere("add -o or --virtual-camera")
     if options["output"] is not None and not wanted(options["output"], None, options["overwrite"]):
         return
-    studio = Studio(settings)
     stop = Stop()
-    report = run_camera(options["camera"], options["output"], studio, settings, stop)
+    with unforeseen_failures(f"the camera {options['camera']}"):
+        report = run_camera(options["camera"], options["output"], Studio(settings), settings, stop)
     _finish([_tell(report, options)], stop.asked)
 
 
 def _files(options: dict[str, Any]) -> None:
     from livestyle.plan import expand_inputs, folder_made, is_folder_for, plan_outputs
 
-    if options["virtual_camera"] is not None:
+    if options["virtual_camera"] is not None and _typed("virtual_camera"):
         raise UsageError("--virtual-camera needs --camera", hint="video files go to a file (-o) or a window")
     output = options["output"]
     if options["window"] is False and output is None:
-        raise UsageError("there is nowhere to send the pictures", hint="drop --no-window, or add -o")
-    if options["window"] and output is not None:
+        raise _nowhere("add -o")
+    if options["window"] and _typed("window") and output is not None:
         raise UsageError("a file is written without a window", hint="drop --window, or drop -o to play the file")
     if output is not None:
         _refuse_budgets()
@@ -414,15 +479,26 @@ def _files(options: dict[str, Any]) -> None:
 
 
 def _refuse_budgets() -> None:
-    """They may stand in the configuration file, for the other runs."""
     for name in ("max_latency", "max_cpu"):
-        if _context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        if _typed(name):
             option = f"--{name.replace('_', '-')}"
             raise UsageError(f"{option} is for live runs: a file waits for the best masks", hint="drop it")
 
 
-def _style_all(jobs: Sequence[tuple[Path, Path | None]], settings: Settings, options: dict[str, Any]) -> None:
-    from livestyle.session import Stop, play_file, style_file
+def _typed(name: str) -> bool:
+    """Whether an option stands on the command line. In the configuration file it may be meant for other runs."""
+    return _context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _nowhere(instead: str) -> UsageError:
+    hint = f"drop --no-window, or {instead}"
+    if not _typed("window"):
+        hint = f"{_context().meta[CONFIG_PATH]} has window = false: give --window, or {instead}"
+    return UsageError("there is nowhere to send the pictures", hint=hint)
+
+
+def _style_all(jobs: Sequence[_Job], settings: Settings, options: dict[str, Any]) -> None:
+    from livestyle.stop import Stop
     from livestyle.studio import Studio
 
     studio = Studio(settings)
@@ -430,31 +506,36 @@ def _style_all(jobs: Sequence[tuple[Path, Path | None]], settings: Settings, opt
     stop = Stop()
     for path, output in jobs:
         try:
-            report = (
-                play_file(path, studio, settings, stop)
-                if output is None
-                else style_file(path, output, studio, settings, stop, quiet=options["quiet"])
-            )
+            with unforeseen_failures(str(path)):
+                report = _style_one((path, output), studio, settings, stop, quiet=options["quiet"])
             codes.append(_tell(report, options))
-        except LivestyleError as error:
-            if len(jobs) == 1:  # of several, one bad file must not cost the others
-                raise
-            codes.append(_told(error, as_json=options["as_json"]))
+        except LivestyleError as error:  # of several, one bad file must not cost the others
+            codes.append(_messages().error(error, str(path)))
         if stop.asked:
             break
     _finish(codes, stop.asked)
 
 
+def _style_one(job: _Job, studio: Studio, settings: Settings, stop: Stop, *, quiet: bool) -> Report:
+    from livestyle.session import play_file, style_file
+
+    path, output = job
+    if output is None:
+        return play_file(path, studio, settings, stop)
+    return style_file(path, output, studio, settings, stop, quiet=quiet)
+
+
 def _tell(report: Report, options: dict[str, Any]) -> int:
     """Print a report and what ended it early, if anything; the exit code it calls for."""
-    if options["as_json"]:
-        click.echo(json.dumps(report.as_json(), ensure_ascii=False))
+    messages = _messages()
+    code = messages.json_line(report.as_json()) if options["as_json"] else 0
     if not options["quiet"]:
         target = f" -> {', '.join(report.outputs)}" if report.outputs else ""
-        click.echo(f"{report.source}{target} [{report.style}]\n  {report.line()}", err=True)
+        say(f"{report.source}{target} [{report.style}]")
+        say(f"  {report.line()}")
     if report.error is not None:
-        _say(f"livestyle: {report.error}", report.hint)
-    return report.exit_code
+        messages.sentence(report.error, report.hint)
+    return report.exit_code or code
 
 
 def _finish(codes: list[int], interrupted: bool) -> None:
@@ -467,13 +548,44 @@ def _context() -> click.Context:
     return click.get_current_context()
 
 
+def _messages() -> Messages:
+    return _context().ensure_object(Messages)
+
+
 def _demo(options: dict[str, Any]) -> None:
     from livestyle.demo import run_demo
-    from livestyle.session import Stop
+    from livestyle.stop import Stop
     from livestyle.studio import Studio
 
     _refuse_budgets()
     settings = _settings(options)
     stop = Stop()
-    report = run_demo(options["output"] or Path("livestyle-demo"), Studio(settings), settings, stop)
+    with unforeseen_failures("the demonstration"):
+        report = run_demo(options["output"] or Path("livestyle-demo"), Studio(settings), settings, stop)
     _finish([_tell(report, options)], stop.asked)
+
+
+def _rescue(options: dict[str, Any]) -> None:
+    """Each folder by itself: what is rescued is told, and one that cannot be read costs no other."""
+    from livestyle.sinks.rescue import describe, tidy
+    from livestyle.stop import Stop
+
+    stop, messages = Stop(), _messages()
+    codes: list[int] = []
+    found = 0
+    with stop.listening():
+        for folder in options["inputs"] or [Path()]:
+            try:
+                if kind_of_path(folder, SourceError) != "folder":
+                    raise SourceNotFoundError(f"There is no folder {folder}", hint="name the one with the recordings")
+                for rescued in tidy(folder, stop):
+                    found += 1
+                    if options["as_json"]:
+                        codes.append(messages.json_line({"path": str(rescued.path), "seconds": rescued.seconds}))
+                    say(describe(rescued))
+                    codes.append(DecodeError.exit_code if rescued.seconds is None else 0)
+            except LivestyleError as error:
+                codes.append(messages.error(error, str(folder)))
+    if not found and not any(codes) and not options["quiet"]:
+        say("no recording was left unfinished here")
+    _finish(codes, stop.asked)

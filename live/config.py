@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
+import os
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from livestyle.errors import UsageError
+from livestyle.paths import kind_of_path
+from livestyle.terminal import say
+
+MAX_BYTES = 1 << 20
+"""More is not a configuration file; nothing larger is read."""
+
+_TYPE_NAMES: tuple[tuple[type, str], ...] = (
+    (bool, "true/false"),
+    (int, "a number"),
+    (float, "a number"),
+    (str, "a string"),
+    (list, "a list"),
+    (dict, "a table"),
+    (datetime.date, "a date"),
+    (datetime.time, "a time of day"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """The values that an option takes in TOML."""
+
+    types: tuple[type, ...]
+    words: str  # the same for people: "a number"
+
+    def __contains__(self, value: object) -> bool:
+        """A boolean is no number, although Python says so."""
+        return isinstance(value, self.types) and (bool in self.types or not isinstance(value, bool))
 
 
 def config_path() -> Path:
@@ -18,24 +49,52 @@ def config_path() -> Path:
     return user_config_path("livestyle") / "config.toml"
 
 
-def read_config(path: Path, known: Collection[str], *, must_exist: bool) -> dict[str, Any]:
-    """Option name (with underscores) -> value, for `click`'s default_map. Values are checked by the options themselves.
+def read_config(path: Path, known: Mapping[str, Accepts], *, must_exist: bool) -> dict[str, Any]:
+    """Option name (with underscores) -> value, for `click`'s default_map. Ranges are checked by the options themselves.
 
-    Raises UsageError for a file that cannot be read, is not TOML, or has a key that is no option.
+    Raises UsageError for a file that cannot be read, is not TOML, or has a key that is no option or a value that its
+    option does not take. A folder of configuration that may not be searched is that of another user: it is said, and
+    there is no configuration.
     """
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        if must_exist:
-            raise UsageError(f"no configuration file {path}", hint="check the path given to --config") from None
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the configuration file {path} cannot be read: {error}") from error
+    text = _read(path, must_exist=must_exist)
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # numbers of 5,000 digits, lists in lists in lists
         raise UsageError(f"{path} is not valid TOML: {error}") from error
-    return {_option(key, known, text, path): value for key, value in values.items()}
+    return {_option(key, known, text, path): _checked(key, value, known, path) for key, value in values.items()}
+
+
+def _read(path: Path, *, must_exist: bool) -> str:
+    try:
+        kind = kind_of_path(path, UsageError)
+    except UsageError as error:
+        if must_exist or not isinstance(error.__cause__, PermissionError):
+            raise
+        say(f"livestyle: there is no configuration: {error.message}")
+        return ""
+    if kind is None:
+        if must_exist:
+            raise UsageError(f"no configuration file {path}", hint="check the path given to --config")
+        return ""
+    if str(path) == os.devnull:
+        return ""
+    if kind != "file":
+        what = "a folder" if kind == "folder" else "a pipe or a device"
+        raise UsageError(f"{path} is {what}, not a configuration file", hint="give a file to --config")
+    return _text_of(path)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise UsageError(f"{path} is larger than {MAX_BYTES >> 20} MiB: not a configuration file")
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except OSError as error:
+        raise UsageError(f"the configuration file {path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the configuration file {path} is not text in UTF-8", hint="save it as UTF-8") from error
 
 
 def _option(key: str, known: Collection[str], text: str, path: Path) -> str:
@@ -47,3 +106,16 @@ def _option(key: str, known: Collection[str], text: str, path: Path) -> str:
     close = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {close[0].replace('_', '-')}?" if close else "the keys are livestyle's long options"
     raise UsageError(f"{path}:{line}: unknown option {key}", hint=hint)
+
+
+def _checked(key: str, value: Any, known: Mapping[str, Accepts], path: Path) -> Any:
+    accepts = known[key.replace("-", "_")]
+    if value not in accepts:
+        raise UsageError(f"{path}: {key}: expected {accepts.words}, not {_type_name(value)}")
+    if isinstance(value, str) and "\0" in value:
+        raise UsageError(f"{path}: {key}: a NUL character cannot be part of it")
+    return value
+
+
+def _type_name(value: object) -> str:
+    return next((name for kind, name in _TYPE_NAMES if isinstance(value, kind)), type(value).__name__)

@@ -21,16 +21,19 @@ from livestyle.feed import Feed
 from livestyle.frame import ColorInfo, Frame, Pixels, StreamInfo, read_only
 from livestyle.loop import run
 from livestyle.media import cv2
+from livestyle.paths import kind_of_path
 from livestyle.plan import make_folder
 from livestyle.report import Meter, Report
-from livestyle.session import Stop, style_file
+from livestyle.session import style_file
 from livestyle.settings import Settings
 from livestyle.shaders.compile import compile_look
 from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.recipe import Adjust
 from livestyle.sinks.output import check_output
+from livestyle.stop import Stop
 from livestyle.studio import Studio
 from livestyle.stylist import Stylist
+from livestyle.terminal import printable
 
 SIDE = 480  # pixels; the photograph has 512, so the camera can move inside it
 FRAMES = 90
@@ -86,7 +89,8 @@ def run_demo(folder: Path, studio: Studio, settings: Settings, stop: Stop) -> Re
 
     Raises OutputExistsError for one that is there already, unless overwriting was allowed.
     """
-    if not folder.is_dir() and (folder.exists() or folder.suffix):
+    kind = kind_of_path(folder, UsageError)
+    if kind != "folder" and (kind is not None or folder.suffix):
         raise UsageError(f"{folder} is no folder", hint="-o names a folder for --demo")
     photo = photograph()
     make_folder(folder)
@@ -136,7 +140,7 @@ def _weights(photo: Pixels, studio: Studio) -> npt.NDArray[np.float32]:
 def _tile(pixels: Pixels, name: str) -> Pixels:
     tile = np.asarray(cv2.resize(pixels, (TILE, TILE), interpolation=cv2.INTER_AREA))
     for color, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-        cv2.putText(tile, name, (8, TILE - 10), cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, thickness, cv2.LINE_AA)
+        cv2.putText(tile, printable(name), (8, TILE - 10), cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, thickness, cv2.LINE_AA)
     return tile
 
 

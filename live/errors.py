@@ -140,3 +140,24 @@ def device_failures(what: str, device: str) -> Iterator[None]:
         raise
     except RuntimeError as error:
         raise device_failure(what, device, error) from error
+
+
+def unforeseen(what: str, error: Exception) -> StreamError:
+    """The error for `what` (a file, a camera) that ended with an exception which nobody expects of it."""
+    words = [type(error).__name__, *(line for line in str(error).splitlines() if line.strip())][:2]
+    if isinstance(error, MemoryError) or any(full in str(error).lower() for full in _MEMORY_IS_FULL):
+        return StreamError(
+            f"{what} needs more memory than there is", hint="close other programs, or make the picture smaller"
+        )
+    return StreamError(f"{what} cannot be styled: {': '.join(words)}", hint="please report it with what --debug prints")
+
+
+@contextmanager
+def unforeseen_failures(what: str) -> Iterator[None]:
+    """Turns any exception that is not ours into `unforeseen`: libraries may raise anything on strange files."""
+    try:
+        yield
+    except LivestyleError:
+        raise
+    except Exception as error:
+        raise unforeseen(what, error) from error

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from livestyle.errors import InputError, UsageError
+from livestyle.errors import InputError, SourceError, UsageError
+from livestyle.paths import kind_of_path, shell_word, unreachable
 from livestyle.sinks.containers import CONTAINERS
 from livestyle.sinks.output import check_output
 from livestyle.sinks.photo import FORMATS
@@ -26,16 +29,29 @@ def expand_inputs(inputs: Sequence[Path]) -> list[Path]:
     """
     files: list[Path] = []
     for path in inputs:
-        if not path.is_dir():
-            files.append(path)
-            continue
-        inside = list_folder(path)
-        if any(entry.is_dir() and not entry.name.startswith(".") for entry in path.iterdir()):
-            log.info("the folders inside %s are not looked into: name them too", path)
-        if not inside:
-            raise InputError(f"{path} holds no photo or video", hint="name a folder that does, or single files")
-        files.extend(inside)
+        files.extend(_inside(path) if kind_of_path(path, SourceError) == "folder" else [path])
     return files
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        inside = list_folder(folder)
+        with os.scandir(folder) as entries:
+            deeper = any(_is_folder(entry) and not entry.name.startswith(".") for entry in entries)
+    except OSError as error:  # it may not be read, or was removed meanwhile
+        raise unreachable(folder, error, SourceError) from error
+    if deeper:
+        log.info("the folders inside %s are not looked into: name them too", folder)
+    if not inside:
+        raise InputError(f"{folder} holds no photo or video", hint="name a folder that does, or single files")
+    return inside
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself, or where one may not look
+        return False
 
 
 def plan_outputs(
@@ -51,15 +67,48 @@ def plan_outputs(
         return [(files[0], None)]
     into_folder = is_folder_for(files, named, output)
     outputs = [output / name_in_folder(path) if into_folder else output for path in files]
-    twice = next((path for at, path in enumerate(outputs) if path in outputs[:at]), None)
+    _refuse_twice(outputs)
+    return [(path, target) for path, target in zip(files, outputs, strict=True) if wanted(target, path, overwrite)]
+
+
+def _refuse_twice(outputs: Sequence[Path]) -> None:
+    twice = _repeated(outputs, outputs)
+    if twice is None and (alike := _repeated(outputs, [_folded(path) for path in outputs])) is not None:
+        twice = alike if ignores_case(alike.parent) else None
     if twice is not None:
         raise UsageError(f"two inputs would both become {twice}", hint="rename one, or style them in two runs")
-    return [(path, target) for path, target in zip(files, outputs, strict=True) if wanted(target, path, overwrite)]
+
+
+def _repeated(outputs: Sequence[Path], keys: Sequence[object]) -> Path | None:
+    """The first output whose key an earlier one has."""
+    seen: set[object] = set()
+    for path, key in zip(outputs, keys, strict=True):
+        if key in seen:
+            return path
+        seen.add(key)
+    return None
+
+
+def _folded(path: Path) -> str:
+    return unicodedata.normalize("NFC", path.name).casefold()
+
+
+def ignores_case(folder: Path) -> bool:
+    """Whether names in `folder` that differ only in case are one file, told by the name of the folder itself."""
+    here = folder.absolute()
+    return any(_is_same(path, path.with_name(path.name.swapcase())) for path in (here, *here.parents[:-1]))
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path != other and os.path.samefile(path, other)
+    except OSError:
+        return False
 
 
 def wanted(output: Path, source: Path | None, overwrite: Overwrite) -> bool:
     """Whether to write `output`. Raises UsageError, or OutputExistsError when neither -y nor -n was given."""
-    if overwrite == "no" and output.exists():
+    if overwrite == "no" and kind_of_path(output, UsageError) is not None:
         log.info("%s exists and is left as it is (-n)", output)
         return False
     check_output(output, source, overwrite=overwrite == "yes")
@@ -79,18 +128,19 @@ def is_folder_for(files: Sequence[Path], named: Sequence[Path], output: Path) ->
 
     Raises UsageError when it must be one but looks like a file.
     """
-    if output.is_dir():
+    if kind_of_path(output, UsageError) == "folder":
         return True
-    several = len(files) > 1 or named[0].is_dir()
+    several = len(files) > 1 or kind_of_path(named[0], SourceError) == "folder"
     if several and output.suffix:
-        raise UsageError(f"{output} looks like one file, but there are several inputs", hint=f"write -o {output}/")
+        hint = f"write -o {shell_word(output)}/"
+        raise UsageError(f"{output} looks like one file, but there are several inputs", hint=hint)
     return several
 
 
 @contextmanager
 def folder_made(folder: Path) -> Iterator[None]:
     """`folder` is there inside the `with`, and gone again after it if it was made here and nothing was put in."""
-    made = not folder.exists()
+    made = kind_of_path(folder, UsageError) is None
     make_folder(folder)
     try:
         yield
@@ -106,3 +156,5 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    except ValueError as error:  # a NUL in its name
+        raise UsageError(f"the folder {folder} cannot be made: {error}") from error

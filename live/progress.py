@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from livestyle.frame import Frame, StreamInfo
+from livestyle.terminal import is_terminal, printable, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -17,7 +17,10 @@ LINE_EVERY_S = 5.0
 
 def progress_sink(info: StreamInfo, name: str) -> BarSink | LineSink:
     """A bar when stderr is a terminal, otherwise lines that a log can keep."""
-    return BarSink(info, name) if sys.stderr.isatty() else LineSink(info, name)
+    if is_terminal():
+        with suppress(Exception):  # a terminal that cannot draw one, or that went away
+            return BarSink(info, name)
+    return LineSink(info, name)
 
 
 def _seconds(frame: Frame, info: StreamInfo) -> float:
@@ -58,7 +61,7 @@ class LineSink(_ProgressSink):
         self._done += 1
         if time.monotonic() >= self._next:
             self._next += LINE_EVERY_S
-            print(self._line(_seconds(frame, self._info)), file=sys.stderr, flush=True)
+            say(self._line(_seconds(frame, self._info)))
 
     def _line(self, seconds: float) -> str:
         total = f" of {self._info.duration:.1f} s" if self._info.duration else " s"
@@ -79,7 +82,8 @@ class BarSink(_ProgressSink):
             done: float = self._done
         else:
             done = _seconds(frame, self._info)
-        self._bar.update(self._task, completed=done, rate=f"{self.rate:.1f} frames/s")
+        with suppress(Exception):  # it shows the work, which goes on without it
+            self._bar.update(self._task, completed=done, rate=f"{self.rate:.1f} frames/s")
 
     def close(self) -> None:
         """Leave the finished bar on the screen and give the terminal back."""
@@ -91,7 +95,7 @@ class BarSink(_ProgressSink):
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}% {task.fields[rate]}"),
             TimeElapsedColumn(),
@@ -100,6 +104,6 @@ class BarSink(_ProgressSink):
             console=Console(stderr=True),
         )
         total = self._info.frames or self._info.duration
-        task = bar.add_task(self._name, total=total, rate="")
+        task = bar.add_task(printable(self._name), total=total, rate="")
         bar.start()
         return bar, task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -63,8 +64,23 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputReport:
+    """One output of a live run."""
+
+    name: str  # a path, "virtual camera" or "window"
+    frames: int  # styled frames that it took
+    dropped: int  # that came while it was busy or away
+    reopened: int  # how often it failed and came back
+    latency_ms: dict[str, float]  # p50, p95, p99, from capture until it had the frame
+    error: str | None = None  # why it ended early, or is away
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """The figures of one run. Seconds are wall-clock; latencies run from capture to the last sink, in milliseconds."""
+    """The figures of one run. Seconds are wall-clock, latencies in milliseconds.
+
+    Latency runs from capture until the slower of window and virtual camera has the frame, where there is one of them.
+    """
 
     source: str
     outputs: tuple[str, ...]
@@ -84,6 +100,7 @@ class Report:
     error: str | None = None  # what ended the run early; the outputs hold every frame up to there
     hint: str = ""
     exit_code: int = 0
+    by_output: tuple[OutputReport, ...] = ()  # live only
     interrupted: bool = False  # ended by Ctrl-C or SIGTERM: an output file is whole but shorter than its input
 
     def as_json(self) -> dict[str, Any]:
@@ -99,6 +116,7 @@ class Report:
             f"{self.frames_in} frames in, {self.frames_out} out, {self.dropped} dropped",
             f"{self.held} hold cards" if self.held else "",
             f"{self.seconds:.1f} s ({self.fps:.1f} frames/s)",
+            *(f"{output.name}: {output.dropped} dropped" for output in self.by_output if output.dropped),
             f"latency p50 {p['p50']:.0f} p95 {p['p95']:.0f} p99 {p['p99']:.0f} ms",
             self._masks_text(),
             self._quality_text(),
@@ -122,3 +140,12 @@ class Report:
 def latencies(meter: Meter) -> dict[str, float]:
     """The three percentiles of a report, in milliseconds."""
     return {name: round(meter.percentile(p) * 1e3, 1) for name, p in (("p50", 50), ("p95", 95), ("p99", 99))}
+
+
+def slowest(handed_over: dict[str, float], outputs: Sequence[OutputReport]) -> dict[str, float]:
+    """The percentiles of the slower one of window and virtual camera, else those of frames handed to the sinks.
+
+    Nobody waits for a recording.
+    """
+    watched = [output.latency_ms for output in outputs if output.name in ("window", "virtual camera") and output.frames]
+    return max([handed_over, *watched], key=lambda latency: latency["p95"]) if watched else handed_over

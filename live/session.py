@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from livestyle.budgeted import Budgeted, budget_of
@@ -22,46 +20,21 @@ from livestyle.governed import Gears, Resizable
 from livestyle.governor import Budget, Governor, Step, ladder
 from livestyle.lookahead import INTERVAL
 from livestyle.loop import Hold, run
+from livestyle.outputs import DirectOutput, LiveOutput, Outputs
 from livestyle.progress import progress_sink
 from livestyle.protocols import Segmenter, Sink, Source
-from livestyle.report import Meter, Report, latencies
+from livestyle.report import Meter, Report, latencies, slowest
 from livestyle.settings import Settings
 from livestyle.sinks.capture import RecordSink, SnapshotSink
+from livestyle.sinks.queued import REALTIME, QueuedSink
+from livestyle.sinks.rescue import tidied
+from livestyle.stop import Stop
 from livestyle.studio import Studio
 from livestyle.stylist import Stylist
 
 log = logging.getLogger("livestyle")
 
 AWAY = ("One moment", "the camera is away")
-
-
-class Stop:
-    """Ctrl-C and SIGTERM as a flag that the loop reads between two frames, so that outputs are finished whole."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __call__(self) -> bool:
-        """True once somebody asked to stop."""
-        return self.asked
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take the signals; a second Ctrl-C interrupts at once. Only the main thread may listen.
-
-        Outside, Ctrl-C interrupts as usual: a camera that takes long to open is not waited for.
-        """
-        previous = {sig: signal.signal(sig, self._ask) for sig in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for sig, handler in previous.items():
-                signal.signal(sig, handler)
-
-    def _ask(self, sig: int, _: FrameType | None) -> None:
-        if self.asked and sig == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.asked = True
 
 
 def style_file(path: Path, output: Path, studio: Studio, settings: Settings, stop: Stop, *, quiet: bool) -> Report:
@@ -72,11 +45,12 @@ def style_file(path: Path, output: Path, studio: Studio, settings: Settings, sto
     with ExitStack() as stack:
         source = stack.enter_context(closing(_open_file(path, settings, photo=photo)))
         stack.enter_context(stop.listening())  # from here on Ctrl-C means: finish what was begun
+        stack.enter_context(tidied([output.parent]))
         sink = stack.enter_context(closing(_file_sink(output, source, path, settings, photo=photo)))
         sinks: list[Sink] = [sink]
         if not quiet:
             sinks.append(stack.enter_context(closing(progress_sink(source.info, path.name))))
-        report = Job(source, sinks, studio, settings, (str(output),), live=False).run(stop)
+        report = Job(source, studio, settings, live=False).run(sinks, (str(output),), stop)
     if report.interrupted and report.outputs:
         log.warning("stopped on request: %s is whole, but holds only the first %d frames", output, report.frames_out)
     return report
@@ -156,35 +130,41 @@ def even_fit(size: Size, box: Size) -> Size:
 
 
 def _show(source: Source, studio: Studio, settings: Settings, stop: Stop, output: Path | None = None) -> Report:
+    job = Job(source, studio, settings, live=True)
     with ExitStack() as stack:
-        stack.enter_context(stop.listening())
-        sinks: list[Sink] = []
-        names: list[str] = []
+        stack.enter_context(stop.listening(protected=source.info.is_live))
+        outputs: list[LiveOutput] = []
         if output is not None:
+            stack.enter_context(tidied([output.parent]))
             as_it_comes = replace(settings, size=None, rate=None)  # they were asked of the camera
-            sinks.append(stack.enter_context(closing(_video_sink(output, source.info, as_it_comes))))
-            names.append(str(output))
+            outputs.append(QueuedSink(str(output), _video_sink(output, source.info, as_it_comes)))
+            stack.callback(outputs[-1].close)
         if settings.virtual_camera is not None:
-            sinks.append(stack.enter_context(closing(_virtual_camera(source.info, settings))))
-            names.append("virtual camera")
-        job = Job(source, sinks, studio, settings, (), live=True)
+            outputs.append(_virtual_camera(source.info, settings))
+            stack.callback(outputs[-1].close)
+        asides: Sequence[Sink] = ()
         if settings.window:
-            window = stack.enter_context(closing(_Preview(source, job, settings)))
-            sinks.extend(window.sinks)
-            names.append("window")
-        if not sinks:
+            preview = stack.enter_context(closing(_Preview(source, job, settings)))
+            stack.enter_context(tidied([settings.captures]))
+            outputs.append(preview.window)
+            asides = preview.captures
+        if not outputs:
             raise UsageError(
                 "there is nowhere to send the pictures", hint="drop --no-window, or add -o or --virtual-camera"
             )
-        job.outputs = tuple(names)
-        return job.run(stop)
+        together = Outputs(outputs)
+        return job.run([together, *asides], tuple(output.name for output in outputs), stop, together)
 
 
-def _virtual_camera(info: StreamInfo, settings: Settings) -> Sink:
+def _virtual_camera(info: StreamInfo, settings: Settings) -> QueuedSink:
     from livestyle.sinks.virtual_camera import VirtualCamera
 
     rate = settings.rate or float(info.rate or 30)
-    return VirtualCamera(settings.size or info.size, rate=rate, device=settings.virtual_camera or None)
+
+    def opened() -> Sink:
+        return VirtualCamera(settings.size or info.size, rate=rate, device=settings.virtual_camera or None)
+
+    return QueuedSink("virtual camera", opened(), REALTIME, reopen=opened)
 
 
 class _Preview:
@@ -196,13 +176,14 @@ class _Preview:
         info = replace(source.info, path=None)  # a recording of a preview carries no sound
         self._job = job
         self._window = Window("livestyle", on_command=self._command, status=job.status, mirror=bool(settings.mirror))
+        self.window = DirectOutput("window", self._window)
         self._snapshots = SnapshotSink(settings.captures, self._open_photo, self._say)
         self._recorder = RecordSink(settings.captures, lambda path: _video_sink(path, info, Settings()), self._say)
-        self.sinks: tuple[Sink, ...] = (self._recorder, self._snapshots, self._window)
+        self.captures: tuple[Sink, ...] = (self._recorder, self._snapshots)
 
     def close(self) -> None:
         """Finish a recording and close the window."""
-        for sink in self.sinks:
+        for sink in (*self.captures, self.window):
             sink.close()
 
     def _command(self, command: str) -> None:
@@ -224,21 +205,11 @@ class _Preview:
 
 
 class Job:
-    """One source, stylist and set of sinks."""
+    """One source and its stylist, run once."""
 
-    def __init__(
-        self,
-        source: Source,
-        sinks: list[Sink],
-        studio: Studio,
-        settings: Settings,
-        outputs: tuple[str, ...],
-        *,
-        live: bool,
-    ) -> None:
+    def __init__(self, source: Source, studio: Studio, settings: Settings, *, live: bool) -> None:
         self.studio = studio
-        self.outputs = outputs
-        self._source, self._sinks = source, sinks
+        self._source = source
         self._settings = settings
         self._live = live
         self._sync = settings.sync if settings.sync != "auto" else "live" if live else "exact"
@@ -246,15 +217,19 @@ class Job:
         self._stylist: Stylist | None = None
         self._budgeted: Budgeted | None = None
 
-    def run(self, stop: Stop) -> Report:
-        """Run to the end; a LivestyleError that ends it early stands in the report."""
+    def run(self, sinks: Sequence[Sink], names: tuple[str, ...], stop: Stop, outputs: Outputs | None = None) -> Report:
+        """Run to the end; a LivestyleError that ends it early stands in the report.
+
+        `names`: what the report calls the sinks. `outputs`: the one of them that holds all outputs of a live run, which
+        is finished here, because that may fail too.
+        """
         info = self._source.info
         # A played file has long frames, and no camera that could be away.
         hold = Hold(info, lambda size: hold_card(size, AWAY)) if self._live and info.path is None else None
         asked = stop if not self._live or self._settings.duration is None or info.path else self._until(stop)
         with ExitStack() as stack:
             stylist = self._stylist = self._open_stylist(stack)
-            sinks = self._sinks if self._budgeted is None else [*self._sinks, self._budgeted]
+            sinks = sinks if self._budgeted is None else [*sinks, self._budgeted]
             with Feed(self._frames(stylist)) as feed:
                 failure: LivestyleError | None = None
                 try:
@@ -262,7 +237,10 @@ class Job:
                 except LivestyleError as error:
                     log.debug("the run ended early", exc_info=True)
                     failure = error
-                return self._report(feed, stylist, failure, interrupted=stop.asked)
+                if outputs is not None:
+                    outputs.close()
+                    failure = failure or outputs.failure
+                return self._report(feed, stylist, names, outputs, failure, interrupted=stop.asked)
 
     def _frames(self, stylist: Stylist) -> Source:
         """The source; a film that nobody waits for is looked at a little ahead."""
@@ -327,12 +305,22 @@ class Job:
         reduced = self._budgeted.reduced if self._budgeted is not None else ""
         return f"{line}   {reduced}" if reduced else line
 
-    def _report(self, feed: Feed, stylist: Stylist, failure: LivestyleError | None, *, interrupted: bool) -> Report:
+    def _report(
+        self,
+        feed: Feed,
+        stylist: Stylist,
+        names: tuple[str, ...],
+        outputs: Outputs | None,
+        failure: LivestyleError | None,
+        *,
+        interrupted: bool,
+    ) -> Report:
         meter = self._meter
         stats: dict[str, Any] = dict(stylist.stats())
+        by_output = () if outputs is None else outputs.reports()
         return Report(
             source=self._source.info.name,
-            outputs=self.outputs if meter.out or self._live else (),
+            outputs=names if meter.out or self._live else (),
             style=self.studio.title,
             frames_in=feed.received,
             frames_out=meter.out,
@@ -341,13 +329,14 @@ class Job:
             seconds=round(meter.elapsed, 3),
             fps=round(meter.out / max(meter.elapsed, 1e-9), 2),
             first_frame_s=None if meter.first_out is None else round(meter.first_out, 3),
-            latency_ms=latencies(meter),
+            latency_ms=slowest(latencies(meter), by_output),
             masks=stats,
             quality=None if self._budgeted is None else self._budgeted.report(),
             device=str(stats.pop("device", "cpu")),
             colour=self.studio.grade().backend,
             error=None if failure is None else failure.message,
             hint="" if failure is None else failure.hint,
+            by_output=by_output,
             exit_code=failure.exit_code if failure is not None else INTERRUPTED if interrupted else 0,
             interrupted=interrupted,
         )

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.terminal import printable
+
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 Canvas = npt.NDArray[np.uint8]  # (H, W, 3) writeable; drawing changes it in place
 Color = tuple[int, int, int]
 
+_LONGEST = 300  # characters of a line; more fits on no picture
 # Looked for in the system's font folders, widest coverage first; Pillow's own font has ASCII and little more.
 _FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "segoeui.ttf", "Arial Unicode.ttf", "Helvetica.ttc", "arial.ttf")
 
@@ -42,9 +45,15 @@ def _font(height: int) -> FreeTypeFont:
 
 @lru_cache(maxsize=256)
 def text_mask(text: str, height: int) -> npt.NDArray[np.uint8]:
-    """Coverage (h, w) of one line of `text`, 0..255; h depends on `height` (the font's em in pixels) only."""
+    """Coverage (h, w) of one line of `text`, 0..255; h depends on `height` (the font's em in pixels) only.
+
+    Line feeds and other controls, which a name may hold, are written out as on a terminal; the end of a very long text
+    is left out.
+    """
     from PIL import Image, ImageDraw
 
+    text = printable(text)
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
     font = _font(height)
     ascent, descent = font.getmetrics()
     size = max(1, round(font.getlength(text))), ascent + descent

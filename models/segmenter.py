@@ -18,6 +18,7 @@ import numpy.typing as npt
 from livestyle.errors import DeviceError, ModelError, device_failure
 from livestyle.frame import Weights
 from livestyle.models.card import MULTIPLE, ModelCard, network_size, read_card
+from livestyle.paths import kind_of_path
 
 DEFAULT_MODEL = "lite"
 SMALLER_MODEL = "xxsmall"  # for computers on which the default is too slow, where it is bundled
@@ -160,7 +161,7 @@ def _find_card(name_or_path: str | Path | None) -> Path:
     if wanted in (names := bundled_names()):
         return WEIGHTS / f"{wanted}.json"
     path = Path(wanted)
-    if not path.is_file():
+    if kind_of_path(path, ModelError) != "file":
         raise ModelError(
             f"{wanted}: no such model file, and no bundled model of that name",
             hint=f"bundled models: {', '.join(names) or 'none'}; or give the path of an .onnx file",

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from livestyle.errors import StyleError
+from livestyle.paths import kind_of_path
 from livestyle.shaders.recipe import Recipe, lut_recipe, parse_recipe
 
 log = logging.getLogger("livestyle")
@@ -29,13 +30,14 @@ def find_recipe(name_or_path: str | Path, user_folder: Path | None = None) -> Re
     folder is `user_styles_folder()` unless given. Raises StyleError for a file that is missing or broken and for an
     unknown name, with the nearest names as a hint.
     """
-    path = Path(name_or_path).expanduser()
+    path = _with_home(Path(name_or_path))
     if isinstance(name_or_path, Path) or _means_file(str(name_or_path), path):
         return load_recipe(path)
     wanted = _plain(str(name_or_path))
     # Loaded before the list is made: when the file of that name is broken the user must hear it, not get another style.
-    by_file_name = [load_recipe(file) for file in _user_files(user_folder) if _plain(file.stem) == wanted]
-    recipes = {_plain(recipe.name): recipe for recipe in list_recipes(user_folder)}
+    files = _user_files(user_folder)
+    by_file_name = [load_recipe(file) for file in files if _plain(file.stem) == wanted]
+    recipes = {_plain(recipe.name): recipe for recipe in _recipes_with(files)}
     if wanted in recipes:
         return recipes[wanted]
     if by_file_name:
@@ -48,8 +50,12 @@ def list_recipes(user_folder: Path | None = None) -> list[Recipe]:
 
     A user's file that is broken is left out with a warning, so that one typo does not take away every other style.
     """
+    return _recipes_with(_user_files(user_folder))
+
+
+def _recipes_with(user_files: list[Path]) -> list[Recipe]:
     recipes = {_plain(recipe.name): recipe for recipe in builtin_recipes()}
-    for file in _user_files(user_folder):
+    for file in user_files:
         try:
             recipe = load_recipe(file)
         except StyleError as error:
@@ -61,9 +67,12 @@ def list_recipes(user_folder: Path | None = None) -> list[Recipe]:
 
 def load_recipe(path: Path) -> Recipe:
     """The recipe in a .toml file, or the style that a LUT file is. Raises StyleError."""
-    if path.is_dir():
+    kind = kind_of_path(path, StyleError)
+    if kind == "folder":
         raise StyleError(f"{path} is a folder, not a style", hint="name a recipe (.toml) or a LUT file in it")
-    if not path.is_file():
+    if kind == "other":
+        raise StyleError(f"{path} is not a file", hint="name a recipe (.toml) or a LUT file")
+    if kind is None:
         raise StyleError(f"there is no style file {path}", hint="livestyle --list-styles names the styles there are")
     if path.suffix.lower() != ".toml":
         return lut_recipe(path)
@@ -86,13 +95,29 @@ def builtin_recipes() -> tuple[Recipe, ...]:
 
 def _user_files(folder: Path | None) -> list[Path]:
     folder = user_styles_folder() if folder is None else folder
-    if not folder.is_dir():
+    try:
+        return sorted(f for f in folder.iterdir() if _is_style_file(f))
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(f for f in folder.iterdir() if _is_style_file(f))
+    except OSError as error:
+        log.warning("Your own styles are left out: %s cannot be read: %s", folder, error.strerror)
+        return []
+
+
+def _with_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # "~nobody": it is a name like any other
+        return path
 
 
 def _means_file(text: str, path: Path) -> bool:
-    return _is_style_file(path) or "/" in text or "\\" in text or (bool(path.suffix) and path.is_file())
+    return (
+        _is_style_file(path)
+        or "/" in text
+        or "\\" in text
+        or (bool(path.suffix) and kind_of_path(path, StyleError) == "file")
+    )
 
 
 def _is_style_file(path: Path) -> bool:

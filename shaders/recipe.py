@@ -43,6 +43,7 @@ from typing import Any, TypeVar
 
 from livestyle.errors import StyleError, UsageError
 from livestyle.frame import REGIONS
+from livestyle.paths import kind_of_path
 
 VERSION = 1
 """The version of the recipe format that this reader knows."""
@@ -220,7 +221,7 @@ class _Reader:
     def _toml(self) -> _Table:
         try:
             return tomllib.loads(self.text.removeprefix("\ufeff"))
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # numbers of 5,000 digits, lists in lists in lists
             what, line = _without_place(str(error), self.text)
             raise StyleError(f"{self.origin}:{line}: not TOML: {what}", hint="see https://toml.io") from error
 
@@ -249,7 +250,7 @@ class _Reader:
         if not name:
             return None
         path = Path(self.origin).parent / name
-        if not path.is_file():
+        if kind_of_path(path, StyleError) != "file":
             raise self.fail(("lut",), f"there is no file {path}", hint="lut is relative to the recipe's folder")
         return path
 

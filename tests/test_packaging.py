@@ -18,7 +18,7 @@ MOUNTS = {
     "shaders": "livestyle.shaders",
     "training": "livestyle.training",
 }
-BASE = {"livestyle.frame", "livestyle.errors", "livestyle.protocols"}
+BASE = {"livestyle.frame", "livestyle.errors", "livestyle.protocols", "livestyle.paths", "livestyle.terminal"}
 
 
 def packages_on_disk() -> set[str]:

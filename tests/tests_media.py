@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.media import av
+from livestyle.media import av, open_output
 
 Picture = npt.NDArray[Any]
 
@@ -45,7 +45,7 @@ def write_clip(
 ) -> Path:
     """Encode `pictures` at `times`. `tags`: primaries, transfer, matrix, range as in H.273; `matrix`: the one used."""
     height, width = pictures[0].shape[:2]
-    with av.open(str(path), "w", container_options=muxer or {}) as output:
+    with open_output(path, None, muxer or {}) as output:
         stream = output.add_stream(codec, rate=25, options={"crf": "10"} if options is None else options)
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         context = stream.codec_context

@@ -23,12 +23,13 @@ from livestyle.lookahead import INTERVAL
 from livestyle.media import av
 from livestyle.protocols import Segmenter
 from livestyle.refine import refine
-from livestyle.session import Stop, style_file
+from livestyle.session import style_file
 from livestyle.settings import Settings
 from livestyle.shaders.compile import compile_look
 from livestyle.sinks.containers import choose_pixels, container_of, encoder_options
 from livestyle.sinks.video import VideoSink
 from livestyle.sources.video import VideoSource, open_media
+from livestyle.stop import Stop
 from livestyle.studio import Studio
 from livestyle.stylist import Stylist
 

@@ -19,8 +19,9 @@ import numpy.typing as npt
 from livestyle.errors import BackendError
 from livestyle.frame import Frame, StreamInfo, read_only
 from livestyle.report import Report
-from livestyle.session import Job, Stop
+from livestyle.session import Job
 from livestyle.settings import Settings
+from livestyle.stop import Stop
 from livestyle.studio import Studio
 
 RATE = 30
@@ -103,8 +104,8 @@ class _Watch:
 def measure(settings: Settings, seconds: float) -> Live:
     """Style a made camera for so many seconds, as `livestyle --camera` does. Raises what the run raises."""
     sink = _Watch(seconds)
-    job = Job(MadeCamera(made_pictures(), seconds), [sink], Studio(settings), settings, (), live=True)
-    report = job.run(Stop())
+    job = Job(MadeCamera(made_pictures(), seconds), Studio(settings), settings, live=True)
+    report = job.run([sink], (), Stop())
     if report.error is not None:
         raise BackendError(report.error, hint=report.hint)
     due = (_microseconds(number) for number in range(round(SETTLED_S * RATE), round(seconds * RATE)))

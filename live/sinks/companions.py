@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from livestyle.media import av
+from livestyle.media import av, fraction_of, open_input
 from livestyle.sinks.containers import Container
 from livestyle.sinks.subtitles import ASS_HEADER, TEXT_CODECS, convert_text
 from livestyle.timeline import first_tick, start_of
@@ -42,7 +42,7 @@ class Companions:
     """The other streams of one source file. Times given to and taken from it are seconds on the file's own clock."""
 
     def __init__(self, path: Path, start: float, stop: float | None) -> None:
-        self._input: Any = av.open(f"file:{path}", metadata_errors="replace")
+        self._input: Any = open_input(path)
         self._video: Any = next((s for s in self._input.streams.video if not s.disposition & _ATTACHED), None)
         begin = start_of(self._input)
         self._from = begin + Fraction(start) if start else None
@@ -65,10 +65,10 @@ class Companions:
 
     def pixel_aspect(self, *, turned: bool) -> Fraction:
         """Width of a pixel over its height, upright; `turned`: the picture is shown on its side."""
-        aspect = self._video.sample_aspect_ratio if self._video is not None else None
-        if not aspect or aspect <= 0:
+        aspect = fraction_of(self._video.sample_aspect_ratio) if self._video is not None else None
+        if aspect is None or aspect <= 0:
             return Fraction(1)
-        return 1 / Fraction(aspect) if turned else Fraction(aspect)
+        return 1 / aspect if turned else aspect
 
     @property
     def coded_size(self) -> tuple[int, int] | None:
@@ -172,7 +172,9 @@ class Companions:
             del self._durations[next(iter(self._durations))]
 
     def _clip_chapter(self, chapter: Any) -> dict[str, Any] | None:
-        base = Fraction(chapter["time_base"])
+        base = fraction_of(chapter["time_base"])
+        if base is None:
+            return None
         begin, end = chapter["start"] * base, chapter["end"] * base
         begin = max(begin, self._from) if self._from is not None else begin
         end = min(end, self._until) if self._until is not None else end
@@ -273,7 +275,8 @@ def _add_converted(output: Any, stream: Any, container: Container) -> tuple[Any,
 
 def _add_attachment(output: Any, stream: Any, container: Container) -> None:
     if container.attachments:
-        output.add_attachment(stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data)
+        target = output.add_attachment("attachment", "application/octet-stream", stream.data or b"")
+        target.metadata.update(_fresh(stream.metadata))  # its name too, which `add_attachment` refuses unless UTF-8
     else:
         log.info("The attachment %s is left out: %s cannot carry it", stream.name, container.format)
 

@@ -56,12 +56,22 @@ _OPTIONS = {
     "mjpeg": {"strict": "unofficial"},  # without it only full range, which is not what the source has
 }
 _MPEG4_TICK = Fraction(1, 60_000)  # seconds; MPEG-4 counts time in 16 bits
-# A camera does not wait for the encoder: larger files, but the frames are kept.
+# A camera does not wait for the encoder: larger files, but the frames are kept. Nor may the encoder wait for frames to
+# come (look-ahead, B frames, frame threads): they would be lost with the process.
 _LIVE_OPTIONS = {
-    "libx264": {"preset": "veryfast"},
-    "libx265": {"preset": "ultrafast"},
-    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
-    "libsvtav1": {"preset": "12"},
+    "libx264": {"preset": "veryfast", "tune": "zerolatency"},
+    "libx265": {"preset": "ultrafast", "tune": "zerolatency"},
+    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"},
+    "libsvtav1": {"preset": "12", "svtav1-params": "pred-struct=1"},
+}
+# What is on the disk plays at any moment. MP4 is written in fragments of half a second, which become an ordinary file
+# at its end (FFmpeg's hybrid_fragmented); Matroska in clusters as long.
+_MOV_LIVE = {"movflags": "+hybrid_fragmented+empty_moov+default_base_moof", "frag_duration": "500000"}
+_LIVE_MUXER_OPTIONS = {
+    "mp4": _MOV_LIVE,
+    "mov": _MOV_LIVE,
+    "matroska": {"cluster_time_limit": "500"},
+    "webm": {"cluster_time_limit": "500"},
 }
 _NEED_EVEN = {"libx264", "libx265", "libsvtav1"}  # with 4:2:0; VP9 and FFV1 take any size
 _RGB = {"ffv1": ("bgr0", "gbrp16le"), "libx264rgb": ("rgb24", "rgb24"), "gif": ("pal8", "pal8")}
@@ -139,6 +149,13 @@ def encoder_options(codec: str, crf: int | None, container: Container, *, live: 
     if container.format == "avi":
         options["bf"] = "0"  # AVI counts frames and cannot say that they are shown in another order
     return options
+
+
+def muxer_options(container: Container, *, live: bool = False) -> dict[str, str]:
+    """Options for the muxer: `live`, so that the file plays as far as it goes; else with its index in front."""
+    if live:
+        return {**_LIVE_MUXER_OPTIONS.get(container.format, {}), "flush_packets": "1"}
+    return {"movflags": "+faststart"} if container.format in ("mp4", "mov") else {}
 
 
 def _fitting(container: Container) -> list[str]:

@@ -4,64 +4,140 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
+import threading
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
+from weakref import WeakSet
 
-from livestyle.errors import EncodeError, OutputExistsError, UsageError
+from livestyle.errors import EncodeError, LivestyleError, OutputExistsError, UsageError
+from livestyle.paths import Kind, kind_of_path, shell_word
+from livestyle.sinks.replacing import behind_link, keep_access
+from livestyle.sinks.unfinished import Claim, temporary_path
 
 
 def check_output(path: Path, source: Path | None, *, overwrite: bool) -> None:
     """Raise UsageError or OutputExistsError when `path` must not be written. `source` is the file being read."""
-    folder = path.parent
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(
-            f"{folder} is a file, so {path.name} cannot go into it", hint="name a folder, or another output"
-        )
-    if not folder.is_dir():
-        raise UsageError(f"The folder {folder} for the output {path.name} does not exist", hint=f"mkdir -p {folder}")
-    if path.is_dir():
+    _check_folder(path.parent, path)
+    kind = kind_of_path(path, UsageError)
+    target = behind_link(path)
+    if kind == "folder":
         raise UsageError(f"The output {path} is a folder", hint="name a file in it, such as out.mp4")
-    if source is not None and _same_file(path, source):
+    if kind == "other":  # replacing it would remove the device
+        raise UsageError(f"The output {path} is a pipe or a device, not a file", hint="choose another name with -o")
+    if kind == "file" and source is not None and _same_file(path, source):
         raise UsageError(f"The output {path} is the input itself", hint="choose another name with -o")
-    if path.exists() and not overwrite:
+    if not overwrite:
+        _refuse_existing(path, target, kind)
+    if target != path:
+        _check_folder(target.parent, target)
+    if kind == "file" and not os.access(target, os.W_OK):
+        raise UsageError(f"The output {path} is write-protected", hint="choose another name with -o")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"The folder {target.parent} cannot be written to", hint="choose another folder with -o")
+
+
+def _check_folder(folder: Path, output: Path) -> None:
+    kind = kind_of_path(folder, UsageError)
+    if kind is None:
+        raise UsageError(
+            f"The folder {folder} for the output {output.name} does not exist", hint=f"mkdir -p {shell_word(folder)}"
+        )
+    if kind != "folder":
+        raise UsageError(
+            f"{folder} is a file, so {output.name} cannot go into it", hint="name a folder, or another output"
+        )
+
+
+def _refuse_existing(path: Path, target: Path, kind: Kind | None) -> None:
+    if kind is not None:
         raise OutputExistsError(f"The output {path} exists already", hint="give -y to overwrite it, or another name")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"The folder {folder} cannot be written to", hint="choose another folder with -o")
+    if target != path:
+        raise OutputExistsError(
+            f"The output {path} is a symbolic link to {target}, which does not exist",
+            hint=f"give -y to write {target}, or another name",
+        )
 
 
 class Pending:
-    """A temporary file beside `path`: `commit` moves it in place, `discard` removes it. Each works once."""
+    """A temporary file beside `path`: `commit` moves it in place, `discard` removes it. Each works once.
 
-    def __init__(self, path: Path, *, overwrite: bool) -> None:
-        self.path = path
-        self._overwrite = overwrite
-        self.temporary = path.with_name(f".{path.name}.part-{secrets.token_hex(4)}{path.suffix}")
+    `recording`: what is written cannot be made again, and plays as far as it goes. Where a file of that name appeared
+    meanwhile, `commit` then takes a free name, and after a crash `livestyle.sinks.rescue` finds it.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool, recording: bool = False) -> None:
+        self.path = path = behind_link(path)
+        self._overwrite, self._recording = overwrite, recording
+        self.temporary = temporary_path(path, "recording" if recording else "part")
         try:
-            os.close(os.open(self.temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            self._claim = Claim.of_new(self.temporary)
         except OSError as error:
             raise write_error(path, error) from error
+        if overwrite:
+            keep_access(path, self.temporary)
+        self._lock = threading.Lock()  # `settle_all` comes from another thread
         self._open = True
+        _open_outputs.add(self)
 
     def commit(self) -> None:
         """Move the finished file in place. Where that fails it stays under its temporary name, which the hint says."""
-        if not self._open:
-            return
-        self._open = False
-        kept = f"the finished file is kept as {self.temporary}"
+        with self._lock:
+            if self._open:
+                self._open = False
+                self._claim.release()  # Windows moves no file that is open
+                self._move()
+
+    def discard(self) -> None:
+        """Remove the temporary file; after `commit` nothing happens."""
+        with self._lock:
+            if self._open:
+                self._open = False
+                self._claim.release()
+                self.temporary.unlink(missing_ok=True)
+
+    def settle(self) -> None:
+        """Whatever is still written to it: keep a recording as it is, remove anything else."""
+        if self._recording and self.temporary.stat().st_size:
+            self.commit()
+        else:
+            self.discard()
+
+    def sync(self) -> None:
+        """Have the system write to the disk what it has of the file so far. Raises OSError."""
+        self._claim.sync()
+
+    def _move(self) -> None:
         if self.path.exists() and not self._overwrite:
-            raise OutputExistsError(f"The output {self.path} appeared while it was being made", hint=kept)
+            if not self._recording:
+                raise OutputExistsError(
+                    f"The output {self.path} appeared while it was being made",
+                    hint=f"the finished file is kept as {self.temporary}",
+                )
+            self.path = free_path(self.path)
         try:
             os.replace(self.temporary, self.path)
         except OSError as error:  # another user's file in a sticky folder such as /tmp, a folder made meanwhile
             failure = write_error(self.path, error)
-            raise EncodeError(failure.message, hint=kept) from error
+            raise EncodeError(failure.message, hint=f"the finished file is kept as {self.temporary}") from error
 
-    def discard(self) -> None:
-        """Remove the temporary file; after `commit` nothing happens."""
-        if self._open:
-            self._open = False
-            self.temporary.unlink(missing_ok=True)
+
+_open_outputs: WeakSet[Pending] = WeakSet()
+
+
+def settle_all() -> None:
+    """End all outputs that are being written at this moment: for a process that is about to end."""
+    for pending in list(_open_outputs):
+        with suppress(LivestyleError, OSError):
+            pending.settle()
+
+
+def free_path(path: Path, word: str = "") -> Path:
+    """`path`, or the first of NAME-2, NAME-3 … (NAME-`word`, NAME-`word`-2 …) that does not exist."""
+    start = f"{path.stem}-{word}" if word else path.stem
+    names = chain([path.name, f"{start}{path.suffix}"], (f"{start}-{count}{path.suffix}" for count in range(2, 10_000)))
+    return next((found for name in names if not (found := path.with_name(name)).exists()), path)
 
 
 def write_error(path: Path, error: BaseException) -> EncodeError:

@@ -11,10 +11,19 @@ from typing import Any
 from livestyle.errors import LivestyleError, UsageError
 from livestyle.fit import letterbox
 from livestyle.frame import Frame, StreamInfo
-from livestyle.media import av
+from livestyle.media import av, open_output
 from livestyle.sinks.companions import Companions
-from livestyle.sinks.containers import choose_codec, choose_pixels, container_of, encoder_options, tick_of
+from livestyle.sinks.containers import (
+    choose_codec,
+    choose_pixels,
+    container_of,
+    encoder_options,
+    muxer_options,
+    tick_of,
+)
+from livestyle.sinks.durability import PeriodicSync
 from livestyle.sinks.encoding import Converter, aspect_after, output_color, quiet_encoder, set_tags
+from livestyle.sinks.fragments import drop_broken_fragment
 from livestyle.sinks.output import Pending, check_output, write_error
 from livestyle.sinks.pacing import Pace, Shown
 
@@ -27,6 +36,9 @@ class VideoSink:
     Every frame keeps its own time (`rate` None), to the millisecond in Matroska and WebM, which know nothing finer; AVI
     has no times, so a constant rate is made. Sound, subtitles, attachments, chapters and metadata of `info.path` are
     copied. The file has a temporary name until `close`; nothing is left when no frame came or writing failed.
+
+    What a live source gives cannot be made again: it is written so that the temporary file plays as far as it goes, is
+    put on the disk every second, and keeps what it has when writing fails.
     """
 
     def __init__(
@@ -51,11 +63,13 @@ class VideoSink:
         deep = info.bit_depth > 8
         self._codec = choose_codec(codec, self._container, deep=deep)
         self._options = encoder_options(self._codec, crf, self._container, live=info.is_live)
+        self._muxer_options = muxer_options(self._container, live=info.is_live)
         self._size = _checked_size(size) or info.size
         self._pixel_format = choose_pixels(self._codec, self._size, deep=deep)
         self._rate = _constant_rate(rate, info, self._container.constant)
         self._time_base = 1 / self._rate if self._rate else tick_of(self._codec, self._container, info.time_base)
-        self._pending = Pending(self._path, overwrite=overwrite)
+        self._pending = Pending(self._path, overwrite=overwrite, recording=info.is_live)
+        self._syncing = PeriodicSync(self._pending) if info.is_live else None
         self._file: _File | None = None
         self._failed = False
         self._closed = False
@@ -83,11 +97,31 @@ class VideoSink:
             if self._file is not None and not self._failed:
                 with self._failing():
                     self._file.finish()
-                self._pending.commit()
+                self._put_in_place()
         finally:
-            if self._file is not None:
-                self._file.abandon()
-            self._pending.discard()
+            self._give_up()
+
+    @property
+    def path(self) -> Path:
+        """Where the file is once it is closed: another name than asked for if a recording's was taken meanwhile."""
+        return self._pending.path
+
+    def _put_in_place(self) -> None:
+        if self._syncing is not None:
+            self._syncing.close()
+        self._pending.commit()
+
+    def _give_up(self) -> None:
+        """Release everything. A recording whose writing failed is kept as it is; any other file is removed."""
+        if self._file is not None:
+            self._file.abandon()
+        if self._syncing is not None:
+            self._syncing.close()
+        if self._failed and self._file is not None:
+            if self._info.is_live and self._container.format in ("mp4", "mov"):
+                drop_broken_fragment(self._pending.temporary)
+            self._pending.settle()
+        self._pending.discard()
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
@@ -135,12 +169,9 @@ class _File:
         self._time_base = sink._time_base
         self._pace = Pace(self._time_base, constant=sink._rate is not None)
         self._usual = 1 / (sink._info.rate or _FALLBACK_RATE)
-        self._output: Any = av.open(
-            str(sink._pending.temporary),
-            "w",
-            format=sink._container.format,
-            container_options=_muxer_options(sink._container.format, companions),
-        )
+        muxer = sink._container.format
+        options = _with_own_keys(sink._muxer_options, companions)
+        self._output: Any = open_output(sink._pending.temporary, muxer, options)
         self._stream = self._add_video(sink, shown_size)
         if companions is not None:
             self._bring_along(companions, sink)
@@ -235,12 +266,12 @@ class _File:
         self._output.set_chapters(companions.chapters())
 
 
-def _muxer_options(muxer: str, companions: Companions | None) -> dict[str, str]:
-    if muxer not in ("mp4", "mov"):
-        return {}
-    # Phones keep place and camera in keys of their own, which MP4 has room for only in this form.
+def _with_own_keys(options: dict[str, str], companions: Companions | None) -> dict[str, str]:
+    """Phones keep place and camera in keys of their own, which MP4 has room for only in this form."""
     own_keys = companions is not None and any(key.startswith("com.") for key in companions.metadata)
-    return {"movflags": "+faststart+use_metadata_tags" if own_keys else "+faststart"}
+    if own_keys and "movflags" in options:
+        return {**options, "movflags": f"{options['movflags']}+use_metadata_tags"}
+    return options
 
 
 def _checked_size(size: tuple[int, int] | None) -> tuple[int, int] | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import mmap
+import os
 import re
 from pathlib import Path
 from typing import Literal
 
 from livestyle.errors import SourceError, SourceNotFoundError
+from livestyle.paths import kind_of_path
 
 Kind = Literal["photo", "video"]
 
@@ -53,19 +55,29 @@ def kind_of(path: str | Path) -> Kind:
 def list_folder(folder: str | Path) -> list[Path]:
     """Photos and videos directly inside `folder`, hidden ones left out, in natural order (clip2 before clip10)."""
     known = PHOTO_SUFFIXES | VIDEO_SUFFIXES
-    files = (entry for entry in Path(folder).iterdir() if entry.is_file() and not entry.name.startswith("."))
-    return sorted((entry for entry in files if entry.suffix.lower() in known), key=_natural)
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if not entry.name.startswith(".") and _is_file(entry)]
+    files = (Path(folder, name) for name in names)
+    return sorted((file for file in files if file.suffix.lower() in known), key=_natural)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself, or where one may not look
+        return False
 
 
 def check_file(path: Path) -> None:
     """Raise SourceNotFoundError or SourceError unless `path` is a file with something in it."""
-    if not path.exists():
+    kind = kind_of_path(path, SourceError)
+    if kind is None:
         raise SourceNotFoundError(f"There is no file {path}", hint="check the name and the folder")
-    if not path.is_dir() and not path.is_file():
+    if kind == "other":
         raise SourceError(f"{path} is not a file", hint="a camera device is opened with --camera")
-    if path.is_dir():
+    if kind == "folder":
         raise SourceError(f"{path} is a folder, not a photo or video", hint="name a file in it, or add -o FOLDER/")
-    if path.is_file() and path.stat().st_size == 0:
+    if path.stat().st_size == 0:
         raise SourceError(f"{path} is empty (0 bytes)", hint="copy or record it again")
 
 

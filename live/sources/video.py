@@ -13,7 +13,7 @@ from typing import Any
 from livestyle.color import complete_color, name_tags, refuse_unsupported
 from livestyle.errors import ColorError, DecodeError, SourceError, UsageError
 from livestyle.frame import ColorInfo, Frame, StreamInfo
-from livestyle.media import av
+from livestyle.media import av, fraction_of, open_input
 from livestyle.sources.opening import check_file
 from livestyle.sources.pictures import PictureReader, bit_depth, flip_of, is_rgb
 from livestyle.timeline import first_tick, start_of
@@ -47,7 +47,7 @@ class VideoSource:
         self._size_noted = False
         try:
             self._stream = _video_stream(self._container, self._path)
-            self._time_base = Fraction(self._stream.time_base)
+            self._time_base = _time_base(self._stream, self._path)
             self._bounds(start, duration)
             self._reading = _Reading(self._container, self._stream, self._path, self._closing)
             first = self._first_frame(start)
@@ -241,8 +241,9 @@ class _Reading:
 
     def _count(self, packet: Any) -> None:
         moment = packet.pts if packet.pts is not None else packet.dts
-        if moment is not None and packet.time_base:
-            end = Fraction(moment + (packet.duration or 0)) * Fraction(packet.time_base)
+        time_base = fraction_of(packet.time_base)
+        if moment is not None and time_base:
+            end = Fraction(moment + (packet.duration or 0)) * time_base
             index = packet.stream.index
             self._end[index] = max(end, self._end.get(index, end))
 
@@ -291,8 +292,7 @@ def open_media(path: Path) -> Any:
     """An open PyAV input container. Raises SourceNotFoundError or SourceError."""
     check_file(path)
     try:
-        # "file:" keeps names with a colon from being taken for an address.
-        container = av.open(f"file:{path}", metadata_errors="replace")
+        container = open_input(path)
     except PermissionError as error:
         raise SourceError(f"{path} may not be read", hint="check its permissions") from error
     except (av.error.FFmpegError, ValueError) as error:
@@ -323,6 +323,13 @@ def _video_stream(container: Any, path: Path) -> Any:
     return stream
 
 
+def _time_base(stream: Any, path: Path) -> Fraction:
+    time_base = fraction_of(stream.time_base)
+    if time_base is None:
+        raise SourceError(f"{path} does not say in what unit the times of its video are", hint="convert it first")
+    return time_base
+
+
 def _color(first: Any, stream: Any, path: Path) -> ColorInfo:
     """Complete colour tags. Raises ColorError for what cannot be kept right; logs a guess."""
     context = stream.codec_context
@@ -350,7 +357,8 @@ def _color(first: Any, stream: Any, path: Path) -> ColorInfo:
 
 def _refuse_dolby_vision(first: Any, color: ColorInfo, path: Path) -> None:
     """Dolby Vision without ordinary tags (profile 5) has a colour encoding of its own."""
-    if color.transfer is None and {"DOVI_METADATA", "DOVI_RPU_BUFFER"} & {data.type.name for data in first.side_data}:
+    dolby = any(first.side_data.get(kind) is not None for kind in ("DOVI_METADATA", "DOVI_RPU_BUFFER"))
+    if color.transfer is None and dolby:
         raise ColorError(f"{path} is Dolby Vision video, whose colours only its own players decode right",
                          hint="convert it to SDR first with a player or encoder that knows Dolby Vision")  # fmt: skip
 
@@ -362,8 +370,8 @@ def _duration(container: Any, stream: Any) -> Fraction | None:
 
 
 def _rate(stream: Any) -> Fraction | None:
-    rate = stream.average_rate or stream.guessed_rate
-    return Fraction(rate) if rate and 0 < rate < 1000 else None
+    rate = fraction_of(stream.average_rate) or fraction_of(stream.guessed_rate)
+    return rate if rate and 0 < rate < 1000 else None
 
 
 def _frames(stream: Any, start: float, duration: float | None) -> int | None:

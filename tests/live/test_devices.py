@@ -16,12 +16,13 @@ from livestyle import devices, loop
 from livestyle.devices import Colours, Level, SteadyGrade, SteadySegmenter, Way, Ways, open_segmenter
 from livestyle.errors import DeviceError, DeviceMemoryError
 from livestyle.frame import REGIONS, Frame, Masks, Pixels, Weights
-from livestyle.session import Stop, style_file
+from livestyle.session import style_file
 from livestyle.settings import Settings
 from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.look import Look
 from livestyle.shaders.lut import Lut3D, lattice
 from livestyle.sources.video import VideoSource
+from livestyle.stop import Stop
 from livestyle.studio import Studio
 from livestyle.stylist import Stylist
 

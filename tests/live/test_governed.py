@@ -23,8 +23,9 @@ from livestyle.governor import Step, ladder
 from livestyle.media import cv2
 from livestyle.models.segmenter import SMALLER_MODEL
 from livestyle.refine import refine, unrefined
-from livestyle.session import Stop, run_camera
+from livestyle.session import run_camera
 from livestyle.settings import Settings
+from livestyle.stop import Stop
 from livestyle.studio import Studio
 from livestyle.stylist import Stylist
 

@@ -23,11 +23,12 @@ from livestyle.cli import main
 from livestyle.errors import UsageError
 from livestyle.frame import Frame, StreamInfo, Weights, read_only
 from livestyle.media import cv2
-from livestyle.session import AWAY, Stop, play_file, run_camera
+from livestyle.session import AWAY, play_file, run_camera
 from livestyle.settings import Settings
 from livestyle.sinks.video import VideoSink
 from livestyle.sources import camera
 from livestyle.sources.video import VideoSource
+from livestyle.stop import Stop
 from livestyle.studio import Studio
 
 WAIT_S = 60.0  # generous: only a hang makes a test wait for it
@@ -334,20 +335,28 @@ def test_the_command_line_styles_a_camera_into_a_file(
     assert asked == (1280, 720)  # --size is asked of the camera; the file has the size that it gave
 
 
-def test_a_virtual_camera_that_goes_away_ends_the_run_and_leaves_the_file_whole(
+def test_a_virtual_camera_that_goes_away_does_not_end_the_recording(
     tmp_path: Path, driver: Driver, segmenter: Backdrop, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Its trouble stands in the report and in the exit code; the file goes on, whole."""
+
     def unplug() -> None:
         monkeypatch.setattr(Recorder, "broken", True)
 
-    report = run_camera(
-        "0", tmp_path / "call.mp4", Studio(CALL), CALL, Play((device.shows("styled", 5), unplug), (never, nothing))
-    )
+    def tried_again() -> bool:
+        return len(Recorder.opened) == 3
+
+    stop = Play((device.shows("styled", 5), unplug), (tried_again, nothing))
+    report = run_camera("0", tmp_path / "call.mp4", Studio(CALL), CALL, stop)
     assert report.exit_code == 5
     assert "No such device" in str(report.error)
     recorded = recorded_kinds(tmp_path / "call.mp4")
     assert set(recorded) == {"styled"}
-    assert len(recorded) >= len(device.pictures()) == 5 == report.frames_out
+    camera, call = sorted(report.by_output, key=lambda output: output.name == str(tmp_path / "call.mp4"))
+    assert call.frames == len(recorded) == report.frames_out - call.dropped
+    assert call.error is None
+    assert camera.frames == len(device.pictures()) < call.frames
+    assert camera.dropped > 0
 
 
 def test_nowhere_to_send_is_refused_and_the_camera_is_let_go(driver: Driver) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -47,6 +48,7 @@ def test_a_snapshot_is_the_next_frame_and_only_that(tmp_path):
     sink.take()
     sink.write(frame(2))
     sink.write(frame(3))
+    sink.close()
     assert [(photo.frames, photo.closed) for photo in Memory.opened] == [([2], True)]
     assert str(Memory.opened[0].path) in said[0]
 
@@ -61,6 +63,7 @@ def test_a_recording_holds_the_frames_between_two_key_presses(tmp_path):
     sink.toggle()
     sink.write(frame(4))
     assert not sink.recording
+    sink.close()
     assert [(video.frames, video.closed) for video in Memory.opened] == [([2, 3], True)]
 
 
@@ -109,6 +112,29 @@ def test_a_capture_that_fails_is_said_and_the_call_goes_on(tmp_path, where):
     assert not any(text.startswith("saved") for text in said)
     assert not recorder.recording
     assert all(sink.closed for sink in Memory.opened)
+
+
+def test_finishing_a_recording_holds_up_nothing_and_is_said_when_it_is_done(tmp_path):
+    """The call goes on while the encoder is emptied; the sentence comes with one of its frames."""
+    said, finished = [], threading.Event()
+
+    class Slow(Memory):
+        def close(self):
+            finished.wait(60)
+            super().close()
+
+    sink = RecordSink(tmp_path, Slow, said.append)
+    sink.toggle()
+    sink.write(frame(1))
+    sink.toggle()
+    sink.write(frame(2))
+    assert not Memory.opened[0].closed
+    assert not any(text.startswith("saved") for text in said)
+    finished.set()
+    end = time.monotonic() + 60
+    while not any(text.startswith("saved") for text in said):
+        assert time.monotonic() < end
+        sink.idle()
 
 
 def test_two_captures_in_one_second_get_two_names(tmp_path):

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -98,6 +99,27 @@ def test_subtitles_chapters_metadata_and_attachments_come_along(media: Path, tmp
         assert after.streams.subtitles[0].language == "fra"
         assert next(s for s in after.streams if s.type == "attachment").data == b"not really a font"
     assert packets(target, "subtitles") == packets(media / "vfr.mkv", "subtitles")
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.avi"])
+def test_metadata_that_is_not_utf_8_keeps_its_bytes(tmp_path: Path, name: str) -> None:
+    """A title, a chapter and a font named in Latin-1, as old recorders write them, are copied byte for byte."""
+
+    def name_it(output: Any) -> Callable[[], None]:
+        output.metadata["title"] = "caf\udce9 title"
+        output.add_attachment("a", "font/ttf", b"a font").metadata["filename"] = "caf\udce9.ttf"
+        chapter = {"id": 1, "start": 0, "end": 400, "time_base": Fraction(1, 1000)}
+        output.set_chapters([{**chapter, "metadata": {"title": "caf\udce9 chapter"}}])
+        return lambda: None
+
+    source = write_clip(tmp_path / "latin.mkv", [scene(i) for i in range(10)], range(0, 400, 40), extras=name_it)
+    expected = {b"caf\xe9 title"}
+    if name != "a.avi":
+        expected.add(b"caf\xe9 chapter")
+    if name == "a.mkv":
+        expected.add(b"caf\xe9.ttf")
+    written = copy(source, tmp_path / name).read_bytes()
+    assert {words for words in (b"caf\xe9 title", b"caf\xe9 chapter", b"caf\xe9.ttf") if words in written} == expected
 
 
 def test_subtitles_become_what_mp4_can_carry(media: Path, tmp_path: Path) -> None:
@@ -253,21 +275,36 @@ def test_impossible_outputs_are_refused_first(tmp_path: Path, name: str, options
     assert leftovers(tmp_path) == []
 
 
-def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def full_disk() -> Iterator[None]:
     """A limit on file size stands in for the full disk: the same path through the encoder's writer."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-    try:
-        with pytest.raises(EncodeError, match="disk"):
-            write_noise(tmp_path / "a.mp4")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    """A file can be made again, so an unfinished one is removed."""
+    with pytest.raises(EncodeError, match="disk"):
+        write_noise(tmp_path / "a.mp4", live_info(is_live=False))
     assert leftovers(tmp_path) == []
 
 
-def write_noise(path: Path) -> None:
+@pytest.mark.usefixtures("full_disk")
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+def test_what_was_recorded_before_the_disk_was_full_is_kept(tmp_path: Path, name: str) -> None:
+    """A recording cannot be made again: its name holds what there was room for, and that plays."""
+    with pytest.raises(EncodeError, match="disk"):
+        write_noise(tmp_path / name, live_info())
+    assert leftovers(tmp_path) == [name]
+    assert len(frames_of(tmp_path / name)) >= 20  # a frame of noise takes about 7.4 kB
+
+
+def write_noise(path: Path, info: StreamInfo) -> None:
     noise = np.random.default_rng(0)
-    with closing(VideoSink(path, live_info(), crf=1)) as sink:
+    with closing(VideoSink(path, info, crf=1)) as sink:
         for index in range(200):
             picture = noise.integers(0, 255, (64, 96, 3), dtype=np.uint8)
             sink.write(Frame(read_only(picture), index * 40_000, 0.0))
@@ -319,7 +356,7 @@ def test_a_finished_file_that_cannot_be_moved_in_place_is_kept_and_named(tmp_pat
     with pytest.raises(EncodeError, match=r"a\.mp4") as caught:
         sink.close()
     kept = Path(caught.value.hint.rpartition(" ")[2])
-    assert kept.name.startswith(".a.mp4.part")
+    assert kept.name.startswith(".a.mp4.recording")
     assert kept.stat().st_size > 0
 
 

@@ -1,0 +1,217 @@
+"""Recordings survive the end of their process, whatever ends it; temporary files do not outlive their runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from livestyle.errors import EncodeError
+from livestyle.media import av
+from livestyle.sinks import rescue
+from livestyle.sinks.output import Pending, settle_all
+from livestyle.sinks.rescue import tidied, tidy
+from livestyle.sinks.unfinished import Claim, leftovers, temporary_path
+
+RATE = 20
+FRAMES = 80
+LOST_S = 1.0  # the most that a cut may cost
+
+# Writes FRAMES frames, each brighter than the one before, and waits to be killed.
+RECORD = f"""
+import sys, time
+from fractions import Fraction
+import numpy as np
+from livestyle.frame import Frame, StreamInfo, read_only
+from livestyle.sinks.video import VideoSink
+info = StreamInfo("camera", (96, 64), Fraction(1, 1_000_000), is_live=sys.argv[2] == "live")
+sink = VideoSink(sys.argv[1], info, codec=sys.argv[3] or None)
+for index in range({FRAMES}):
+    picture = np.full((64, 96, 3), 3 * index, np.uint8)
+    sink.write(Frame(read_only(picture), index * 1_000_000 // {RATE}, 0.0))
+print("written", flush=True)
+time.sleep(600)
+"""
+
+
+def killed(path: Path, kind: str = "live", codec: str = "") -> Path:
+    """Record to `path` in a process that is killed before it can finish; its temporary file."""
+    command = [sys.executable, "-c", RECORD, str(path), kind, codec]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"
+        assert leftovers(path.parent) == []  # its run is there
+        process.kill()
+    (left,) = [entry for entry in path.parent.iterdir() if entry.name.startswith(f".{path.name}.")]
+    return left
+
+
+def moments(path: Path) -> list[Fraction]:
+    """When each frame is shown, in seconds; decoding fails for a file that does not play."""
+    with av.open(str(path)) as container:
+        base = Fraction(container.streams.video[0].time_base)
+        return [frame.pts * base for frame in container.decode(video=0)]
+
+
+FORMATS = [("a.mp4", ""), ("a.mov", ""), ("a.mkv", ""), ("a.webm", ""), ("a.ts", ""), ("a.avi", ""), ("a.gif", ""),
+           ("b.mp4", "h265"), ("b.mkv", "av1"), ("b.mov", "prores")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "codec"), FORMATS)
+def test_a_recording_whose_process_was_killed_is_rescued(tmp_path: Path, name: str, codec: str) -> None:
+    """Before the rescue already it plays up to the last second; afterwards it is an ordinary file, alone in place."""
+    left = killed(tmp_path / name, codec=codec)
+    before = moments(left)
+    assert before[-1] - before[0] > Fraction(FRAMES, RATE) - LOST_S - Fraction(1, RATE)
+    (rescued,) = tidy(tmp_path)
+    assert rescued.path == tmp_path / name
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+    after = moments(rescued.path)
+    assert len(after) == len(before)
+    assert [moment - after[0] for moment in after] == pytest.approx([moment - before[0] for moment in before], abs=2e-3)
+    assert rescued.seconds == pytest.approx(float(before[-1] - before[0]), abs=2 / RATE)
+
+
+def test_a_rescued_mp4_says_how_long_it_is(tmp_path: Path) -> None:
+    """Its index counts every frame, which that of a file written in fragments does not."""
+    killed(tmp_path / "a.mp4")
+    tidy(tmp_path)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert container.streams.video[0].frames == len(moments(tmp_path / "a.mp4"))
+
+
+def test_a_rescue_replaces_nothing(tmp_path: Path) -> None:
+    """A file that has the name by now stays, and the recording gets a name beside it."""
+    killed(tmp_path / "a.mp4")
+    (tmp_path / "a.mp4").write_text("another")
+    (rescued,) = tidy(tmp_path)
+    assert rescued.path == tmp_path / "a-rescued.mp4"
+    assert (tmp_path / "a.mp4").read_text() == "another"
+
+
+def test_a_file_job_that_was_killed_leaves_nothing_for_long(tmp_path: Path) -> None:
+    """What can be made again is removed."""
+    killed(tmp_path / "a.mp4", "file")
+    assert tidy(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_without_a_picture_is_kept_where_nobody_takes_it_for_one(tmp_path: Path) -> None:
+    """It is told of once, and not tried again at every start."""
+    left = temporary_path(tmp_path / "a.mp4", "recording")
+    left.write_bytes(os.urandom(5000))
+    (rescued,) = tidy(tmp_path)
+    assert (rescued.seconds, rescued.path) == (None, tmp_path / "a.mp4.damaged")
+    assert rescued.path.stat().st_size == 5000
+    assert tidy(tmp_path) == []
+
+
+def test_an_empty_recording_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    """A young one may belong to a run that is just about to lock it."""
+    left = temporary_path(tmp_path / "a.mp4", "recording")
+    left.touch()
+    assert tidy(tmp_path) == []
+    assert left.exists()
+    os.utime(left, (time.time() - 3600,) * 2)
+    assert tidy(tmp_path) == []
+    assert not left.exists()
+
+
+def test_a_full_disk_leaves_a_recording_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy that found no room is removed, and the next try finds the recording again."""
+
+    def full(*_: object) -> float:
+        raise OSError(28, "No space left on device")
+
+    left = killed(tmp_path / "a.mp4")
+    with monkeypatch.context() as patch:
+        patch.setattr(rescue, "_copy_packets", full)
+        with pytest.raises(EncodeError, match="is full"):
+            tidy(tmp_path)
+    assert list(tmp_path.iterdir()) == [left]
+    assert [rescued.path.name for rescued in tidy(tmp_path)] == ["a.mp4"]
+
+
+def test_a_rescue_that_is_stopped_leaves_a_recording_as_it_was(tmp_path: Path) -> None:
+    """Ctrl-C while a long one is copied."""
+    left = killed(tmp_path / "a.mp4")
+    answers = iter([False, False, True, True, True])
+    assert tidy(tmp_path, lambda: next(answers)) == []
+    assert list(tmp_path.iterdir()) == [left]
+
+
+def test_a_run_rescues_what_lies_in_its_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Beside the run, and it says so."""
+    killed(tmp_path / "a.mp4")
+    caplog.set_level("INFO")
+    with tidied([tmp_path, tmp_path, tmp_path / "gone"]):
+        end = time.monotonic() + 60
+        while not (tmp_path / "a.mp4").exists():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    assert caplog.text.count("is rescued") == 1
+
+
+def test_outputs_that_are_being_written_are_let_be(tmp_path: Path) -> None:
+    """Those of this process and of others: only a lock that nobody holds means that a run is gone."""
+    ours = Pending(tmp_path / "a.png", overwrite=False)
+    ours.temporary.write_bytes(b"half a picture")
+    assert tidy(tmp_path) == []
+    assert ours.temporary.exists()
+    ours.discard()
+
+
+def test_other_hidden_files_are_let_be(tmp_path: Path) -> None:
+    """Names that only resemble those of temporary files belong to somebody else."""
+    names = [
+        ".a.mp4.part",
+        ".a.mp4.part-12345.mp4",
+        "a.mp4.part-01234567.mp4",
+        ".part-01234567.mp4",
+        ".a.part-0123456g",
+    ]
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    (tmp_path / ".a.mp4.part-01234567.mp4").mkdir()
+    tidy(tmp_path)
+    assert len(list(tmp_path.iterdir())) == len(names) + 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a system with hard limits on names as POSIX has them")
+@pytest.mark.parametrize("stem", ["a" * 251, "ü" * 125, "x" * 200])
+def test_the_longest_names_have_temporary_ones_too(tmp_path: Path, stem: str) -> None:
+    """A name that the file system takes for the output must not fail for a longer temporary one."""
+    pending = Pending(tmp_path / f"{stem}.mp4", overwrite=False)
+    pending.temporary.write_bytes(b"x")
+    assert pending.temporary.suffix == ".mp4"
+    pending.commit()
+    assert [entry.name for entry in tmp_path.iterdir()] == [f"{stem}.mp4"]
+
+
+def test_a_process_that_must_end_keeps_recordings_and_removes_the_rest(tmp_path: Path) -> None:
+    """`settle_all`, for a main thread that no longer reacts."""
+    recording = Pending(tmp_path / "a.mp4", overwrite=False, recording=True)
+    recording.temporary.write_bytes(b"what there is")
+    part = Pending(tmp_path / "b.mp4", overwrite=False)
+    part.temporary.write_bytes(b"what there is")
+    settle_all()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_a_lock_ends_with_its_holder(tmp_path: Path) -> None:
+    """A leftover can be claimed once, and again after that."""
+    path = tmp_path / "a"
+    first = Claim.of_new(path)
+    path.write_bytes(b"x")
+    assert Claim.of_leftover(path) is None
+    first.release()
+    second = Claim.of_leftover(path)
+    assert second is not None
+    second.release()
+    second.release()

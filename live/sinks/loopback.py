@@ -137,9 +137,9 @@ class Device:
 class LoopbackOutput:
     """A pyvirtualcam backend. After an error it is closed; whoever wants to go on opens another one.
 
-    A frame that the device does not take within 0.2 s (EAGAIN, EINTR) is lost and counted, not an error, unless none was
-    taken for 5 s. A frame of which only a part was taken is lost too, because the rest would count as a frame of its
-    own; three in a row are an error.
+    A frame that the device does not take within 0.2 s (EAGAIN, EINTR) is lost and counted, not an error, unless none
+    was taken for 5 s. A frame of which only a part was taken is lost too, because the rest would be taken for another
+    one; three in a row are an error.
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import weakref
 from fractions import Fraction
@@ -18,7 +19,7 @@ from livestyle.frame import Frame, Pixels, StreamInfo
 from livestyle.sinks.viewers import Viewers
 from livestyle.sinks.virtual_camera_errors import cannot_tell, hint_for, how_to_get_one
 
-__all__ = ["VirtualCamera", "how_to_get_one"]
+__all__ = ["VirtualCamera", "VirtualCameraOpener", "how_to_get_one"]
 
 _log = logging.getLogger("livestyle")
 
@@ -142,6 +143,22 @@ class VirtualCamera:
                 f"{self.device}: the virtual camera takes no more frames: {error}", hint=how_to_get_one()
             ) from error
         self._sent_at = time.monotonic()
+
+
+class VirtualCameraOpener:
+    """Opens a virtual camera, and later the same one again: it is what the call watches, whichever else is free."""
+
+    def __init__(self, size: Size, rate: float, device: str | None) -> None:
+        """As VirtualCamera takes them."""
+        self._size, self._rate, self._device = size, rate, device
+        self._used: str | None = None
+
+    def __call__(self) -> VirtualCamera:
+        """Raises VirtualCameraError."""
+        used = self._used if self._used and os.path.exists(self._used) else None
+        camera = VirtualCamera(self._size, rate=self._rate, device=self._device or used)
+        self._used = camera.device
+        return camera
 
 
 def _yuyv(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -6,8 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
+from typing import Protocol
 
 from livestyle.errors import LivestyleError
 from livestyle.fit import Size
@@ -16,12 +18,24 @@ from livestyle.protocols import Source
 
 _log = logging.getLogger("livestyle")
 
-GRACE_S = 5.0  # without anybody watching, before the camera is closed: calls close and open it when their settings change
+GRACE_S = (
+    5.0  # without anybody watching, before the camera is closed: calls close and open it when their settings change
+)
 _SIZE = (1280, 720)  # where none was asked for: the camera cannot be asked before it is open
 _TIME_BASE = Fraction(1, 1_000_000)
 _TICK_S = 0.1
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0  # between two attempts to open a camera
 _JOIN_S = 1.0
+
+
+class Viewers(Protocol):
+    """Who watches the outputs, such as livestyle.sinks.viewers.Viewers."""
+
+    def watched(self) -> bool:
+        """Whether somebody does. Asked a few times a second, on one thread."""
+
+    def close(self) -> None:
+        """Release what is open; called on the same thread."""
 
 
 class OnDemandCamera:
@@ -46,7 +60,6 @@ class OnDemandCamera:
         fps = None if rate is None else Fraction(rate).limit_denominator(1001)
         self._info = StreamInfo(name, size or _SIZE, _TIME_BASE, fps, is_live=True)
         self._open_camera, self._grace = open_camera, grace
-        self._watched: Callable[[], bool] | None = None
         self._changed = threading.Condition()
         self._wanted = self._closed = False
         self._camera: Source | None = None
@@ -64,11 +77,11 @@ class OnDemandCamera:
         """Whether the camera is open at the moment."""
         return self._camera is not None
 
-    def follow(self, watched: Callable[[], bool]) -> None:
-        """Begin to ask `watched`, a few times a second, on a thread of its own."""
-        self._watched = watched
-        self._thread = threading.Thread(target=self._watch, name="livestyle-on-demand", daemon=True)
+    def follow(self, viewers: Viewers) -> None:
+        """Begin to ask `viewers`, on a thread that closes them when this source is closed."""
+        self._thread = threading.Thread(target=self._watch, args=(viewers,), name="livestyle-on-demand", daemon=True)
         self._thread.start()
+        _log.info("%s is opened when somebody watches", self._info.name)
 
     def __iter__(self) -> Iterator[Frame]:
         pause = _FIRST_PAUSE_S
@@ -143,18 +156,18 @@ class OnDemandCamera:
 
     # The thread that asks
 
-    def _watch(self) -> None:
-        assert self._watched is not None
+    def _watch(self, viewers: Viewers) -> None:
         last = time.monotonic()
-        while not self._closed:
-            now = time.monotonic()
-            if self._watched():
-                last = now
-                self._want(True)
-            elif now - last >= self._grace:
-                self._want(False)
-            with self._changed:
-                self._changed.wait_for(lambda: self._closed, _TICK_S)
+        with closing(viewers):
+            while not self._closed:
+                now = time.monotonic()
+                if viewers.watched():
+                    last = now
+                    self._want(True)
+                elif now - last >= self._grace:
+                    self._want(False)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closed, _TICK_S)
 
     def _want(self, wanted: bool) -> None:
         with self._changed:

@@ -183,7 +183,9 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.option("--wait", type=Wait(), is_flag=False, flag_value="", default=None, metavar="[SECONDS]",
                  help="Wait for a camera that is not there yet (without a number: for ever)."),
     click.option("--virtual-camera", is_flag=False, flag_value="", default=None, metavar="[DEVICE]",
-                 help="Send to a virtual camera, for video calls."),
+                 help="Send to a virtual camera, for video calls. On Linux: its path, number or label."),
+    click.option("--on-demand", is_flag=True,
+                 help="Open the camera only while somebody watches the virtual camera (Linux, no window, no file)."),
     click.option("--window/--no-window", default=None,
                  help="Show the preview window (default: unless a file goes into a file)."),
     click.option("--mirror/--no-mirror", default=None,
@@ -426,11 +428,13 @@ def _settings(options: dict[str, Any]) -> Settings:
     from livestyle.settings import Settings
 
     regions = ("skin", "hair", "clothes", "background")
+    on_demand = _is_on_demand(options)
     same = ("style", "intensity", "tone", "color", "model", "device", "sync", "start", "duration", "size", "codec",
             "max_latency", "max_cpu", "wait")  # fmt: skip
     return Settings(
         **{name: options[name] for name in (*same, "crf", "mirror", "virtual_camera")},
-        window=options["window"] is not False,
+        window=options["window"] is not False and not on_demand,
+        on_demand=on_demand,
         rate=options["fps"],
         overwrite=options["overwrite"] == "yes",
         strengths={region: options[region] for region in regions if options[region] is not None},
@@ -444,6 +448,24 @@ def _here() -> Path:
         return Path.cwd()
     except OSError:
         return Path()
+
+
+def _is_on_demand(options: dict[str, Any]) -> bool:
+    """Whether the run waits for viewers. In the configuration file it is for the runs that can."""
+    if not options["on_demand"]:
+        return False
+    refusals = (
+        (options["camera"] is None, "is for cameras", "drop it"),
+        (options["virtual_camera"] is None, "needs --virtual-camera", "add it: who watches it decides"),
+        (options["output"] is not None, "records nothing while nobody watches", "drop -o, or --on-demand"),
+        (options["window"] is True, "has no preview: a window would always watch", "drop --window, or --on-demand"),
+    )
+    for applies, why, what_to_do in refusals:
+        if applies:
+            if _typed("on_demand"):
+                raise UsageError(f"--on-demand {why}", hint=what_to_do)
+            return False
+    return True
 
 
 def _camera(options: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ class Settings:
     crf: int | None = None
     overwrite: bool = False
     virtual_camera: str | None = None  # None: none; "": the first device; else the device's name or path
+    on_demand: bool = False  # a camera is open only while somebody watches the virtual camera
     window: bool = True
     mirror: bool | None = (
         None  # the preview only, never the output; None: a local camera's, which is a mirror to people

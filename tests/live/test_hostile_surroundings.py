@@ -1,4 +1,4 @@
-"""The console command where its surroundings are hostile: names, streams, permissions, libraries that raise anything."""
+"""The console command where its surroundings are hostile: names, streams, permissions, libraries that raise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console command where its surroundings are hostile: names, streams, permissions, libraries that raise."""
+"""The console command in hostile surroundings: names, streams, permissions, libraries that raise anything."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 
-from livestyle.errors import LivestyleError, AnswerError
+from livestyle.errors import AnswerError, LivestyleError
 from livestyle.terminal import say, say_lines, write_json, write_out
 
 

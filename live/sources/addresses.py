@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -100,7 +101,7 @@ def refuse_incomplete(which: str) -> None:
 def refuse_addresses(inputs: Iterable[Path], output: Path | None = None) -> None:
     """Raise UsageError for an address where a file must stand: `Path` has made `http://host` into `http:/host`."""
     for path in inputs:
-        if (found := _SCHEME.match(str(path))) is None or path.exists():
+        if (found := _SCHEME.match(str(path))) is None or os.path.exists(path):
             continue
         if found[1].lower() == "file":
             raise UsageError("a file is named without file://", hint="write its path alone")

@@ -68,12 +68,16 @@ class Seconds(click.ParamType[float]):
         return total
 
 
-class Wait(Seconds):
-    """Seconds as `Seconds` has them, or "" for ever; a configuration file may say true and false."""
+class Wait(click.ParamType[float | None]):
+    """Seconds as `Seconds` has them, or "" for ever; a configuration file may say true and false, too."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
         """`""` -> inf."""
-        return math.inf if value in ("", True, math.inf) else super().convert(value, param, ctx)
+        if isinstance(value, bool) or value in ("", math.inf):
+            return None if value is False else math.inf
+        return Seconds().convert(value, param, ctx)
 
 
 class Size(click.ParamType[tuple[int, int]]):
@@ -401,10 +405,19 @@ def _camera(options: dict[str, Any]) -> None:
         raise UsageError("a camera is written to one file", hint=f"write -o {options['output']}/call.mp4")
     if options["output"] is not None and not wanted(options["output"], None, options["overwrite"]):
         return
+    _hide_login(options["camera"])
     studio = Studio(settings)
     stop = Stop()
     report = run_camera(options["camera"], options["output"], studio, settings, stop)
     _finish([_tell(report, options)], stop.asked)
+
+
+def _hide_login(camera: str) -> None:
+    from livestyle.process_title import hide_in_process_title
+    from livestyle.sources.addresses import hide_secrets, is_address
+
+    if is_address(camera):
+        hide_in_process_title(camera, hide_secrets(camera))
 
 
 def _files(options: dict[str, Any]) -> None:
@@ -412,6 +425,8 @@ def _files(options: dict[str, Any]) -> None:
     from livestyle.sources.addresses import refuse_addresses
 
     refuse_addresses(options["inputs"], options["output"])
+    if options["wait"] is not None and _context().get_parameter_source("wait") is ParameterSource.COMMANDLINE:
+        raise UsageError("--wait is for cameras", hint="drop it")
     if options["virtual_camera"] is not None:
         raise UsageError("--virtual-camera needs --camera", hint="video files go to a file (-o) or a window")
     output = options["output"]

@@ -18,7 +18,7 @@ MOUNTS = {
     "shaders": "livestyle.shaders",
     "training": "livestyle.training",
 }
-BASE = {"livestyle.frame", "livestyle.errors", "livestyle.protocols"}
+BASE = {f"livestyle.{name}" for name in ("child", "errors", "frame", "interrupts", "protocols", "reading")}
 
 
 def packages_on_disk() -> set[str]:

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from livestyle.errors import ModelError
 from livestyle.frame import REGIONS
+from livestyle.reading import read_file
 
 MULTIPLE = 32
 """Both sides of a network's input are multiples of this: five halvings, and an even number of cells at stride 16."""
+
+LARGEST_CARD = 1 << 20  # bytes; those that come with livestyle have about four thousand
+LARGEST_SIDE = 4096  # pixels of a network's input: beyond it one picture takes gigabytes
+LONGEST_TEXT = 10_000  # characters
+MOST_ENTRIES = 256  # classes, or sets of training data
+MOST_NESTED = 8  # objects and lists of measured figures within each other
 
 _HINT = "write the card again with `python -m livestyle.models.export`, or use a bundled model"
 
@@ -50,12 +57,19 @@ class ModelCard:
 def read_card(path: Path) -> ModelCard:
     """The card in a JSON file. Raises ModelError naming the file and the key."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = read_file(path, LARGEST_CARD).decode("utf-8")
+        data = json.loads(text, parse_constant=_refuse_constant)
     except FileNotFoundError as error:
         raise ModelError(f"{path}: the model card is missing", hint=_HINT) from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ModelError(f"{path}: the model card cannot be read: {error.strerror}", hint=_HINT) from error
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: not a readable model card: {error}", hint=_HINT) from error
     return parse_card(data, str(path))
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def write_card(card: ModelCard, path: Path) -> None:
@@ -73,47 +87,133 @@ def parse_card(data: object, origin: str) -> ModelCard:
     if missing or unknown:
         what = f"lacks {', '.join(missing)}" if missing else f"has the unknown key {unknown[0]!r}"
         raise ModelError(f"{origin}: the model card {what}", hint=_HINT)
-    try:
-        card = _build(data)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{origin}: a value of the model card has the wrong type: {error}", hint=_HINT) from error
-    _check(card, origin)
+    card = ModelCard(**{key: _value(key, value, origin) for key, value in data.items()})
+    _check_classes(card, origin)
     return card
 
 
-def _build(data: Mapping[str, Any]) -> ModelCard:
-    width, height = (int(side) for side in data["input_size"])
-    return ModelCard(
-        name=str(data["name"]),
-        file=str(data["file"]),
-        sha256=str(data["sha256"]).lower(),
-        classes=tuple(str(name) for name in data["classes"]),
-        regions={str(name): str(region) for name, region in data["regions"].items()},
-        input_size=(width, height),
-        output_stride=int(data["output_stride"]),
-        normalisation=str(data["normalisation"]),
-        licence=str(data["licence"]),
-        training_data=tuple(str(entry) for entry in data["training_data"]),
-        provenance=str(data["provenance"]),
-        opset=int(data["opset"]),
-        parameters=int(data["parameters"]),
-        figures=dict(data.get("figures", {})),
-    )
+# ---- values ----------------------------------------------------------------------------------------------------------
 
 
-def _check(card: ModelCard, origin: str) -> None:
-    for broken, what in (
-        (Path(card.file).name != card.file or not card.file, f"file {card.file!r} is not a plain file name"),
-        (len(card.sha256) != 64, "sha256 does not have 64 digits"),
-        (not card.classes or card.classes[0] != "background", "the first class is not 'background'"),
-        (len(set(card.classes)) != len(card.classes), "a class is listed twice"),
-        (set(card.regions) != set(card.classes), "regions do not name exactly the classes"),
-        (not set(card.regions.values()) <= set(REGIONS), f"a region is not one of {', '.join(REGIONS)}"),
-        (any(side < MULTIPLE or side % MULTIPLE for side in card.input_size), "input_size is not a multiple of 32"),
-        (card.output_stride < 1, "output_stride is below 1"),
+class _Wrong(Exception):
+    """A value is not what it must be; says what that is."""
+
+
+def _value(key: str, value: object, origin: str) -> Any:
+    try:
+        return _READERS[key](value)
+    except _Wrong as error:
+        raise ModelError(f"{origin}: {key} must be {error}", hint=_HINT) from error
+
+
+def _text(value: object) -> str:
+    """Also for a path and a terminal: nothing in it that neither can show."""
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TEXT or not value.isprintable():
+        raise _Wrong(f"a text of 1 to {LONGEST_TEXT} characters on one line")
+    return value
+
+
+def _file(value: object) -> str:
+    name = _text(value)
+    if Path(name).name != name or any(sign in name for sign in "/\\:") or name in (".", "..") or len(name) > 255:
+        raise _Wrong("a plain file name, without a folder")
+    return name
+
+
+def _digest(value: object) -> str:
+    digest = value.lower() if isinstance(value, str) else ""
+    if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        raise _Wrong("64 hexadecimal digits")
+    return digest
+
+
+def _whole(low: int, high: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        if type(value) is not int or not low <= value <= high:  # True is an int, but not of this type
+            raise _Wrong(f"a whole number from {low} to {high}")
+        return value
+
+    return read
+
+
+def _stride(value: object) -> int:
+    stride = _whole(1, MULTIPLE)(value)
+    if MULTIPLE % stride:
+        raise _Wrong(f"a divisor of {MULTIPLE}")
+    return stride
+
+
+def _size(value: object) -> tuple[int, int]:
+    wanted = _Wrong(f"a width and a height, multiples of {MULTIPLE} from {MULTIPLE} to {LARGEST_SIDE}")
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise wanted
+    if not all(type(side) is int and MULTIPLE <= side <= LARGEST_SIDE and side % MULTIPLE == 0 for side in value):
+        raise wanted
+    return value[0], value[1]
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not 0 < len(value) <= MOST_ENTRIES:
+        raise _Wrong(f"a list of 1 to {MOST_ENTRIES} texts")
+    return tuple(_text(entry) for entry in value)
+
+
+def _classes(value: object) -> tuple[str, ...]:
+    classes = _texts(value)
+    if classes[0] != "background" or len(set(classes)) != len(classes):
+        raise _Wrong("a list of different names, of which the first is 'background'")
+    return classes
+
+
+def _regions(value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(
+        isinstance(region, str) and region in REGIONS for region in value.values()
     ):
-        if broken:
-            raise ModelError(f"{origin}: {what}", hint=_HINT)
+        raise _Wrong(f"an object that maps each class to one of {', '.join(REGIONS)}")
+    return {str(name): str(region) for name, region in value.items()}
+
+
+def _figures(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict) or not _is_plain(value, MOST_NESTED):
+        raise _Wrong(f"an object of texts and finite numbers, nested no deeper than {MOST_NESTED}")
+    return dict(value)
+
+
+def _is_plain(value: object, depth: int) -> bool:
+    if isinstance(value, dict):
+        return depth > 0 and all(_is_plain(entry, depth - 1) for entry in (*value.keys(), *value.values()))
+    if isinstance(value, list | tuple):
+        return depth > 0 and all(_is_plain(entry, depth - 1) for entry in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, int) or (isinstance(value, str) and (not value or value.isprintable()))
+
+
+_READERS: Mapping[str, Callable[[object], Any]] = {
+    "name": _text,
+    "file": _file,
+    "sha256": _digest,
+    "classes": _classes,
+    "regions": _regions,
+    "input_size": _size,
+    "output_stride": _stride,
+    "normalisation": _text,
+    "licence": _text,
+    "training_data": _texts,
+    "provenance": _text,
+    "opset": _whole(1, 1000),
+    "parameters": _whole(0, 10**13),
+    "figures": _figures,
+}
+"""What each key of a card may hold; one reader for one field of `ModelCard`."""
+
+
+def _check_classes(card: ModelCard, origin: str) -> None:
+    if set(card.regions) != set(card.classes):
+        raise ModelError(f"{origin}: regions do not name exactly the classes", hint=_HINT)
+
+
+# ---- sizes -----------------------------------------------------------------------------------------------------------
 
 
 def network_size(card: ModelCard, width: int, height: int) -> tuple[int, int]:

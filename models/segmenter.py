@@ -6,8 +6,10 @@ import copy
 import hashlib
 import logging
 import os
+import threading
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,14 +17,23 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.errors import DeviceError, ModelError, device_failure
+from livestyle.errors import DeviceError, LivestyleError, ModelError, device_failure
 from livestyle.frame import Weights
+from livestyle.interrupts import SLICE_S, noted_interrupts
 from livestyle.models.card import MULTIPLE, ModelCard, network_size, read_card
+from livestyle.models.trial import RUN_S, try_model
 from livestyle.paths import kind_of_path
+from livestyle.reading import read_file
 
 DEFAULT_MODEL = "lite"
 SMALLER_MODEL = "xxsmall"  # for computers on which the default is too slow, where it is bundled
 WEIGHTS = Path(__file__).parent / "weights"
+
+LARGEST_MODEL = 2 << 30  # bytes: no .onnx file can be larger
+
+_AFTER_STOP_S = 2.0  # for a picture to be finished after a request to stop
+_ROUNDING = 1e-2  # of probabilities in half precision
+_TRIED: set[str] = set()  # checksums of models that ran in a child process
 
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -88,29 +99,89 @@ class CardSegmenter:
 class OnnxSegmenter(CardSegmenter):
     """A model file in ONNX Runtime. Implements `livestyle.protocols.Segmenter`; thread-safe, no state."""
 
-    def __init__(self, card: ModelCard, session: Any, device: str) -> None:
+    def __init__(self, card: ModelCard, session: Any, device: str, *, patience: float | None = None) -> None:
+        """`patience`: seconds after which one picture is given up; None waits, for models that are known to end."""
         self.card = card
         self.device = device
         self._session = session
-        self._input = session.get_inputs()[0].name
+        self._patience = patience
+        self._input, self._output = session.get_inputs()[0].name, session.get_outputs()[0].name
 
     def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Weights:
         """(H, W, 3) uint8 RGB -> (C, h, w) float32 in [0, 1], sum over C is 1; (h, w) covers the whole picture.
 
         The picture is stretched to `network_size` exactly, never cropped or padded, so output pixel (i, j) is the
         (i, j)-th of h x w equal tiles of the picture: enlarge it with pixel centres aligned (cv2.INTER_LINEAR).
-        Raises DeviceError, and DeviceMemoryError where the device's memory is full.
+        Raises DeviceError, DeviceMemoryError where the device's memory is full, and ModelError for a result that is
+        none: another shape, numbers beyond 0..1, no end.
         """
         height, width = pixels.shape[:2]
         small = fit(pixels, self.network_size(width, height))
         try:
-            return self._run(small)
+            result = self._run(small)
+        except LivestyleError:
+            raise
         except Exception as error:  # ONNX Runtime's own exceptions have no common base but Exception
             raise device_failure("the model", self.device, error) from error
+        self._check(result, small.shape[:2])
+        return result
 
     def _run(self, small: npt.NDArray[np.uint8]) -> Weights:
-        result: Weights = self._session.run(None, {self._input: small[np.newaxis]})[0][0]
-        return result
+        inputs = {self._input: small[np.newaxis]}
+        if self._patience is None:
+            result = self._session.run([self._output], inputs)
+        else:
+            result = run_watched(self._session, [self._output], inputs, self._patience, self.card.file)
+        planes: Weights = np.asarray(result[0])[0]
+        return planes
+
+    def _check(self, planes: Weights, size: tuple[int, ...]) -> None:
+        expected = (len(self.card.classes), *(side // self.card.output_stride for side in size))
+        if planes.shape != expected:
+            raise ModelError(f"{self.card.file}: gives planes of shape {planes.shape}, the card says {expected}")
+        # Written so that NaN fails too.
+        if not (planes.min() >= -_ROUNDING and planes.max() <= 1 + _ROUNDING):
+            raise ModelError(f"{self.card.file}: gives numbers that are not probabilities", hint="use another --model")
+
+
+def run_watched(
+    session: Any, outputs: list[str], inputs: Mapping[str, npt.NDArray[Any]], seconds: float, name: str
+) -> list[Any]:
+    """`session.run` under a time limit. Raises what that raises, ModelError after `seconds`, and KeyboardInterrupt
+    when it does not end soon after somebody asked to stop. ONNX Runtime is told to stop then, which it does between two
+    nodes of the graph.
+    """
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = 4
+    done: list[Any] = []
+
+    def run() -> None:
+        try:
+            done.append(session.run(outputs, inputs, options))
+        except BaseException as error:  # raised by the thread that waits
+            done.append(error)
+
+    thread = threading.Thread(target=run, name="livestyle-model", daemon=True)
+    end = time.monotonic() + seconds
+    with noted_interrupts() as interrupts:
+        thread.start()
+        try:
+            while thread.is_alive():
+                interrupts.check(_AFTER_STOP_S)
+                if time.monotonic() > end:
+                    raise ModelError(
+                        f"{name}: one picture takes more than {seconds:g} s: it may never end",
+                        hint="use a smaller model, or a bundled one",
+                    )
+                thread.join(SLICE_S)
+        finally:
+            options.terminate = True
+            thread.join(_AFTER_STOP_S)
+    if isinstance(done[0], BaseException):
+        raise done[0]
+    return list(done[0])
 
 
 def load_segmenter(
@@ -125,19 +196,37 @@ def load_segmenter(
     """
     card, model, path = read_model(name_or_path)
     session, used = _open_on(device, model, path, threads)
-    segmenter = OnnxSegmenter(card, session, used)
+    patience = None if _is_bundled(path) else RUN_S
+    segmenter = OnnxSegmenter(card, session, used, patience=patience)
     _check_shape(segmenter, path)
     return segmenter
 
 
+def open_for_trial(card: ModelCard, model: bytes, path: Path) -> OnnxSegmenter:
+    """A model on one thread of the CPU, checked on the smallest picture. Raises ModelError."""
+    segmenter = OnnxSegmenter(card, _open_session(model, path, _PROVIDERS["cpu"], 1), "cpu")
+    _check_shape(segmenter, path)
+    return segmenter
+
+
+def _is_bundled(path: Path) -> bool:
+    return path.parent == WEIGHTS
+
+
 def read_model(name_or_path: str | Path | None = None) -> tuple[ModelCard, bytes, Path]:
-    """Card, content and path of a model, named as for `load_segmenter`. Raises ModelError where they do not match."""
+    """Card, content and path of a model, named as for `load_segmenter`. Raises ModelError where they do not match.
+
+    One that did not come with livestyle is tried in a child process first: it may never end, or crash.
+    """
     card_path = _find_card(name_or_path)
     card = read_card(card_path)
     path = card_path.with_name(card.file)
     model = _read_checked(path, card)
     if Path(card.file).stem != card_path.stem:
         raise ModelError(f"{card_path}: the card of another file, {card.file}", hint="give that file, or export again")
+    if not _is_bundled(path) and card.sha256 not in _TRIED:
+        try_model(asdict(card), model, path)
+        _TRIED.add(card.sha256)
     return card, model, path
 
 
@@ -178,9 +267,11 @@ def bundled_names() -> list[str]:
 
 def _read_checked(path: Path, card: ModelCard) -> bytes:
     try:
-        model = path.read_bytes()
+        model = read_file(path, LARGEST_MODEL)
     except OSError as error:
-        raise ModelError(f"{path}: cannot read the model file: {error}", hint="install livestyle again") from error
+        raise ModelError(
+            f"{path}: cannot read the model file: {error.strerror}", hint="install livestyle again"
+        ) from error
     digest = hashlib.sha256(model).hexdigest()
     if digest != card.sha256:
         raise ModelError(
@@ -289,6 +380,8 @@ def _check_shape(segmenter: OnnxSegmenter, path: Path) -> None:
     hint = "the card and the model file do not belong together; export both again"
     try:
         result = np.asarray(segmenter._run(np.full((side, side, 3), 128, np.uint8)))
+    except LivestyleError:
+        raise
     except Exception as error:
         raise ModelError(
             f"{path}: does not take uint8 pictures (1, H, W, 3): {_first_line(error)}", hint=hint

@@ -201,7 +201,13 @@ def _done(step: _Step, values: Mapping[str, Any]) -> Any:
 def _graph(model: bytes) -> Any:
     import onnx
 
-    return onnx.load_from_string(model).graph
+    try:
+        graph = onnx.load_from_string(model).graph
+    except Exception as error:  # protobuf's own exceptions
+        raise ModelError(f"the model is not an ONNX file: {error}", hint="export it again") from error
+    if any(constant.data_location == onnx.TensorProto.EXTERNAL for constant in graph.initializer):
+        raise ModelError("the model keeps weights in other files", hint="export it again, into one file")
+    return graph
 
 
 def _read(graph: Any) -> tuple[list[_Step], dict[str, Tensor]]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.errors import StyleError
 from livestyle.frame import REGIONS
 from livestyle.shaders.grading import Picture, grade
 from livestyle.shaders.look import Look
@@ -87,11 +88,22 @@ def _styled(treatment: Treatment, lut: _Stamped | None) -> Lut3D:
     return _graded(_picture(file.apply(lattice(SIZE if file.size < SIZE else LARGEST))), treatment)
 
 
-@lru_cache(maxsize=8)
 def _read(lut: _Stamped) -> Lut3D:
-    from livestyle.shaders.lut_files import read_lut  # brings in OpenColorIO, which most styles can do without
+    found = _read_once(lut)
+    if isinstance(found, StyleError):
+        raise found
+    return found
 
-    return read_lut(lut.path)
+
+@lru_cache(maxsize=32)
+def _read_once(lut: _Stamped) -> Lut3D | StyleError:
+    """The LUT or what is wrong with it: finding that out can take seconds, and stepping through styles asks again."""
+    from livestyle.shaders.lut_files import read_lut  # most styles can do without
+
+    try:
+        return read_lut(lut.path)
+    except StyleError as error:
+        return error
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,10 @@ from pathlib import Path
 
 from livestyle.errors import StyleError
 from livestyle.paths import kind_of_path
+from livestyle.reading import read_file
 from livestyle.shaders.recipe import Recipe, lut_recipe, parse_recipe
+
+MAX_RECIPE = 1 << 20  # bytes; those that come with livestyle have about a thousand
 
 log = logging.getLogger("livestyle")
 
@@ -71,13 +74,13 @@ def load_recipe(path: Path) -> Recipe:
     if kind == "folder":
         raise StyleError(f"{path} is a folder, not a style", hint="name a recipe (.toml) or a LUT file in it")
     if kind == "other":
-        raise StyleError(f"{path} is not a file", hint="name a recipe (.toml) or a LUT file")
+        raise StyleError(f"{path} is not an ordinary file", hint="name a recipe (.toml) or a LUT file")
     if kind is None:
         raise StyleError(f"there is no style file {path}", hint="livestyle --list-styles names the styles there are")
     if path.suffix.lower() != ".toml":
         return lut_recipe(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path, MAX_RECIPE).decode("utf-8")
     except UnicodeDecodeError as error:
         raise StyleError(f"{path}:1: not a text file in UTF-8", hint="a recipe is a TOML file") from error
     except OSError as error:
@@ -122,7 +125,7 @@ def _means_file(text: str, path: Path) -> bool:
 
 def _is_style_file(path: Path) -> bool:
     """By its ending alone: there need not be such a file."""
-    from livestyle.shaders.lut_files import LUT_SUFFIXES  # brings in OpenCV, which names need not wait for
+    from livestyle.shaders.lut_files import LUT_SUFFIXES  # brings in numpy, which names need not wait for
 
     return path.suffix.lower() == ".toml" or path.suffix.lower() in LUT_SUFFIXES
 

@@ -18,7 +18,10 @@ MOUNTS = {
     "shaders": "livestyle.shaders",
     "training": "livestyle.training",
 }
-BASE = {"livestyle.frame", "livestyle.errors", "livestyle.protocols", "livestyle.paths", "livestyle.terminal"}
+BASE = {
+    f"livestyle.{name}"
+    for name in ("child", "errors", "frame", "interrupts", "paths", "protocols", "reading", "terminal")
+}
 
 
 def packages_on_disk() -> set[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from livestyle.errors import ModelError
-from livestyle.models.card import ModelCard, network_size, parse_card, read_card, write_card
+from livestyle.models.card import LARGEST_CARD, ModelCard, network_size, parse_card, read_card, write_card
 
 
 def valid() -> dict[str, Any]:
@@ -39,17 +39,16 @@ def test_a_card_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     ("change", "says"),
     [
         ({"file": "../tiny.onnx"}, "plain file name"),
-        ({"sha256": "abc"}, "64 digits"),
-        ({"classes": ["hair", "background"]}, "first class"),
-        ({"classes": ["background", "hair", "hair"]}, "listed twice"),
+        ({"sha256": "abc"}, "64 hexadecimal digits"),
+        ({"classes": ["hair", "background"]}, "the first is 'background'"),
+        ({"classes": ["background", "hair", "hair"]}, "different names"),
         ({"regions": {"background": "background"}}, "exactly the classes"),
-        ({"regions": {"background": "background", "hair": "beard"}}, "not one of"),
-        ({"input_size": [250, 256]}, "multiple of 32"),
-        ({"input_size": [256]}, "wrong type"),
-        ({"input_size": "large"}, "wrong type"),
-        ({"regions": ["hair"]}, "wrong type"),
-        ({"opset": "new"}, "wrong type"),
-        ({"output_stride": 0}, "below 1"),
+        ({"regions": {"background": "background", "hair": "beard"}}, "maps each class"),
+        ({"input_size": [250, 256]}, "multiples of 32"),
+        ({"input_size": [256]}, "a width and a height"),
+        ({"opset": "new"}, "opset must be a whole number"),
+        ({"output_stride": 0}, "from 1 to 32"),
+        ({"output_stride": 3}, "divisor of 32"),
         ({"colour": "red"}, "unknown key 'colour'"),
     ],
 )
@@ -104,3 +103,68 @@ def test_every_bundled_card_says_where_the_model_comes_from_and_lies_beside_it()
         assert (WEIGHTS / card.file).is_file()
         assert "not stated" not in (card.licence, card.provenance, *card.training_data)
         assert "research" in json.dumps(card.training_data)
+
+
+ODD = [
+    *(
+        None,
+        True,
+        False,
+        -1,
+        0,
+        1e300,
+        0.5,
+        10**400,
+        math.inf,
+        -math.inf,
+        math.nan,
+        "",
+        "\0",
+        "a\0b",
+        "\ud800",
+        "\x1b[2J",
+    ),
+    *("a" * 20_000, "../x", "/etc/passwd", "C:\\x", "..", [], [[]], [None], [math.nan], ["\ud800"], [1e300, 1e300]),
+    *([2**31, 2**31], [-32, 32], [True, True], ["a"] * 1000, {}, {"": {}}, {"a": math.inf}, {"background": ["x"]}),
+]
+FITS = {  # what of the above is a value for the key all the same
+    "name": ("../x", "/etc/passwd", "C:\\x", ".."),
+    "parameters": (0,),
+    "figures": ({}, {"": {}}, {"background": ["x"]}),
+}
+FITS |= dict.fromkeys(("normalisation", "licence", "provenance"), FITS["name"])
+
+
+@pytest.mark.parametrize("key", [*sorted(valid()), "figures"])
+def test_every_key_refuses_every_value_that_it_cannot_hold(key: str, tmp_path: Path) -> None:
+    """As values, and by way of a file, in which Python writes what JSON does not know (NaN, Infinity)."""
+    path = tmp_path / "tiny.json"
+    for value in (value for value in ODD if value not in FITS.get(key, ())):
+        with pytest.raises(ModelError):
+            parse_card(valid() | {key: value}, "here.json")
+        path.write_text(json.dumps(valid() | {key: value}))
+        with pytest.raises(ModelError, match=r"tiny\.json"):
+            read_card(path)
+
+
+@pytest.mark.parametrize("key", sorted(FITS))
+def test_every_key_takes_what_it_can_hold(key: str) -> None:
+    for value in FITS[key]:
+        parse_card(valid() | {key: value}, "here.json")
+
+
+@pytest.mark.parametrize("number", ["1e400", "Infinity", "NaN", "9" * 5000, "1.0"])
+def test_numbers_that_are_none_are_refused(tmp_path: Path, number: str) -> None:
+    text = json.dumps(valid()).replace('"opset": 17', f'"opset": {number}')
+    (tmp_path / "tiny.json").write_text(text)
+    with pytest.raises(ModelError, match=r"tiny\.json"):
+        read_card(tmp_path / "tiny.json")
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 200_000, '{"a":' * 200_000, " " * (LARGEST_CARD + 1)], ids=["lists", "objects", "large"]
+)
+def test_a_card_that_would_exhaust_the_reader_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "tiny.json").write_text(text)
+    with pytest.raises(ModelError, match=r"tiny\.json"):
+        read_card(tmp_path / "tiny.json")

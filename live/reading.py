@@ -1,0 +1,34 @@
+"""Whole files into memory, when they are ordinary files of a bounded size."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """The content of `path`, at most `most` bytes of it.
+
+    Raises OSError, whose `strerror` is a phrase for people, also for a file that is larger, for what is not an ordinary
+    file (a pipe or a device could be waited for without end) and for a name that no file can have.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    except ValueError as error:  # a NUL or half of a surrogate pair
+        raise OSError(errno.EINVAL, "no file can have this name") from error
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not an ordinary file")
+        # What the system says of a size is not always true (/proc): so one byte more than allowed is asked for.
+        data = b"" if status.st_size > most else file.read(most + 1)
+    if max(status.st_size, len(data)) > most:
+        raise OSError(errno.EFBIG, f"it is larger than the {in_megabytes(most)} that are allowed")
+    return data
+
+
+def in_megabytes(size: float) -> str:
+    """Bytes for people: "64 MB", "1.5 GB"."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 0.1):.3g} MB"

@@ -84,10 +84,12 @@ def _open_camera(which: str, settings: Settings) -> Source:
 
     if not settings.on_demand:
         return opened()
+    from livestyle.sources.addresses import is_address, parse_address
     from livestyle.sources.camera_names import find_target
     from livestyle.sources.on_demand import OnDemandCamera
 
-    return OnDemandCamera(find_target(which).label, opened, size=settings.size, rate=settings.rate)
+    name = parse_address(which).label if is_address(which) else find_target(which).label
+    return OnDemandCamera(name, opened, size=settings.size, rate=settings.rate)
 
 
 def _say_what_photos_ignore(path: Path, settings: Settings) -> None:

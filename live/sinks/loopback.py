@@ -108,7 +108,7 @@ class Linux:
         return v4l2.ioctl(handle, request, data)
 
     def write(self, handle: int, frame: npt.NDArray[np.uint8]) -> int:
-        return os.write(handle, frame)
+        return os.write(handle, frame.data)
 
     def close(self, handle: int) -> None:
         os.close(handle)

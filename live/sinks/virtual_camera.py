@@ -17,7 +17,7 @@ from livestyle.errors import UsageError, VirtualCameraError
 from livestyle.fit import Size, letterbox, to_8_bit
 from livestyle.frame import Frame, Pixels, StreamInfo
 from livestyle.sinks.viewers import Viewers
-from livestyle.sinks.virtual_camera_errors import cannot_tell, hint_for, how_to_get_one
+from livestyle.sinks.virtual_camera_errors import cannot_tell, hint_for, hint_in_mid_run, how_to_get_one
 
 __all__ = ["VirtualCamera", "VirtualCameraOpener", "how_to_get_one"]
 
@@ -133,8 +133,8 @@ class VirtualCamera:
 
     def _encoded(self, pixels: Pixels) -> npt.NDArray[np.uint8]:
         """`pixels` as one contiguous row for the device."""
-        fitted = letterbox(to_8_bit(pixels), self._size)
-        return (_yuyv(fitted) if self._yuyv else np.array(fitted, np.uint8)).reshape(-1)
+        fitted = np.asarray(letterbox(to_8_bit(pixels), self._size), np.uint8)
+        return (_yuyv(fitted) if self._yuyv else fitted.copy()).reshape(-1)
 
     def _send(self, picture: npt.NDArray[np.uint8]) -> None:
         if self._closed:
@@ -145,7 +145,7 @@ class VirtualCamera:
             raise
         except Exception as error:  # backends raise what they like
             raise VirtualCameraError(
-                f"{self.device}: the virtual camera takes no more frames: {error}", hint=how_to_get_one()
+                f"{self.device}: the virtual camera takes no more frames: {error}", hint=hint_in_mid_run(str(error))
             ) from error
         self._sent_at = time.monotonic()
 

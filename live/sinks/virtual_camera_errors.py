@@ -24,7 +24,9 @@ _GET_ONE = {
         "then start livestyle"
     ),
 }
-_IN_USE = "another program feeds it: stop that one (OBS: Stop Virtual Camera), or name another device"
+_STOP_IT = "stop that one (OBS: Stop Virtual Camera), or name another device"
+_IN_USE = f"another program feeds it: {_STOP_IT}"
+_LET_GO = "close the programs that watch or feed it; if it does not come back then, start it anew"
 _NOT_ALLOWED = "add yourself to the video group (sudo usermod -a -G video $USER), then log out and in"
 _RELOAD = (
     "reload the module (sudo modprobe -r v4l2loopback, then sudo modprobe v4l2loopback exclusive_caps=1 "
@@ -45,7 +47,14 @@ def hint_for(failures: str) -> str:
         return _NOT_ALLOWED
     if any(word in failures for word in ("in use", "busy", "could not be started")):
         return _IN_USE
+    if "invalid argument" in failures.casefold():
+        return _LET_GO
     return how_to_get_one()
+
+
+def hint_in_mid_run(failure: str) -> str:
+    """What to do when a foreign backend, which has worked, takes no more frames."""
+    return how_to_get_one() if "no such device" in failure.casefold() else _LET_GO
 
 
 def none_found() -> VirtualCameraError:
@@ -60,7 +69,7 @@ def no_such_label(label: str, there_are: str) -> VirtualCameraError:
 
 def taken(path: str) -> VirtualCameraError:
     """The device is fed by another program."""
-    return VirtualCameraError(f"{path}: another program feeds this virtual camera", hint=_IN_USE)
+    return VirtualCameraError(f"{path}: another program feeds this virtual camera", hint=_STOP_IT)
 
 
 def not_an_output(path: str, card: str) -> VirtualCameraError:
@@ -107,7 +116,7 @@ def writing_failed(path: str, number: int) -> VirtualCameraError:
     if number in _GONE:
         return VirtualCameraError(f"{path}: the virtual camera is gone: {os.strerror(number)}", hint=how_to_get_one())
     if number == errno.EBUSY:
-        return VirtualCameraError(f"{said}: another program feeds it", hint=_IN_USE)
+        return VirtualCameraError(f"{said}: another program feeds it", hint=_STOP_IT)
     hint = f"close the programs that watch or feed it, or {_RELOAD}" if number == errno.EINVAL else _RELOAD
     return VirtualCameraError(f"{said}: {os.strerror(number)}", hint=hint)
 

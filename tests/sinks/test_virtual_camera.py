@@ -136,6 +136,7 @@ def test_loopback_gets_limited_range_yuyv() -> None:
         ("No v4l2 loopback device found at /dev/video[0-99].", how_to_get_one()),
         ("Virtual camera device /dev/video2 is already in use.", "another program"),
         ("Could not open due to missing permissions.", "video group"),
+        ("The device could not be configured: Invalid argument", "close the programs"),
     ],
 )
 def test_a_refusal_says_what_to_do(
@@ -164,9 +165,23 @@ def test_an_unknown_backend_is_a_usage_error(recorder: type[Recorder]) -> None:
 def test_a_device_that_vanishes_is_an_error(recorder: type[Recorder], monkeypatch: pytest.MonkeyPatch) -> None:
     sink = VirtualCamera((16, 16), backend="recorder")
     monkeypatch.setattr(Recorder, "broken", True)
-    with pytest.raises(VirtualCameraError, match="No such device"):
+    with pytest.raises(VirtualCameraError, match="No such device") as caught:
         sink.write(frame_of(picture(16, 16)))
+    assert caught.value.hint == how_to_get_one()
     sink.close()
+
+
+def test_what_else_a_backend_fails_with_is_no_reason_to_install_anything(
+    recorder: type[Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("error writing frame: Invalid argument")
+
+    sink = VirtualCamera((16, 16), backend="recorder")
+    monkeypatch.setattr(Recorder, "send", refuse)
+    with pytest.raises(VirtualCameraError, match="takes no more frames: error writing frame") as caught:
+        sink.write(frame_of(picture(16, 16)))
+    assert "close the programs" in caught.value.hint
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the message of the Linux backend")

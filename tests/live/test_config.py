@@ -31,11 +31,12 @@ VALUES = {
 OPTIONS = sorted(param.name for param in command.params if param.name not in NOT_FOR_CONFIG)
 NUMBERS = ("background", "clothes", "color", "fps", "hair", "intensity", "max_cpu", "max_latency", "skin", "tone")
 TAKES: dict[str, set[type]] = {  # TOML types by option, written down here a second time
-    **{name: {bool} for name in ("as_json", "debug", "quiet", "mirror", "window")},
+    **{name: {bool} for name in ("as_json", "debug", "quiet", "mirror", "window", "on_demand")},
     **{name: {int, float} for name in NUMBERS},
     "crf": {int},
     "start": {int, float, str},
     "duration": {int, float, str},
+    "wait": {int, float, str},
     "camera": {int, str},
 }
 TOML_TYPES = {

@@ -85,12 +85,16 @@ class Seconds(click.ParamType[float]):
         return total
 
 
-class Wait(Seconds):
-    """Seconds as `Seconds` has them, or "" for ever; a configuration file may say true and false."""
+class Wait(click.ParamType[float | None]):
+    """Seconds as `Seconds` has them, or "" for ever; a configuration file may say true and false, too."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
         """`""` -> inf."""
-        return math.inf if value in ("", True, math.inf) else super().convert(value, param, ctx)
+        if isinstance(value, bool) or value in ("", math.inf):
+            return None if value is False else math.inf
+        return Seconds().convert(value, param, ctx)
 
 
 class Size(click.ParamType[tuple[int, int]]):
@@ -488,10 +492,23 @@ def _camera(options: dict[str, Any]) -> None:
         raise _nowhere("add -o or --virtual-camera")
     if options["output"] is not None and not wanted(options["output"], None, options["overwrite"]):
         return
+    camera = _shown_camera(options["camera"])
     stop = Stop()
-    with unforeseen_failures(f"the camera {options['camera']}"):
+    with unforeseen_failures(f"the camera {camera}"):
         report = run_camera(options["camera"], options["output"], Studio(settings), settings, stop)
     _finish([_tell(report, options)], stop.asked)
+
+
+def _shown_camera(which: str) -> str:
+    """`which` for messages; an address without its secrets, which are overwritten in what `ps` shows, too."""
+    from livestyle.process_title import hide_in_process_title
+    from livestyle.sources.addresses import hide_secrets, is_address
+
+    if not is_address(which):
+        return which
+    shown = hide_secrets(which)
+    hide_in_process_title(which, shown)
+    return shown
 
 
 def _files(options: dict[str, Any]) -> None:
@@ -499,6 +516,8 @@ def _files(options: dict[str, Any]) -> None:
     from livestyle.sources.addresses import refuse_addresses
 
     refuse_addresses(options["inputs"], options["output"])
+    if options["wait"] is not None and _typed("wait"):
+        raise UsageError("--wait is for cameras", hint="drop it")
     if options["virtual_camera"] is not None and _typed("virtual_camera"):
         raise UsageError("--virtual-camera needs --camera", hint="video files go to a file (-o) or a window")
     output = options["output"]

@@ -475,7 +475,7 @@ def _is_on_demand(options: dict[str, Any]) -> bool:
 def _camera(options: dict[str, Any]) -> None:
     from livestyle.plan import wanted
     from livestyle.session import run_camera
-    from livestyle.sources.addresses import hide_secrets, refuse_addresses
+    from livestyle.sources.addresses import refuse_addresses
     from livestyle.stop import Stop
     from livestyle.studio import Studio
 
@@ -492,19 +492,23 @@ def _camera(options: dict[str, Any]) -> None:
         raise _nowhere("add -o or --virtual-camera")
     if options["output"] is not None and not wanted(options["output"], None, options["overwrite"]):
         return
-    _hide_login(options["camera"])
+    camera = _shown_camera(options["camera"])
     stop = Stop()
-    with unforeseen_failures(f"the camera {hide_secrets(options['camera'])}"):
+    with unforeseen_failures(f"the camera {camera}"):
         report = run_camera(options["camera"], options["output"], Studio(settings), settings, stop)
     _finish([_tell(report, options)], stop.asked)
 
 
-def _hide_login(camera: str) -> None:
+def _shown_camera(which: str) -> str:
+    """`which` for messages; an address without its secrets, which are overwritten in what `ps` shows, too."""
     from livestyle.process_title import hide_in_process_title
     from livestyle.sources.addresses import hide_secrets, is_address
 
-    if is_address(camera):
-        hide_in_process_title(camera, hide_secrets(camera))
+    if not is_address(which):
+        return which
+    shown = hide_secrets(which)
+    hide_in_process_title(which, shown)
+    return shown
 
 
 def _files(options: dict[str, Any]) -> None:

@@ -79,6 +79,11 @@ def open_http_media(stream: HttpStream, begin: bytes, stopped: Stopped) -> FFmpe
             io_open=opener, metadata_errors="replace",
         )  # fmt: skip
     except (av.error.FFmpegError, ValueError):
+        if opener.refused is not None:
+            raise opener.refused from None
+        if playlist:
+            raise RefusedError(f"{address.label}: sends a playlist that names nothing that can be played",
+                               hint="only video on the camera's own host is played, not encrypted") from None  # fmt: skip
         kind = stream.content_type
         raise RefusedError(
             f"{address.label}: sends something that is no video{f' ({kind})' if kind.isprintable() and kind else ''}",
@@ -117,6 +122,7 @@ class _SameHost:
 
     def __init__(self, address: Address, stopped: Stopped) -> None:
         self._address, self._stopped = address, stopped
+        self.refused: RefusedError | None = None  # the last one, which FFmpeg makes an error of its own
 
     def __call__(self, url: str, flags: int, options: dict[str, str]) -> _Body:
         """The file-like object for one address. Raises RefusedError for any other."""
@@ -125,10 +131,11 @@ class _SameHost:
         same = there is not None and there.scheme.startswith("http") and there.host == home.host
         if there is None or not same or (home.encrypted and not there.encrypted):
             other = there.label if there is not None else "a file"
-            raise RefusedError(
+            self.refused = RefusedError(
                 f"{home.label}: its playlist names {other}, which is not opened",
                 hint="only what is on the camera's own host is",
             )
+            raise self.refused
         there = Address(there.scheme, there.host, there.port, there.path, home.user, home.password)
         return _Body(HttpStream(there, self._stopped, first_byte=int(options.get("offset", 0))), b"", self._stopped)
 

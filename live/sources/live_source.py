@@ -191,8 +191,9 @@ class LiveSource:
     def _note_good(self, captured: float) -> None:
         """A frame that is not damaged came."""
         with self._changed:
-            self._seen = max(self._seen, captured)
-            self._usual.note(captured)
+            if captured > self._seen:  # not the first frame once more, which was taken for its size already
+                self._seen = captured
+                self._usual.note(captured)
             if self._lost_since is not None:
                 _log.info("%s is back after %.0f s", self._device.label, captured - self._lost_since)
                 self._lost_since = None

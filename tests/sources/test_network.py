@@ -251,6 +251,23 @@ def test_a_camera_that_falls_silent_is_connected_to_again() -> None:
         assert len(camera.requests) == 2
 
 
+def test_a_slow_camera_is_not_taken_for_a_lost_one(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pictures are further apart than the silence that counts as a loss at the usual rates."""
+    monkeypatch.setattr(live_source, "_LOST_AFTER_S", 0.4)
+
+    def parts() -> Iterator[bytes]:
+        for part in multipart(PICTURE)():
+            yield part
+            time.sleep(0.6)
+
+    with caplog.at_level(logging.INFO, "livestyle"), HttpCamera({"/x": stream(parts)}) as camera:
+        some_frames(camera.address("/x"), 6)
+        assert len(camera.requests) == 1
+    assert messages(caplog) == []
+
+
 def test_close_ends_iteration_while_nothing_comes() -> None:
     """At once, though the camera keeps the connection."""
 
@@ -535,6 +552,27 @@ def test_an_hls_playlist_is_played_from_the_same_host() -> None:
                 "200 OK", PLAYLIST.format(name).encode(), Content_Type="application/vnd.apple.mpegurl"
             )
             assert some_frames(camera.address("/x.m3u8"), 5)
+
+
+def test_an_hls_playlist_that_grows_is_read_again(caplog: pytest.LogCaptureFixture) -> None:
+    """A live one: the next parts are played as they are named, without a loss between them."""
+    began, part = time.monotonic(), page("200 OK", video("mpegts", 1.0))
+
+    def playlist(send: Send) -> None:
+        first = int(time.monotonic() - began)
+        lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:1", f"#EXT-X-MEDIA-SEQUENCE:{first}"]
+        for number in range(first, first + 3):
+            lines += ["#EXT-X-DISCONTINUITY", "#EXTINF:1,", f"{number}.ts"]
+        page("200 OK", "\n".join(lines).encode(), Content_Type="application/vnd.apple.mpegurl")(send)
+
+    with caplog.at_level(logging.INFO, "livestyle"), HttpCamera({"/x.m3u8": playlist}) as camera:
+        camera.answers |= {f"/{number}.ts": part for number in range(100)}
+        some_frames(camera.address("/x.m3u8"), 100)
+        asked = [request.split()[1] for request in camera.requests]
+    assert asked.count("/x.m3u8") >= 2
+    parts = [path for path in asked if path.endswith(".ts")]
+    assert len(parts) == len(set(parts)) >= 4
+    assert messages(caplog) == []
 
 
 @contextmanager

@@ -82,8 +82,10 @@ def open_http_media(stream: HttpStream, begin: bytes, stopped: Stopped) -> FFmpe
         if opener.refused is not None:
             raise opener.refused from None
         if playlist:
-            raise RefusedError(f"{address.label}: sends a playlist that names nothing that can be played",
-                               hint="only video on the camera's own host is played, not encrypted") from None  # fmt: skip
+            raise RefusedError(
+                f"{address.label}: sends a playlist that names nothing that can be played",
+                hint="only unencrypted video on the camera's own host is played",
+            ) from None
         kind = stream.content_type
         raise RefusedError(
             f"{address.label}: sends something that is no video{f' ({kind})' if kind.isprintable() and kind else ''}",

@@ -21,6 +21,7 @@ from livestyle.color import SRGB
 from livestyle.errors import ColorError, SourceError
 from livestyle.frame import Frame, Pixels, StreamInfo, read_only
 from livestyle.media import cv2
+from livestyle.memory import check_photo
 from livestyle.sources.opening import check_file
 from livestyle.sources.pictures import UPRIGHT, Flip, make_upright
 
@@ -106,6 +107,7 @@ def open_photo(path: Path) -> Iterator[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # a 100-megapixel photo is no attack
             with Image.open(path) as image:
+                check_photo(path, image.size, 2 if is_deep(image) else 1)
                 yield image
     except Image.DecompressionBombError as error:
         raise SourceError(

@@ -14,6 +14,7 @@ from livestyle.color import complete_color, name_tags, refuse_unsupported
 from livestyle.errors import ColorError, DecodeError, SourceError, UsageError
 from livestyle.frame import ColorInfo, Frame, StreamInfo
 from livestyle.media import av, fraction_of, open_input
+from livestyle.memory import check_video, most_pixels
 from livestyle.sources.opening import check_file
 from livestyle.sources.pictures import PictureReader, bit_depth, flip_of, is_rgb
 from livestyle.timeline import first_tick, start_of
@@ -320,6 +321,9 @@ def _video_stream(container: Any, path: Path) -> Any:
     if stream.codec_context is None:
         raise SourceError(f"{path} uses a video codec that this FFmpeg cannot decode", hint="convert it to H.264 first")
     stream.thread_type = "AUTO"
+    check_video(path, (stream.codec_context.width, stream.codec_context.height))
+    # Sizes may change on the way, or stand in no header.
+    stream.codec_context.options = {"max_pixels": str(most_pixels())}
     return stream
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -82,6 +83,14 @@ class Seconds(click.ParamType[float]):
         if not 0 <= total < float("inf"):
             self.fail(f"{value!r} is out of range: a time is 0 or more seconds", param, ctx)
         return total
+
+
+class Wait(Seconds):
+    """Seconds as `Seconds` has them, or "" for ever; a configuration file may say true and false."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """`""` -> inf."""
+        return math.inf if value in ("", True, math.inf) else super().convert(value, param, ctx)
 
 
 class Size(click.ParamType[tuple[int, int]]):
@@ -170,9 +179,13 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.option("-o", "--output", type=OutputPath(), metavar="PATH",
                  help="File to write; a folder (or a path that ends in /) for several inputs."),
     click.option("--camera", metavar="WHICH",
-                 help="Index, (part of a) name, device path, or an rtsp:// or http:// MJPEG address."),
+                 help="Index, (part of a) name, device path, or an address: rtsp://, rtsps://, http://, https://."),
+    click.option("--wait", type=Wait(), is_flag=False, flag_value="", default=None, metavar="[SECONDS]",
+                 help="Wait for a camera that is not there yet (without a number: for ever)."),
     click.option("--virtual-camera", is_flag=False, flag_value="", default=None, metavar="[DEVICE]",
-                 help="Send to a virtual camera, for video calls."),
+                 help="Send to a virtual camera, for video calls. On Linux: its path, number or label."),
+    click.option("--on-demand", is_flag=True,
+                 help="Open the camera only while somebody watches the virtual camera (Linux, no window, no file)."),
     click.option("--window/--no-window", default=None,
                  help="Show the preview window (default: unless a file goes into a file)."),
     click.option("--mirror/--no-mirror", default=None,
@@ -415,11 +428,13 @@ def _settings(options: dict[str, Any]) -> Settings:
     from livestyle.settings import Settings
 
     regions = ("skin", "hair", "clothes", "background")
+    on_demand = _is_on_demand(options)
     same = ("style", "intensity", "tone", "color", "model", "device", "sync", "start", "duration", "size", "codec",
-            "max_latency", "max_cpu")  # fmt: skip
+            "max_latency", "max_cpu", "wait")  # fmt: skip
     return Settings(
         **{name: options[name] for name in (*same, "crf", "mirror", "virtual_camera")},
-        window=options["window"] is not False,
+        window=options["window"] is not False and not on_demand,
+        on_demand=on_demand,
         rate=options["fps"],
         overwrite=options["overwrite"] == "yes",
         strengths={region: options[region] for region in regions if options[region] is not None},
@@ -435,11 +450,32 @@ def _here() -> Path:
         return Path()
 
 
+def _is_on_demand(options: dict[str, Any]) -> bool:
+    """Whether the run waits for viewers. In the configuration file it is for the runs that can."""
+    if not options["on_demand"]:
+        return False
+    refusals = (
+        (options["camera"] is None, "is for cameras", "drop it"),
+        (options["virtual_camera"] is None, "needs --virtual-camera", "add it: who watches it decides"),
+        (options["output"] is not None, "records nothing while nobody watches", "drop -o, or --on-demand"),
+        (options["window"] is True, "has no preview: a window would always watch", "drop --window, or --on-demand"),
+    )
+    for applies, why, what_to_do in refusals:
+        if applies:
+            if _typed("on_demand"):
+                raise UsageError(f"--on-demand {why}", hint=what_to_do)
+            return False
+    return True
+
+
 def _camera(options: dict[str, Any]) -> None:
     from livestyle.plan import wanted
     from livestyle.session import run_camera
+    from livestyle.sources.addresses import refuse_addresses
     from livestyle.stop import Stop
     from livestyle.studio import Studio
+
+    refuse_addresses((), options["output"])
 
     if options["inputs"]:
         raise UsageError("--camera takes no input files", hint="style them in a second run")
@@ -460,7 +496,9 @@ def _camera(options: dict[str, Any]) -> None:
 
 def _files(options: dict[str, Any]) -> None:
     from livestyle.plan import expand_inputs, folder_made, is_folder_for, plan_outputs
+    from livestyle.sources.addresses import refuse_addresses
 
+    refuse_addresses(options["inputs"], options["output"])
     if options["virtual_camera"] is not None and _typed("virtual_camera"):
         raise UsageError("--virtual-camera needs --camera", hint="video files go to a file (-o) or a window")
     output = options["output"]

@@ -6,6 +6,7 @@ LivestyleError
 ├── InputError                                    3  what was given cannot be used
 │   ├── SourceNotFoundError (FileNotFoundError)   3
 │   ├── SourceError (ValueError)                  3  a file or camera that cannot be opened or read as pictures
+│   │   └── RefusedError                          3  a camera that waiting (--wait) does not bring: a wrong password
 │   ├── ColorError (ValueError)                   3  a colour encoding that cannot be kept right
 │   ├── StyleError (ValueError)                   3  a recipe or LUT file; says file:line
 │   └── ModelError (ValueError)                   3  a model file, its card or its checksum
@@ -67,6 +68,10 @@ class SourceNotFoundError(InputError, FileNotFoundError):
 
 class SourceError(InputError, ValueError):
     """A file or a camera that cannot be opened or read as pictures."""
+
+
+class RefusedError(SourceError):
+    """A camera that does not come by waiting for it: a wrong password, a web page in its place, an unclear name."""
 
 
 class ColorError(InputError, ValueError):

@@ -10,11 +10,12 @@ from fractions import Fraction
 
 from livestyle.feed import Feed
 from livestyle.frame import Frame, Pixels, StreamInfo, read_only
+from livestyle.interval import UsualInterval
 from livestyle.protocols import Render, Sink
 from livestyle.report import Meter
 
 IDLE_S = 0.05  # how long the loop waits for a frame before it lets the sinks pump their events
-HOLD_AFTER_S = 1.0  # a live source that is silent for longer gets a hold card on its outputs
+HOLD_AFTER_S = 1.0  # a live source silent for longer, and longer than it usually is, gets a hold card on its outputs
 HOLD_EVERY_S = 0.1
 GIVE_UP_S = 5.0  # a live renderer that fails for so long will not recover by itself
 
@@ -37,6 +38,7 @@ class Hold:
         self._pixels: Pixels | None = None
         self._pts = -1
         self._seen = time.monotonic()  # of the newest camera frame
+        self._usual = UsualInterval()
         self._sent = 0.0  # of the newest card
 
     def saw(self, frame: Frame) -> Frame:
@@ -47,12 +49,13 @@ class Hold:
         if (width, height) != self._size:
             self._size, self._pixels = (width, height), None
         self._pts, self._seen = frame.pts, time.monotonic()
+        self._usual.note(self._seen)
         return frame
 
     def due(self) -> bool:
         """Whether the source has been silent for long enough, and the last card is old enough, to send one."""
         now = time.monotonic()
-        return now - self._seen > HOLD_AFTER_S and now - self._sent >= HOLD_EVERY_S
+        return now - self._seen > self._usual.unusual(HOLD_AFTER_S) and now - self._sent >= HOLD_EVERY_S
 
     def instead_of(self, frame: Frame) -> Frame:
         """The card at the time of a frame that must not be shown."""

@@ -35,6 +35,7 @@ from livestyle.stylist import Stylist
 log = logging.getLogger("livestyle")
 
 AWAY = ("One moment", "the camera is away")
+STARTING = ("One moment", "the camera is starting")  # what waits for whoever begins to watch
 
 
 def style_file(path: Path, output: Path, studio: Studio, settings: Settings, stop: Stop, *, quiet: bool) -> Report:
@@ -68,11 +69,25 @@ def play_file(path: Path, studio: Studio, settings: Settings, stop: Stop) -> Rep
 
 def run_camera(which: str, output: Path | None, studio: Studio, settings: Settings, stop: Stop) -> Report:
     """Style a camera into a window, a virtual camera, a file, or several of them."""
+    from livestyle.sources.addresses import is_address
+
+    settings = replace(settings, mirror=not is_address(which) if settings.mirror is None else settings.mirror)
+    with closing(_open_camera(which, settings)) as source:
+        return _show(source, studio, settings, stop, output)
+
+
+def _open_camera(which: str, settings: Settings) -> Source:
     from livestyle.sources.camera import CameraSource
 
-    settings = replace(settings, mirror="://" not in which if settings.mirror is None else settings.mirror)
-    with closing(CameraSource(which, size=settings.size, rate=settings.rate)) as source:
-        return _show(source, studio, settings, stop, output)
+    def opened() -> Source:
+        return CameraSource(which, size=settings.size, rate=settings.rate, wait=settings.wait)
+
+    if not settings.on_demand:
+        return opened()
+    from livestyle.sources.camera_names import find_target
+    from livestyle.sources.on_demand import OnDemandCamera
+
+    return OnDemandCamera(find_target(which).label, opened, size=settings.size, rate=settings.rate)
 
 
 def _say_what_photos_ignore(path: Path, settings: Settings) -> None:
@@ -140,7 +155,7 @@ def _show(source: Source, studio: Studio, settings: Settings, stop: Stop, output
             outputs.append(QueuedSink(str(output), _video_sink(output, source.info, as_it_comes)))
             stack.callback(outputs[-1].close)
         if settings.virtual_camera is not None:
-            outputs.append(_virtual_camera(source.info, settings))
+            outputs.append(_virtual_camera(source, settings))
             stack.callback(outputs[-1].close)
         asides: Sequence[Sink] = ()
         if settings.window:
@@ -156,15 +171,19 @@ def _show(source: Source, studio: Studio, settings: Settings, stop: Stop, output
         return job.run([together, *asides], tuple(output.name for output in outputs), stop, together)
 
 
-def _virtual_camera(info: StreamInfo, settings: Settings) -> QueuedSink:
-    from livestyle.sinks.virtual_camera import VirtualCamera
+def _virtual_camera(source: Source, settings: Settings) -> QueuedSink:
+    from livestyle.sinks.virtual_camera import VirtualCameraOpener
+    from livestyle.sources.on_demand import OnDemandCamera
 
+    info = source.info
     rate = settings.rate or float(info.rate or 30)
-
-    def opened() -> Sink:
-        return VirtualCamera(settings.size or info.size, rate=rate, device=settings.virtual_camera or None)
-
-    return QueuedSink("virtual camera", opened(), REALTIME, reopen=opened)
+    opener = VirtualCameraOpener(settings.size or info.size, rate, settings.virtual_camera or None)
+    with ExitStack() as unless_queued:
+        camera = unless_queued.enter_context(closing(opener()))
+        if isinstance(source, OnDemandCamera):
+            source.follow(camera.viewers())
+        unless_queued.pop_all()
+    return QueuedSink("virtual camera", camera, REALTIME, reopen=opener)
 
 
 class _Preview:
@@ -225,7 +244,8 @@ class Job:
         """
         info = self._source.info
         # A played file has long frames, and no camera that could be away.
-        hold = Hold(info, lambda size: hold_card(size, AWAY)) if self._live and info.path is None else None
+        lines = STARTING if self._settings.on_demand else AWAY
+        hold = Hold(info, lambda size: hold_card(size, lines)) if self._live and info.path is None else None
         asked = stop if not self._live or self._settings.duration is None or info.path else self._until(stop)
         with ExitStack() as stack:
             stylist = self._stylist = self._open_stylist(stack)

@@ -28,10 +28,12 @@ class Settings:
     duration: float | None = None  # seconds from `start`
     size: tuple[int, int] | None = None  # (width, height) asked of a camera, or of an output file
     rate: float | None = None  # frames per second, likewise
+    wait: float | None = None  # seconds to wait for a camera that is not there yet; inf: for ever; None: not at all
     codec: str | None = None
     crf: int | None = None
     overwrite: bool = False
     virtual_camera: str | None = None  # None: none; "": the first device; else the device's name or path
+    on_demand: bool = False  # a camera is open only while somebody watches the virtual camera
     window: bool = True
     mirror: bool | None = (
         None  # the preview only, never the output; None: a local camera's, which is a mirror to people

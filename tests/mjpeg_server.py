@@ -1,6 +1,6 @@
 """A network camera on localhost: MJPEG over HTTP that can be killed and started again.
 
-For tests through importlib, and by hand: python tests/mjpeg_server.py --port 8090 [--clip FILE]; then
+For tests, and by hand: python tests/mjpeg_server.py --port 8090 [--clip FILE]; then
 livestyle --camera http://127.0.0.1:8090/
 """
 

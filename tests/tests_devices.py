@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import cv2
@@ -25,13 +24,13 @@ class Driver:
         self.flowing = threading.Event()  # cleared: grab() hangs
         self.flowing.set()
         self.broken_jpegs = 0
-        self.opened: list[tuple[int | str, int, list[int]]] = []
+        self.opened: list[tuple[int | str, int]] = []
         self.asked: dict[int, float] = {}
         self.order: list[int] = []
         self.live = 0  # captures that are open now
 
-    def __call__(self, device: int | str, backend: int, parameters: Sequence[int]) -> FakeCapture:
-        self.opened.append((device, backend, list(parameters)))
+    def __call__(self, device: int | str, backend: int) -> FakeCapture:
+        self.opened.append((device, backend))
         return FakeCapture(self)
 
     def cameras(self) -> list[Camera]:

@@ -86,6 +86,9 @@ class Pending:
         with self._lock:
             if self._open:
                 self._open = False
+                if self._recording:
+                    with suppress(OSError):  # the name must not reach the disk before the index does
+                        self._claim.sync()
                 self._claim.release()  # Windows moves no file that is open
                 self._move()
 

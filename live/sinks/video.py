@@ -38,7 +38,7 @@ class VideoSink:
     copied. The file has a temporary name until `close`; nothing is left when no frame came or writing failed.
 
     What a live source gives cannot be made again: it is written so that the temporary file plays as far as it goes, is
-    put on the disk every second, and keeps what it has when writing fails.
+    put on the disk twice a second, and keeps what it has when writing fails.
     """
 
     def __init__(

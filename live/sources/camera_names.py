@@ -1,4 +1,4 @@
-"""Which cameras there are, and which one somebody means by an index, a name, a path or an address."""
+"""Which cameras there are, and which one somebody means by an index, a name or a path."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-from livestyle.errors import SourceError, SourceNotFoundError
+from livestyle.errors import RefusedError, SourceNotFoundError
+from livestyle.sources.addresses import refuse_incomplete
 from livestyle.sources.v4l2 import can_capture
 
 _log = logging.getLogger("livestyle")
 
 _SYSFS = Path("/sys/class/video4linux")
-_SCHEMES = ("rtsp", "rtsps", "http", "https")
 _WINDOWS_QUERY = (
     "Get-CimInstance Win32_PnPEntity | Where-Object { $_.PNPClass -in 'Camera', 'Image' } | "
     "Select-Object Name, DeviceID | ConvertTo-Json"
@@ -42,7 +41,6 @@ class Target:
     device: int | str  # for cv2.VideoCapture
     label: str  # for messages; holds no password
     name: str | None = None  # as its maker named it, when known without a slow query
-    is_address: bool = False
 
 
 def list_cameras() -> list[Camera]:
@@ -90,15 +88,15 @@ def windows_cameras(run: Callable[[list[str]], str] | None = None) -> list[Camer
 
 
 def find_target(which: str, cameras: Callable[[], Sequence[Camera]] = list_cameras) -> Target:
-    """What `which` means: an index, a device path, an rtsp/http address, or a name or a part of one.
+    """What `which` means: an index, a device path, or a name or a part of one.
 
-    Raises SourceNotFoundError when no camera has such a name, SourceError when several have.
+    Raises SourceNotFoundError when no camera has such a name, RefusedError when several have or when it is the name of
+    a file or an address without its beginning.
     """
-    if "://" in which:
-        return _address(which)
     if which.isdecimal():
         return _by_index(int(which), cameras)
     if which.startswith(("/", "\\\\")):
+        _refuse_file(which)
         return Target(str(Path(which).resolve()), f"camera {which}")
     return _by_name(which, cameras())
 
@@ -110,12 +108,9 @@ def there_are(cameras: Sequence[Camera]) -> str:
     return "there are: " + ", ".join(f"{camera.index} ({camera.name})" for camera in cameras)
 
 
-def _address(which: str) -> Target:
-    parts = urlsplit(which)
-    if parts.scheme.lower() not in _SCHEMES or not parts.hostname:
-        raise SourceError(f"{which}: not an address of a camera", hint=f"addresses begin with {', '.join(_SCHEMES)}")
-    shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    return Target(which, shown, is_address=True)
+def _refuse_file(which: str) -> None:
+    if Path(which).is_file():  # a device is none
+        raise RefusedError(f"{which} is a file, not a camera", hint="name it without --camera")
 
 
 def _by_index(index: int, cameras: Callable[[], Sequence[Camera]]) -> Target:
@@ -131,9 +126,11 @@ def _by_name(which: str, cameras: Sequence[Camera]) -> Target:
     exact = [camera for camera in matches if camera.name.casefold() == wanted]
     matches = exact or matches
     if not matches:
+        _refuse_file(which)
+        refuse_incomplete(which)
         raise SourceNotFoundError(f"no camera has {which!r} in its name", hint=there_are(cameras))
     if len(matches) > 1:
-        raise SourceError(f"{which!r} fits {len(matches)} cameras", hint=f"say the index; {there_are(matches)}")
+        raise RefusedError(f"{which!r} fits {len(matches)} cameras", hint=f"say the index; {there_are(matches)}")
     (camera,) = matches
     return Target(camera.index, f"camera {camera.index} ({camera.name})", camera.name)
 

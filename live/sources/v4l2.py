@@ -1,4 +1,4 @@
-"""The few questions to a Video4Linux device that OpenCV does not answer: who it is, whether it captures, who holds it.
+"""The few questions to a Video4Linux device that OpenCV does not answer: what it is and can do, whether it is in use.
 
 Numbers and layouts are those of linux/videodev2.h, which the kernel keeps stable.
 """
@@ -10,6 +10,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 _QUERYCAP = 0x80685600  # _IOR('V', 0, struct v4l2_capability)
 _CAPABILITY = struct.Struct("16s32s32sIII12x")  # driver, card, bus_info, version, capabilities, device_caps
@@ -22,10 +23,38 @@ _HAS_DEVICE_CAPS = 0x80000000
 Ioctl = Callable[[int, int, bytearray], object]
 
 
-def _ioctl(handle: int, request: int, data: bytearray) -> object:
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What a device says about itself."""
+
+    driver: str  # "uvcvideo", "v4l2 loopback", …
+    card: str  # the name that programs show
+    flags: int  # V4L2_CAP_… bits of this node
+
+    @property
+    def captures(self) -> bool:
+        """Whether this node delivers pictures."""
+        return bool(self.flags & _CAN_CAPTURE)
+
+
+def ioctl(handle: int, request: int, data: bytearray) -> object:
+    """The system's ioctl; `data` holds the kernel's answer afterwards. Raises OSError."""
     import fcntl
 
     return fcntl.ioctl(handle, request, data, True)
+
+
+def capability(handle: int, ioctl: Ioctl = ioctl) -> Capability:
+    """What the open device `handle` is. Raises OSError, with ENOTTY for what is no Video4Linux device."""
+    answer = bytearray(_CAPABILITY.size)
+    ioctl(handle, _QUERYCAP, answer)
+    driver, card, _, _, whole, node = _CAPABILITY.unpack(answer)
+    return Capability(_text(driver), _text(card), node if whole & _HAS_DEVICE_CAPS else whole)
+
+
+def _text(field: bytes) -> str:
+    """A C string in a field of fixed width."""
+    return field.split(b"\0", 1)[0].decode("utf-8", "replace").strip()
 
 
 @contextmanager
@@ -37,19 +66,16 @@ def _opened(path: str) -> Iterator[int]:
         os.close(handle)
 
 
-def can_capture(path: str, ioctl: Ioctl = _ioctl) -> bool | None:
+def can_capture(path: str, ioctl: Ioctl = ioctl) -> bool | None:
     """Whether this node delivers pictures (a webcam's second node has only metadata); None when it cannot be asked."""
-    answer = bytearray(_CAPABILITY.size)
     try:
         with _opened(path) as handle:
-            ioctl(handle, _QUERYCAP, answer)
+            return capability(handle, ioctl).captures
     except OSError:
         return None
-    *_, capabilities, device_caps = _CAPABILITY.unpack(answer)
-    return bool((device_caps if capabilities & _HAS_DEVICE_CAPS else capabilities) & _CAN_CAPTURE)
 
 
-def trouble(path: str, ioctl: Ioctl = _ioctl) -> int:
+def trouble(path: str, ioctl: Ioctl = ioctl) -> int:
     """The errno that keeps pictures from coming: ENOENT, EACCES, EBUSY, …; 0 when nothing seems to be wrong.
 
     Opening a camera that another program uses works; asking for buffers is what fails then, so both are tried.

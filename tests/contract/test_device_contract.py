@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from tests_network import HttpCamera, jpeg, multipart, stream
 
 from livestyle.frame import Frame, read_only
 from livestyle.protocols import Sink, Source
@@ -28,7 +29,7 @@ SIZE = (64, 48)
 class StandInCapture:
     """A camera that always has a picture."""
 
-    def __init__(self, device: int | str, backend: int, parameters: Sequence[int]) -> None:
+    def __init__(self, device: int | str, backend: int) -> None:
         pass
 
     def isOpened(self) -> bool:
@@ -77,9 +78,14 @@ def open_virtual_camera() -> Sink:
     return VirtualCamera(SIZE, rate=30, backend="stand-in")
 
 
+def _network_camera() -> HttpCamera:
+    """One that sends pictures until the tests end."""
+    return HttpCamera({"/x": stream(multipart(jpeg(SIZE)))})
+
+
 SOURCES: dict[str, Callable[[], Source]] = {
     "camera": lambda: CameraSource("0", open_capture=StandInCapture, cameras=list),
-    "address": lambda: CameraSource("rtsp://localhost/x", open_capture=StandInCapture, cameras=list),
+    "address": lambda: CameraSource(_network_camera().address("/x")),
 }
 SINKS: dict[str, Callable[[], Sink]] = {"window": lambda: Window("contract"), "virtual camera": open_virtual_camera}
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
@@ -26,7 +27,7 @@ from livestyle.media import cv2
 from livestyle.session import AWAY, play_file, run_camera
 from livestyle.settings import Settings
 from livestyle.sinks.video import VideoSink
-from livestyle.sources import camera
+from livestyle.sources import camera, live_source
 from livestyle.sources.video import VideoSource
 from livestyle.stop import Stop
 from livestyle.studio import Studio
@@ -123,7 +124,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
 @pytest.fixture
 def impatient(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting for the camera as in life, only shorter."""
-    monkeypatch.setattr(camera, "_LONGEST_PAUSE_S", 0.2)
+    monkeypatch.setattr(live_source, "_LONGEST_PAUSE_S", 0.2)
     monkeypatch.setattr(loop, "HOLD_AFTER_S", 0.3)
     monkeypatch.setattr(loop, "HOLD_EVERY_S", 0.05)
 
@@ -448,8 +449,11 @@ def test_a_capture_that_cannot_be_written_costs_only_itself(preview: Settings, t
     [("0", None, True), ("http://cam.example/", None, False), ("0", False, False), ("http://cam.example/", True, True)],
 )
 def test_only_a_local_camera_is_a_mirror_unless_asked(
-    preview: Settings, which: str, asked: bool | None, mirrored: bool
+    preview: Settings, monkeypatch: pytest.MonkeyPatch, which: str, asked: bool | None, mirrored: bool
 ) -> None:
+    """Whatever is asked for, the test's camera comes."""
+    opened = partial(camera.CameraSource, "0")
+    monkeypatch.setattr(camera, "CameraSource", lambda _, **wishes: opened(**wishes))
     settings = replace(preview, mirror=asked)
     run_camera(which, None, Studio(settings), settings, Play((fresh(1), nothing)))
     assert FakeWindow.last.mirror is mirrored

@@ -117,11 +117,11 @@ def test_close_twice_closes_the_device_once(recorder: type[Recorder]) -> None:
 
 def test_loopback_gets_limited_range_yuyv() -> None:
     """4:2:2 in BT.601 limited range: white is Y 235, black 16, red has V 240 (tolerance 1: integer arithmetic)."""
-    from livestyle.sinks.virtual_camera import _encode
+    from livestyle.sinks.virtual_camera import _yuyv
 
     colors = np.zeros((2, 6, 3), np.uint8)
     colors[:, 0:2], colors[:, 4:6] = 255, (255, 0, 0)
-    got = _encode(colors, "YUYV").astype(int)  # (H, W, 2): Y with U and V in turns
+    got = _yuyv(colors).astype(int)  # (H, W, 2): Y with U and V in turns
     assert got.shape == (2, 6, 2)
     assert np.abs(got[0, [0, 2, 4], 0] - (235, 16, 81)).max() <= 1
     assert np.abs(got[0, [4, 5], 1] - (90, 240)).max() <= 1

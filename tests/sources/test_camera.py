@@ -1,17 +1,14 @@
-"""Cameras, against a driver that can fail, hang and return to life, and against a real MJPEG stream on localhost."""
+"""Cameras of this machine, against a driver that can fail, hang and return to life. Addresses: test_network.py."""
 
 from __future__ import annotations
 
 import errno
-import importlib.util
 import itertools
 import logging
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import cv2
@@ -22,6 +19,7 @@ from tests_devices import BLUE, Driver
 from livestyle.errors import SourceError, SourceNotFoundError, UsageError
 from livestyle.frame import Frame
 from livestyle.sources import camera as module
+from livestyle.sources import live_source
 from livestyle.sources.camera import CameraSource
 from livestyle.sources.camera_names import Camera
 
@@ -38,8 +36,8 @@ def driver() -> Iterator[Driver]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting as in life, only shorter."""
-    monkeypatch.setattr(module, "_LOST_AFTER_S", 0.3)
-    monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 0.2)
+    monkeypatch.setattr(live_source, "_LOST_AFTER_S", 0.3)
+    monkeypatch.setattr(live_source, "_LONGEST_PAUSE_S", 0.2)
 
 
 class Reader(threading.Thread):
@@ -177,7 +175,7 @@ def test_a_camera_plugged_in_elsewhere_is_found_by_its_name(driver: Driver) -> N
     reader.wait_for_more()
     driver.plugged = False
     wait_until(lambda: source.is_lost)
-    source._cameras = lambda: [Camera(3, "Test Camera", "/dev/video3")]
+    source._device._cameras = lambda: [Camera(3, "Test Camera", "/dev/video3")]
     driver.plugged = True
     reader.wait_for_more()
     assert driver.opened[-1][0] == 3
@@ -187,7 +185,7 @@ def test_a_camera_plugged_in_elsewhere_is_found_by_its_name(driver: Driver) -> N
 @pytest.mark.usefixtures("impatient")
 def test_a_driver_that_hangs_is_noticed_and_left_behind(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that never returns cannot be interrupted, only replaced; its thread's late frame is not delivered."""
-    monkeypatch.setattr(module, "_HUNG_AFTER_S", 0.5)
+    monkeypatch.setattr(module.LocalCamera, "hung_after_s", 0.5)
     source = open_fake(driver)
     reader = Reader(source)
     reader.wait_for_more()
@@ -277,7 +275,7 @@ def test_a_camera_that_cannot_be_opened_says_why(
 
 def test_a_camera_that_opens_but_gives_nothing_is_an_error(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     driver.flowing.clear()
-    monkeypatch.setattr(module, "_FIRST_FRAME_S", 0.3)
+    monkeypatch.setattr(live_source, "FIRST_FRAME_S", 0.3)
     with pytest.raises(SourceError, match="no picture within"):
         open_fake(driver)
 
@@ -289,67 +287,4 @@ def test_an_unknown_backend_is_a_usage_error(driver: Driver) -> None:
 
 def test_a_named_backend_is_the_one_used(driver: Driver) -> None:
     open_fake(driver, backend="dshow").close()
-    assert {backend for _, backend, _ in driver.opened} == {cv2.CAP_DSHOW}
-
-
-def test_addresses_get_timeouts_and_no_mode(driver: Driver) -> None:
-    source = open_fake(driver, "rtsp://user:secret@cam.example:554/live")
-    device, backend, parameters = driver.opened[0]
-    assert device == "rtsp://user:secret@cam.example:554/live"
-    assert backend == cv2.CAP_FFMPEG
-    assert cv2.CAP_PROP_OPEN_TIMEOUT_MSEC in parameters
-    assert cv2.CAP_PROP_READ_TIMEOUT_MSEC in parameters
-    assert driver.asked == {}
-    assert "secret" not in source.info.name
-    source.close()
-
-
-# A real stream
-
-
-@pytest.fixture(scope="module")
-def mjpeg() -> ModuleType:
-    path = Path(__file__).parents[1] / "mjpeg_server.py"
-    spec = importlib.util.spec_from_file_location("mjpeg_server", path)
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-def test_an_mjpeg_camera_that_is_killed_and_restarted(
-    mjpeg: ModuleType, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The whole path with OpenCV and FFmpeg: frames, then nothing, then frames of another size."""
-    monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 0.3)
-    server = mjpeg.MjpegServer(mjpeg.color_bars((160, 120)))
-    source = CameraSource(server.address)
-    with caplog.at_level(logging.INFO, "livestyle"):
-        reader = Reader(source)
-        reader.wait_for_more(10)
-        server.kill()
-        wait_until(lambda: source.is_lost)
-        gone = len(reader.frames)
-        time.sleep(0.5)
-        assert len(reader.frames) <= gone + 1
-        server = mjpeg.MjpegServer(mjpeg.color_bars((320, 240)), port=server.port)
-        reader.wait_for_more(10)
-    source.close()
-    server.kill()
-    reader.join(DEADLINE)
-    assert not reader.is_alive()
-    first, last = reader.frames[0].pixels, reader.frames[-1].pixels
-    assert first.shape == (120, 160, 3)
-    assert last.shape == (240, 320, 3)
-    # Red on the left and blue on the right, within what JPEG does to flat colour.
-    assert np.abs(last[200, 10].astype(int) - (200, 0, 0)).max() < 12
-    assert np.abs(last[200, -10].astype(int) - (0, 0, 200)).max() < 12
-    assert len([text for text in messages(caplog, logging.WARNING) if "waiting" in text]) == 1
-
-
-def test_an_address_where_nothing_answers(mjpeg: ModuleType) -> None:
-    server = mjpeg.MjpegServer(mjpeg.color_bars((160, 120)))
-    server.kill()
-    with pytest.raises(SourceError, match="no video comes from this address"):
-        CameraSource(server.address)
+    assert {backend for _, backend in driver.opened} == {cv2.CAP_DSHOW}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from livestyle.errors import SourceError, SourceNotFoundError
+from livestyle.errors import RefusedError, SourceError, SourceNotFoundError
 from livestyle.sources import v4l2
 from livestyle.sources.camera_names import (
     Camera,
@@ -95,19 +95,12 @@ def test_a_tool_that_is_missing_lists_nothing_and_says_so(caplog: pytest.LogCapt
         ("HD", 2),
         ("usb camera", 4),  # exactly this one, although another name contains it
         ("/dev/video2", "/dev/video2"),
-        ("http://127.0.0.1:8090/x", "http://127.0.0.1:8090/x"),
     ],
 )
 def test_what_is_meant(which: str, device: int | str) -> None:
     if which.startswith("/dev") and sys.platform == "win32":
         pytest.skip("no device paths on Windows")
     assert find_target(which, lambda: CAMERAS).device == device
-
-
-def test_messages_hold_no_password() -> None:
-    target = find_target("rtsp://me:secret@10.0.0.5:554/a?b=1", list)
-    assert target.label == "rtsp://10.0.0.5:554/a?b=1"
-    assert target.is_address
 
 
 def test_an_unknown_name_lists_the_cameras() -> None:
@@ -123,10 +116,13 @@ def test_an_ambiguous_name_asks_for_the_index() -> None:
     assert "2 (USB Camera HD)" in caught.value.hint
 
 
-@pytest.mark.parametrize("which", ["ftp://host/x", "http://", "rtsp:///x"])
-def test_other_addresses_are_refused(which: str) -> None:
-    with pytest.raises(SourceError, match="not an address"):
-        find_target(which, list)
+def test_a_file_is_not_a_camera(tmp_path: Path) -> None:
+    """Named with --camera by mistake."""
+    path = tmp_path / "clip.mp4"
+    path.touch()
+    with pytest.raises(RefusedError, match="is a file") as caught:
+        find_target(str(path), list)
+    assert "without --camera" in caught.value.hint
 
 
 def test_no_cameras_at_all() -> None:

@@ -85,12 +85,16 @@ class Seconds(click.ParamType[float]):
         return total
 
 
-class Wait(Seconds):
-    """Seconds as `Seconds` has them, or "" for ever; a configuration file may say true and false."""
+class Wait(click.ParamType[float | None]):
+    """Seconds as `Seconds` has them, or "" for ever; a configuration file may say true and false, too."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
         """`""` -> inf."""
-        return math.inf if value in ("", True, math.inf) else super().convert(value, param, ctx)
+        if isinstance(value, bool) or value in ("", math.inf):
+            return None if value is False else math.inf
+        return Seconds().convert(value, param, ctx)
 
 
 class Size(click.ParamType[tuple[int, int]]):
@@ -471,7 +475,7 @@ def _is_on_demand(options: dict[str, Any]) -> bool:
 def _camera(options: dict[str, Any]) -> None:
     from livestyle.plan import wanted
     from livestyle.session import run_camera
-    from livestyle.sources.addresses import refuse_addresses
+    from livestyle.sources.addresses import hide_secrets, refuse_addresses
     from livestyle.stop import Stop
     from livestyle.studio import Studio
 
@@ -488,10 +492,19 @@ def _camera(options: dict[str, Any]) -> None:
         raise _nowhere("add -o or --virtual-camera")
     if options["output"] is not None and not wanted(options["output"], None, options["overwrite"]):
         return
+    _hide_login(options["camera"])
     stop = Stop()
-    with unforeseen_failures(f"the camera {options['camera']}"):
+    with unforeseen_failures(f"the camera {hide_secrets(options['camera'])}"):
         report = run_camera(options["camera"], options["output"], Studio(settings), settings, stop)
     _finish([_tell(report, options)], stop.asked)
+
+
+def _hide_login(camera: str) -> None:
+    from livestyle.process_title import hide_in_process_title
+    from livestyle.sources.addresses import hide_secrets, is_address
+
+    if is_address(camera):
+        hide_in_process_title(camera, hide_secrets(camera))
 
 
 def _files(options: dict[str, Any]) -> None:
@@ -499,6 +512,8 @@ def _files(options: dict[str, Any]) -> None:
     from livestyle.sources.addresses import refuse_addresses
 
     refuse_addresses(options["inputs"], options["output"])
+    if options["wait"] is not None and _typed("wait"):
+        raise UsageError("--wait is for cameras", hint="drop it")
     if options["virtual_camera"] is not None and _typed("virtual_camera"):
         raise UsageError("--virtual-camera needs --camera", hint="video files go to a file (-o) or a window")
     output = options["output"]

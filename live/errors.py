@@ -12,7 +12,8 @@ LivestyleError
 │   └── ModelError (ValueError)                   3  a model file, its card or its checksum
 ├── StreamError                                   4  something failed while frames were running
 │   ├── DecodeError (ValueError)                  4  raised after every frame that could be read
-│   └── EncodeError (OSError)                     4  the output could not be written (a full disk, an encoder's refusal)
+│   ├── EncodeError (OSError)                     4  the output could not be written (a full disk, an encoder's refusal)
+│   └── AnswerError (OSError)                     4  a list or report could not be written to the standard output
 └── BackendError (RuntimeError)                   5  a device, display or driver that is not available here
     ├── DeviceError                               5  also where it fails in mid-stream
     │   └── DeviceMemoryError (MemoryError)       5  its memory is full
@@ -98,6 +99,10 @@ class DecodeError(StreamError, ValueError):
 
 class EncodeError(StreamError, OSError):
     """The output could not be written."""
+
+
+class AnswerError(StreamError, OSError):
+    """A list or report could not be written to the standard output."""
 
 
 class BackendError(LivestyleError, RuntimeError):

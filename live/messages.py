@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 
-from livestyle.errors import LivestyleError, StreamError
+from livestyle.errors import AnswerError, LivestyleError
 from livestyle.terminal import say, say_lines, write_json, write_out
 
 
@@ -21,7 +21,7 @@ class Messages:
         """Tell an error, about `source` if it belongs to one of several inputs; its exit code."""
         if self.debug:
             say_lines("".join(traceback.format_exception(error)))
-        if self.as_json:
+        if self.as_json and not isinstance(error, AnswerError):  # it would fail once more
             known = {"source": source} if source else {}
             self.json_line({**known, "error": error.message, "hint": error.hint, "exit_code": error.exit_code})
         self.sentence(error.message, error.hint)
@@ -42,11 +42,11 @@ class Messages:
             if not self._lost:
                 self.sentence(failure.message, failure.hint)
             self._lost = True
-        return StreamError.exit_code if self._lost else 0
+        return AnswerError.exit_code if self._lost else 0
 
 
 def answer(text: str) -> None:
-    """Print what was asked for (a list, the help) on stdout. Raises StreamError where it cannot be written.
+    """Print what was asked for (a list, the help) on stdout. Raises AnswerError where it cannot be written.
 
     A reader that has seen enough (`| head`) is no error.
     """
@@ -68,8 +68,8 @@ def answer_json(value: object) -> None:
         raise _output_error(error) from error
 
 
-def _output_error(error: OSError) -> StreamError:
-    return StreamError(
+def _output_error(error: OSError) -> AnswerError:
+    return AnswerError(
         f"the standard output cannot be written: {error.strerror or error}",
         hint="look at where it is sent to: a full disk, a closed pipe",
     )

@@ -49,14 +49,15 @@ def _written_out(found: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def json_text(value: object) -> str:
-    r"""`value` as JSON on one line that is valid UTF-8 and holds no control character.
+def json_text(value: object, *, indent: int | None = None) -> str:
+    r"""`value` as JSON, on one line unless `indent` is given, that is valid UTF-8 and holds no control character.
 
     What JSON cannot say is replaced: NaN and infinities by null, bytes that are not UTF-8 by `\xNN` in the string,
     anything unknown by its `str`.
     """
-    text = json.dumps(_sayable(value), ensure_ascii=False, allow_nan=False)
-    return _HIDDEN.sub(lambda found: json.dumps(found.group())[1:-1], text)  # they stand inside strings only
+    text = json.dumps(_sayable(value), ensure_ascii=False, allow_nan=False, indent=indent)
+    hidden = _HIDDEN if indent is None else _HIDDEN_IN_LINES
+    return hidden.sub(lambda found: json.dumps(found.group())[1:-1], text)  # they stand inside strings only
 
 
 def _sayable(value: object) -> object:
@@ -157,7 +158,11 @@ def occupy_standard_streams() -> None:
 
 
 class TerminalHandler(logging.Handler):
-    """Shows log records as lines on stderr, and tracebacks below them. Never fails."""
+    """Shows log records as lines on stderr, each after `prefix`, and tracebacks below them. Never fails."""
+
+    def __init__(self, level: int = logging.NOTSET, *, prefix: str = "livestyle: ") -> None:
+        super().__init__(level)
+        self._prefix = prefix
 
     def emit(self, record: logging.LogRecord) -> None:
         """One record."""
@@ -165,7 +170,7 @@ class TerminalHandler(logging.Handler):
             message = record.getMessage()
         except Exception:  # arguments that do not fit the format
             message = str(record.msg)
-        say(f"livestyle: {message}")
+        say(f"{self._prefix}{message}")
         if record.exc_info:
             say_lines(logging.Formatter().formatException(record.exc_info))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from livestyle.errors import LivestyleError, UsageError
+from livestyle.terminal import say, say_lines
 
 if TYPE_CHECKING:
     from livestyle.protocols import Segmenter
@@ -31,7 +31,7 @@ class _Messages(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one message."""
-        print(self.format(record), file=sys.stderr, flush=True)
+        say_lines(self.format(record))
 
 
 def _speaking(command: Callable[..., None]) -> Callable[..., None]:
@@ -43,7 +43,9 @@ def _speaking(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except LivestyleError as error:
-            click.echo(f"error: {error}" + (f"\n{error.hint}" if error.hint else ""), err=True)
+            say(f"error: {error}")
+            if error.hint:
+                say(error.hint)
             raise SystemExit(error.exit_code) from None
 
     return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import time
@@ -15,6 +14,8 @@ import click
 from livestyle.bench.speed import speed
 from livestyle.cli import Seconds, Size
 from livestyle.errors import INTERRUPTED, LivestyleError, UsageError
+from livestyle.messages import answer
+from livestyle.terminal import TerminalHandler, json_text, say
 
 if TYPE_CHECKING:
     from livestyle.bench.cast import Cast
@@ -165,9 +166,9 @@ def _measured(
 def _tell(scores: list[Score], options: dict[str, Any]) -> None:
     from livestyle.bench.table import as_json
 
-    document = json.dumps(as_json(scores), indent=1, ensure_ascii=False)
+    document = json_text(as_json(scores), indent=1)
     words = _report(scores, each=options["each"])
-    click.echo(document if options["as_json"] else words)
+    answer(document if options["as_json"] else words)
     if options["out"] is not None:
         (options["out"] / "masks.json").write_text(document + "\n", encoding="utf-8")
         (options["out"] / "masks.md").write_text(_report(scores, each=True) + "\n", encoding="utf-8")
@@ -194,16 +195,18 @@ def _report(scores: list[Score], *, each: bool) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The console command: one sentence for an expected error, and its exit code."""
-    logging.basicConfig(level=logging.INFO, format="livestyle-bench: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, handlers=[TerminalHandler(prefix="livestyle-bench: ")])
     try:
         result = bench.main(args=arguments, prog_name="livestyle-bench", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except LivestyleError as error:
-        click.echo(f"livestyle-bench: {error}" + (f"\n  {error.hint}" if error.hint else ""), err=True)
+        say(f"livestyle-bench: {error}")
+        if error.hint:
+            say(f"  {error.hint}")
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         code = INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        say(f"livestyle-bench: {error.format_message()}")
         code = error.exit_code
     sys.exit(code)

@@ -140,7 +140,7 @@ def free_path(path: Path, word: str = "") -> Path:
     """`path`, or the first of NAME-2, NAME-3 … (NAME-`word`, NAME-`word`-2 …) that does not exist."""
     start = f"{path.stem}-{word}" if word else path.stem
     names = chain([path.name, f"{start}{path.suffix}"], (f"{start}-{count}{path.suffix}" for count in range(2, 10_000)))
-    return next((found for name in names if not (found := path.with_name(name)).exists()), path)
+    return next((found for name in names if not os.path.lexists(found := path.with_name(name))), path)
 
 
 def write_error(path: Path, error: BaseException) -> EncodeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -100,7 +101,7 @@ def refuse_incomplete(which: str) -> None:
 def refuse_addresses(inputs: Iterable[Path], output: Path | None = None) -> None:
     """Raise UsageError for an address where a file must stand: `Path` has made `http://host` into `http:/host`."""
     for path in inputs:
-        if (found := _SCHEME.match(str(path))) is None or path.exists():
+        if (found := _SCHEME.match(str(path))) is None or os.path.exists(path):
             continue
         if found[1].lower() == "file":
             raise UsageError("a file is named without file://", hint="write its path alone")
@@ -111,18 +112,13 @@ def refuse_addresses(inputs: Iterable[Path], output: Path | None = None) -> None
 
 
 def hide_secrets(text: str) -> str:
-    """Text that may be an address, without what may be secret in it: nothing is taken for granted about its form."""
+    """Text that may be an address with only its scheme and host shown: nothing is taken for granted about its form."""
     scheme = _SCHEME.match(text)
+    secret, at, rest = text[scheme.end() if scheme else 0 :].rpartition("@")
+    host = re.split("[/?#]", rest, maxsplit=1)[0]
     begin = f"{scheme[1]}://" if scheme else ""
-    rest = text[scheme.end() :] if scheme else text
-    secret, at, rest = rest.rpartition("@")
-    rest, mark, _ = rest.partition("?")
-    rest, fragment, _ = rest.partition("#")
-    host, *path = rest.split("/")
-    shown = "/".join([host, *("..." if _MAY_BE_SECRET.search(part) else part for part in path)])
-    return _printable(
-        f"{begin}{'...' if secret or at else ''}{at}{shown}{'?...' if mark else '...' if fragment else ''}"
-    )
+    more = "/..." if len(rest) > len(host) + 1 else ""
+    return _printable(f"{begin}{'...' if secret or at else ''}{at}{host}{more}")
 
 
 def _has_secret_behind_host(parts: SplitResult) -> bool:

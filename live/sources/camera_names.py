@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -109,7 +110,7 @@ def there_are(cameras: Sequence[Camera]) -> str:
 
 
 def _refuse_file(which: str) -> None:
-    if Path(which).is_file():  # a device is none
+    if os.path.isfile(which):  # a device is none
         raise RefusedError(f"{which} is a file, not a camera", hint="name it without --camera")
 
 

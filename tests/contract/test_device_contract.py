@@ -22,6 +22,7 @@ from livestyle.sinks import window
 from livestyle.sinks.virtual_camera import VirtualCamera
 from livestyle.sinks.window import Window
 from livestyle.sources.camera import CameraSource
+from livestyle.sources.on_demand import OnDemandCamera
 
 SIZE = (64, 48)
 
@@ -83,7 +84,24 @@ def _network_camera() -> HttpCamera:
     return HttpCamera({"/x": stream(multipart(jpeg(SIZE)))})
 
 
+class Always:
+    """Somebody who never leaves."""
+
+    def watched(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+def open_on_demand() -> Source:
+    source = OnDemandCamera("camera 0", lambda: CameraSource("0", open_capture=StandInCapture, cameras=list), size=SIZE)
+    source.follow(Always())
+    return source
+
+
 SOURCES: dict[str, Callable[[], Source]] = {
+    "on demand": open_on_demand,
     "camera": lambda: CameraSource("0", open_capture=StandInCapture, cameras=list),
     "address": lambda: CameraSource(_network_camera().address("/x")),
 }

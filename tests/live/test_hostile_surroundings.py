@@ -1,4 +1,4 @@
-"""The console command where its surroundings are hostile: names, streams, permissions, libraries that raise."""
+"""The console command in hostile surroundings: names, streams, permissions, libraries that raise anything."""
 
 from __future__ import annotations
 
@@ -267,3 +267,12 @@ def test_a_working_folder_that_is_gone_is_no_internal_error(photo, tmp_path, env
     line = f'cd "{tmp_path}/gone" && rmdir "{tmp_path}/gone" && "$@"'
     done = shell(line, environment, "-q", source, "-o", tmp_path / "out.png")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_long_address_in_place_of_a_file_is_refused(capsys):
+    """Looking whether there is such a file fails on a name of that length."""
+    code, _, err = run(capsys, "http://127.0.0.1/" + "n" * 300, "-o", "o.mp4")
+    assert (code, "use --camera" in err) == (2, True)
+    code, _, err = run(capsys, "--camera", "n" * 300)
+    assert code == 3
+    assert "internal error" not in err

@@ -171,6 +171,20 @@ def test_a_silent_camera_gets_hold_cards_and_the_picture_after_it_returns(monkey
     assert times[-1] == late
 
 
+def test_a_slow_camera_is_not_taken_for_a_silent_one(monkeypatch):
+    """The card comes after a silence that is long for the camera's own rate."""
+    now = [100.0]
+    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
+    hold = Hold(StreamInfo("test", (4, 4), Fraction(1, 1000), is_live=True), card)
+    for number in range(4):  # a picture every two seconds
+        now[0] = 100.0 + 2 * number
+        hold.saw(Frame(read_only(np.zeros((4, 4, 3), np.uint8)), 2000 * number, now[0]))
+    now[0] += 5.9
+    assert not hold.due()
+    now[0] += 0.2
+    assert hold.due()
+
+
 def test_hold_cards_have_the_size_of_the_last_picture():
     hold = Hold(StreamInfo("test", (4, 4), Fraction(1, 1000), is_live=True), card)
     hold.saw(frame(5, side=8))

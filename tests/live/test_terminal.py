@@ -75,6 +75,9 @@ def test_json_is_one_valid_line_whatever_is_in_it(value):
     text = json_text(value)
     json.loads(text.encode(), parse_constant=refuse)
     assert printable(text) == text
+    indented = json_text(value, indent=1)
+    assert json.loads(indented) == json.loads(text)
+    assert printable_lines(indented) == indented
 
 
 def test_json_keeps_names_and_says_what_it_cannot():

@@ -15,7 +15,8 @@ from tests_devices import Recorder
 
 from livestyle.errors import UsageError, VirtualCameraError
 from livestyle.frame import Frame, StreamInfo, read_only
-from livestyle.sinks.virtual_camera import VirtualCamera, how_to_get_one
+from livestyle.sinks import virtual_camera
+from livestyle.sinks.virtual_camera import VirtualCamera, VirtualCameraOpener, how_to_get_one
 
 pyvirtualcam = pytest.importorskip("pyvirtualcam")
 
@@ -175,3 +176,60 @@ def test_without_a_device_the_real_backend_says_how_to_get_one() -> None:
     with pytest.raises(VirtualCameraError, match="v4l2 loopback") as caught:
         VirtualCamera((640, 480), backend="v4l2loopback")
     assert "modprobe v4l2loopback" in caught.value.hint
+
+
+def test_the_same_pixels_are_converted_once(recorder: type[Recorder], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card comes ten times a second for hours; a new array is a new picture, whatever address it has."""
+    converted: list[int] = []
+    fit = virtual_camera.letterbox
+    monkeypatch.setattr(virtual_camera, "letterbox", lambda pixels, size: converted.append(1) or fit(pixels, size))
+    sink = VirtualCamera((16, 16), backend="recorder")
+    card = read_only(picture(16, 16))
+    for pts in range(3):
+        sink.write(Frame(card, pts, 0.0))
+    assert len(converted) == 1
+    for level in range(3):
+        sink.write(frame_of(np.full((16, 16, 3), level, np.uint8), 3 + level))
+    assert [int(sent[0]) for sent in recorder.opened[0].frames[3:]] == [0, 1, 2]
+
+
+def test_a_backend_that_cannot_tell_who_watches_says_so(recorder: type[Recorder]) -> None:
+    """OBS's camera, Unity Capture's and those of others: exit code 5 and what to drop."""
+    sink = VirtualCamera((16, 16), backend="recorder")
+    with pytest.raises(VirtualCameraError, match="cannot tell whether somebody watches") as caught:
+        sink.viewers()
+    assert "drop --on-demand" in caught.value.hint
+
+
+def test_what_failed_is_opened_again_where_it_was(
+    recorder: type[Recorder], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The call watches that device, whichever else is free by then. Of one that is gone there is nothing to keep to."""
+    monkeypatch.setattr("pyvirtualcam.camera.BACKENDS", {"recorder": recorder})
+    opener = VirtualCameraOpener((16, 16), 30, None)
+    monkeypatch.setattr(VirtualCamera, "device", property(lambda _: str(tmp_path / "video3")))
+    opener()
+    opener()
+    (tmp_path / "video3").touch()
+    opener()
+    assert [device.name for device in recorder.opened] == ["Recorder", "Recorder", str(tmp_path / "video3")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="replaces the Linux backend")
+def test_linux_devices_are_fed_by_our_backend_and_only_in_place_of_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever cleared pyvirtualcam's list keeps what they registered; other backends see nothing of ours."""
+    from pyvirtualcam import camera
+
+    with pytest.raises(VirtualCameraError, match="/dev/video999: there is no such virtual camera"):
+        VirtualCamera((16, 16), device="/dev/video999")
+    monkeypatch.setattr(camera, "BACKENDS", {})
+    with pytest.raises(VirtualCameraError, match="there is no backend"):
+        VirtualCamera((16, 16))
+    assert camera.BACKENDS == {}
+
+
+def test_of_several_backends_each_says_why_it_cannot(recorder: type[Recorder], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Recorder, "refuse", "no luck")
+    monkeypatch.setattr("pyvirtualcam.camera.BACKENDS", {"one": recorder, "two": recorder})
+    with pytest.raises(VirtualCameraError, match="virtual camera: cannot be opened: no luck; no luck"):
+        VirtualCamera((16, 16))

@@ -53,6 +53,10 @@ _HOW_TO_GET = {
 }
 _log = logging.getLogger("livestyle")
 
+# Newer builds of ONNX Runtime report their use over the network, under a number that they store for this computer. It
+# reads this when it is imported, which only functions do. What the user has set stays.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 
 @dataclass(frozen=True, slots=True)
 class Device:

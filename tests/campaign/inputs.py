@@ -116,7 +116,7 @@ def try_input(worker: Worker, case: Input, folder: Path, limit: float) -> tuple[
     write_input(case, folder)
     outcome = worker.run(folder, case.arguments, limit)
     left = files_left(folder, {*case.files, case.output}) + files_left(worker.temporary, set())
-    failures = judge(outcome, folder / case.output, left)
+    failures = judge(outcome, folder / case.output, left, case.files)
     if any(failure.kind == "internal error" for failure in failures):
         failures = [_placed(failure, worker, case, folder, limit) for failure in failures]
     shutil.rmtree(worker.temporary, ignore_errors=True)

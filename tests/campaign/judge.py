@@ -59,14 +59,17 @@ def place_of(text: str) -> str:
     return f"{where} {errors[-1][:160] if errors else ''}".strip()
 
 
-def judge(outcome: Outcome, output: Path, left: Collection[str]) -> list[Failure]:
-    """Everything that is wrong with a run. `left`: the files it left that are not `output`."""
+def judge(outcome: Outcome, output: Path, left: Collection[str], names: Collection[str] = ()) -> list[Failure]:
+    """Everything that is wrong with a run.
+
+    `left`: the files it left that are not `output`; `names`: of its inputs, which JSON may quote as they are.
+    """
     if outcome.hung:
         return [Failure("hang", f"no end after {outcome.seconds:.0f} s", place_of(_main_thread(outcome.stderr)))]
     if outcome.signal is not None:
         return [Failure("crash", f"signal {outcome.signal}", place_of(_main_thread(outcome.stderr)))]
     return [
-        *judge_text(outcome),
+        *judge_text(outcome, names),
         *_judge_code(outcome),
         *_judge_output(outcome, output),
         *(Failure("file left", name) for name in left),
@@ -74,7 +77,7 @@ def judge(outcome: Outcome, output: Path, left: Collection[str]) -> list[Failure
     ]
 
 
-def judge_text(outcome: Outcome) -> Iterator[Failure]:
+def judge_text(outcome: Outcome, names: Collection[str] = ()) -> Iterator[Failure]:
     """What a run printed: sentences, and nothing that is not for people."""
     text = outcome.stderr
     if outcome.exception or "Traceback (most recent call last)" in text or "Exception ignored" in text:
@@ -88,6 +91,7 @@ def judge_text(outcome: Outcome) -> Iterator[Failure]:
     if stray := next((row for row in text.split("\n") if row and not _LINE.match(row)), None):
         yield Failure("stray output", repr(stray[:200]))
     yield from _judge_sentence(outcome)
+    yield from _judge_json(outcome, names)
 
 
 def _judge_sentence(outcome: Outcome) -> Iterator[Failure]:
@@ -96,14 +100,20 @@ def _judge_sentence(outcome: Outcome) -> Iterator[Failure]:
         yield Failure("sentence", f"exit code {outcome.code} and no sentence")
     if sentences and len(sentences[-1]) > LONGEST_SENTENCE:
         yield Failure("sentence", f"{len(sentences[-1])} characters: {sentences[-1][:100]!r}")
+
+
+def _judge_json(outcome: Outcome, names: Collection[str]) -> Iterator[Failure]:
     for row in outcome.stdout.splitlines():
         try:
             values = json.loads(row)
         except ValueError:
             yield Failure("invalid JSON", repr(row[:200]))
             return
-        if isinstance(values, dict) and "\n" in str(values.get("error") or ""):
-            yield Failure("sentence", f"more than one line: {values['error'][:200]!r}")
+        error = str(values.get("error") or "") if isinstance(values, dict) else ""
+        for name in names:
+            error = error.replace(name, "…")
+        if "\n" in error:
+            yield Failure("sentence", f"more than one line: {error[:200]!r}")
 
 
 def _judge_code(outcome: Outcome) -> Iterator[Failure]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
@@ -30,6 +31,7 @@ LATENCY_S = 1.0  # and what is under way from the camera to the file, on a machi
 LIVE_SUFFIXES = (".mp4", ".mp4", ".mkv", ".mov", ".webm")
 FILE_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".ts", ".avi", ".gif")
 CLIP_FRAMES = 250
+NEXT_RUNS = 3
 MODEL = ("--model", "xxsmall")
 QUICK = (*MODEL, "-s", "natural")
 
@@ -166,17 +168,29 @@ def _judge_converted(output: Path, trial: Trial) -> list[Failure]:
 
 def _after_kill(trial: Trial) -> list[Failure]:
     """The next run into the folder sweeps what the killed one left."""
-    return [*_next_run(trial), *unwanted(trial.folder, {trial.folder / "next.png"})]
+    return [*_next_runs(trial), *unwanted(trial.folder, {trial.folder / "next.png"})]
 
 
-def _next_run(trial: Trial) -> list[Failure]:
-    """Another run that writes into the folder."""
+def _next_runs(trial: Trial) -> list[Failure]:
+    """Other runs that write into the folder: one may be too short to finish what it finds, of a few one is not."""
     photo = trial.folder.with_name(f"photo-{trial.number}.png")
     photo.write_bytes(tiny_photo())
-    outcome = start([photo, "-o", trial.folder / "next.png", *QUICK], trial.folder).outcome()
-    if outcome.code != 0:
-        return [Failure("exit code", f"the next run: {outcome.code}: {outcome.stderr[-200:]!r}", "next run")]
+    _age_empty_files(trial.folder)
+    for _ in range(NEXT_RUNS):
+        outcome = start([photo, "-o", trial.folder / "next.png", "-y", *QUICK], trial.folder).outcome()
+        if outcome.code != 0:
+            return [Failure("exit code", f"the next run: {outcome.code}: {outcome.stderr[-200:]!r}", "next run")]
+        if not hidden(trial.folder):
+            break
     return []
+
+
+def _age_empty_files(folder: Path) -> None:
+    """Leftovers without content are left alone for some seconds, for their run may just begin: let that be long ago."""
+    for path in hidden(folder):
+        if not path.stat().st_size:
+            long_ago = time.time() - 3600
+            os.utime(path, (long_ago, long_ago))
 
 
 # ---- live ------------------------------------------------------------------------------------------------------------
@@ -226,6 +240,7 @@ class _Live:
     def _rescue(self, trial: Trial, moment: int, expected: bool) -> list[Failure]:
         """By the option for it, or by the next run into the folder."""
         made = set()
+        _age_empty_files(trial.folder)
         if trial.number % 2:
             outcome = start(["--rescue", trial.folder], trial.folder).outcome()
             failures = judge_end(outcome, trial)
@@ -234,7 +249,7 @@ class _Live:
                     Failure("exit code", f"--rescue: {outcome.code}: {outcome.stderr[-200:]!r}", "--rescue")
                 )
         else:
-            failures = _next_run(trial)
+            failures = _next_runs(trial)
             made = {trial.folder / "next.png"}
         recordings = {path for path in trial.folder.iterdir() if path.stem.startswith("call")}
         for path in recordings:

@@ -91,7 +91,7 @@ class Results:
         distinct = self.distinct.setdefault((failure.kind, failure.place), Distinct(failure.kind, failure.place))
         distinct.subjects[subject] += 1
         if len(distinct.examples) < EXAMPLES:
-            distinct.examples.append(f"{repeat}: {failure.detail}")
+            distinct.examples.append(f"{repeat}: {' '.join(failure.detail.split())}")
 
     def _sum(self) -> Tally:
         total = Tally()

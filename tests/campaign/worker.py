@@ -69,7 +69,7 @@ def _run(command: Any, request: dict[str, Any]) -> dict[str, Any]:
     os.chdir(request["folder"])
     for number in (1, 2):
         os.ftruncate(number, 0)
-    before = _open_files(), threading.active_count()
+    before = _open_files(), set(threading.enumerate())
     _forget_peak()
     code, error = _called(command, request["arguments"])
     sys.stdout.flush()
@@ -79,7 +79,7 @@ def _run(command: Any, request: dict[str, Any]) -> dict[str, Any]:
         "exception": error,
         "megabytes": _peak() // 1024,
         "descriptors": _more_files(before[0]),
-        "threads": threading.active_count() - before[1],
+        "threads": _more_threads(before[1]),
     }
 
 
@@ -103,6 +103,14 @@ def _more_files(before: int) -> int:
     if _open_files() > before:
         gc.collect()
     return _open_files() - before
+
+
+def _more_threads(before: set[threading.Thread]) -> int:
+    """Threads that the run left behind and that do not end by themselves soon."""
+    more = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in more:
+        thread.join(2.0)
+    return sum(thread.is_alive() for thread in more)
 
 
 def _forget_peak() -> None:

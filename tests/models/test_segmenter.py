@@ -3,7 +3,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,19 @@ def test_a_bundled_model_knows_all_regions(name: str | None) -> None:
     assert set(segmenter.regions) == set(segmenter.classes)
     assert set(segmenter.regions.values()) == set(REGIONS)
     assert segmenter.device in ("cpu", "cuda")
+
+
+def test_a_model_leaves_nothing_on_the_computer_and_reports_nothing(tmp_path: Path) -> None:
+    """ONNX Runtime's reports of its use leave a number for the computer and a database, before they are sent."""
+    home, temporary = tmp_path / "home", tmp_path / "tmp"
+    home.mkdir()
+    temporary.mkdir()
+    own = {"HOME": home, "USERPROFILE": home, "TMPDIR": temporary, "TEMP": temporary}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    load = "from livestyle.models.segmenter import load_segmenter; load_segmenter('xxsmall', 'cpu')"
+    environment = kept | {name: str(folder) for name, folder in own.items()}
+    subprocess.run([sys.executable, "-c", load], env=environment, check=True, timeout=120)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_model_is_loaded_by_path_with_the_card_beside_it(copy: Path) -> None:

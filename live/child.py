@@ -71,7 +71,7 @@ def _start(module: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     try:
-        return subprocess.Popen([sys.executable, "-P", "-m", module], env=environment, **pipes)  # type: ignore[call-overload,no-any-return]
+        return subprocess.Popen([sys.executable, "-P", "-m", module], env=environment, **pipes)  # type: ignore[call-overload]
     except OSError as error:
         raise ChildFailure(f"Python could not be started a second time ({error.strerror})") from error
 

@@ -62,11 +62,8 @@ def available() -> int | None:
 
 
 def _of_system() -> int | None:
-    if sys.platform == "linux":
-        return _meminfo(Path("/proc/meminfo"))
-    if sys.platform == "win32":
-        return _windows()
-    return _macos() if sys.platform == "darwin" else None
+    ask = {"linux": lambda: _meminfo(Path("/proc/meminfo")), "win32": _windows, "darwin": _macos}.get(sys.platform)
+    return ask() if ask is not None else None
 
 
 def _meminfo(path: Path) -> int | None:

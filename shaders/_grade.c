@@ -30,6 +30,7 @@
 #endif
 
 enum { RUN = 32, MAX_LUTS = 8, ONE = 16384 };
+enum { LARGEST = 1 << 28 }; /* pixels of a side: the bytes of a picture then fit into 64 bits */
 enum variant { BEST = -1, PLAIN, AVX2, AVX512, VARIANTS };
 
 typedef struct {
@@ -525,12 +526,14 @@ static int read_lattices(Job *job, Buffers *buffers, PyObject *given)
     return 1;
 }
 
+static int usable(int side) { return side >= 1 && side <= LARGEST; }
+
 static int lengths_agree(const Job *job, const Buffers *buffers)
 {
+    if (!usable(job->width) || !usable(job->height) || !usable(job->mask_width) || !usable(job->mask_height)) return 0;
     Py_ssize_t picture = (Py_ssize_t)job->width * job->height * 3 * (job->depth / 8);
     Py_ssize_t masks = (Py_ssize_t)job->mask_width * job->mask_height * job->luts * 2;
-    return job->width > 0 && job->height > 0 && job->mask_width > 0 && job->mask_height > 0
-           && (job->depth == 8 || job->depth == 16) && buffers->pixels.len == picture && buffers->out.len == picture
+    return (job->depth == 8 || job->depth == 16) && buffers->pixels.len == picture && buffers->out.len == picture
            && buffers->masks.len == masks && job->first >= 0 && job->first <= job->last && job->last <= job->height;
 }
 

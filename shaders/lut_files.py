@@ -94,7 +94,9 @@ def _read_table(path: Path, data: bytes) -> Lut3D:
         return _read_in_child(path, checked_text(path, decode(path, data)).encode(), check=False)
     cube = read_cube(path, decode(path, data))
     table = cube.table
-    return Lut3D(table) if table is not None else _read_in_child(path, cube.text.encode(), check=False)
+    return (
+        Lut3D(table.astype(np.float32)) if table is not None else _read_in_child(path, cube.text.encode(), check=False)
+    )
 
 
 def _read_in_child(path: Path, data: bytes, *, check: bool) -> Lut3D:
@@ -124,7 +126,7 @@ def _read_hald(path: Path, data: bytes) -> Lut3D:
     """
     size = _hald_level(path, data) ** 2
     pixels = _decode_png(path, data)
-    table = pixels.reshape(size, size, size, 3).transpose(2, 1, 0, 3)
+    table: Any = pixels.reshape(size, size, size, 3).transpose(2, 1, 0, 3)
     scale = np.float32(np.iinfo(pixels.dtype).max)
     if size > MAX_SIZE:  # HALD level 12 and up: looked up in the picture's own integers, of which there are many
         points = lattice(HALD_SIZE)

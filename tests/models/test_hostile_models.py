@@ -34,7 +34,7 @@ def constant(name: str, values: Any, kind: int) -> Any:
 
 
 def write_model(folder: Path, change: list[Any], constants: list[Any] = (), **options: Any) -> Path:  # type: ignore[assignment]
-    """A network whose nodes `change` make "probabilities" of "both", the red of the picture at stride 8 as hair."""
+    """A network whose nodes `change` make "probabilities" of "both", whose hair is the picture's red."""
     node, kinds = onnx.helper.make_node, onnx.TensorProto
     nodes = [
         node("Cast", ["pixels"], ["float"], to=kinds.FLOAT),

@@ -39,7 +39,11 @@ class Source(Protocol):
 
 @runtime_checkable
 class Sink(Protocol):
-    """A place for frames. Opening happens in the constructor. All calls come from the main thread."""
+    """A place for frames. Opening happens in the constructor.
+
+    After that, all calls come from one thread: the main one, or (live, for recordings and virtual cameras) that of a
+    livestyle.sinks.queued.QueuedSink, which also closes it.
+    """
 
     @property
     def closed(self) -> bool:

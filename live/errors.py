@@ -27,7 +27,7 @@ Exceptions of other libraries are mapped to these once, where the foreign call i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 INTERRUPTED = 130  # the exit code of a run that Ctrl-C or SIGTERM ended
@@ -125,6 +125,27 @@ class DisplayError(BackendError):
 
 class VirtualCameraError(BackendError):
     """No virtual camera device can be used."""
+
+
+@contextmanager
+def foreign_errors(ours: Callable[[Exception], LivestyleError]) -> Iterator[None]:
+    """Around calls of another library on one file: any exception that is not one of ours is raised as `ours(error)`.
+
+    Which exceptions a decoder raises for a damaged file is not specified (TypeError, struct.error and RuntimeError are
+    among them), so none is named: one file never ends the work on the others. Ctrl-C passes.
+    """
+    try:
+        yield
+    except LivestyleError:
+        raise
+    except Exception as error:
+        raise ours(error) from error
+
+
+def reason_of(error: Exception) -> str:
+    """What an exception says, on one line, for the middle of a sentence."""
+    words = getattr(error, "strerror", None) or str(error)
+    return " ".join(str(words).split()) or type(error).__name__
 
 
 _MEMORY_IS_FULL = ("out of memory", "out_of_memory", "failed to allocate", "can't allocate memory", "not enough memory")

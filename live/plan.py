@@ -10,12 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from livestyle.errors import InputError, SourceError, UsageError
+from livestyle.errors import InputError, LivestyleError, SourceError, UsageError
 from livestyle.paths import kind_of_path, shell_word, unreachable
 from livestyle.sinks.containers import CONTAINERS
 from livestyle.sinks.output import check_output
 from livestyle.sinks.photo import FORMATS
-from livestyle.sources.opening import PHOTO_SUFFIXES, list_folder
+from livestyle.sources.opening import PHOTO_SUFFIXES, kind_of, list_folder
 
 Overwrite = Literal["yes", "no"] | None
 
@@ -117,10 +117,18 @@ def wanted(output: Path, source: Path | None, overwrite: Overwrite) -> bool:
 
 def name_in_folder(path: Path) -> str:
     """The name of the styled `path`: its own, with another ending where that format is only read."""
-    suffix = path.suffix.lower()
-    if suffix in CONTAINERS or suffix in FORMATS:
+    is_photo = _is_photo(path)
+    if path.suffix.lower() in (FORMATS if is_photo else CONTAINERS):
         return path.name
-    return f"{path.stem}{'.png' if suffix in PHOTO_SUFFIXES else '.mp4'}"
+    return f"{path.stem}{'.png' if is_photo else '.mp4'}"
+
+
+def _is_photo(path: Path) -> bool:
+    """By its content, as a moving PNG is a video; by its name where it cannot be read, which opening it will say."""
+    try:
+        return kind_of(path) == "photo"
+    except LivestyleError:
+        return path.suffix.lower() in PHOTO_SUFFIXES
 
 
 def is_folder_for(files: Sequence[Path], named: Sequence[Path], output: Path) -> bool:

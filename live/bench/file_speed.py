@@ -20,7 +20,7 @@ from livestyle.copies import Picture
 from livestyle.errors import BackendError
 from livestyle.frame import Frame, StreamInfo, Weights
 from livestyle.lookahead import INTERVAL
-from livestyle.media import av
+from livestyle.media import av, open_output
 from livestyle.protocols import Segmenter
 from livestyle.refine import refine
 from livestyle.session import style_file
@@ -72,7 +72,7 @@ def by_ffmpeg(clip: Path, output: Path, cube: Path) -> None:
     """What FFmpeg would do with one table: its own colour conversions, all threads, the same encoder and options."""
     container = container_of(output)
     options = encoder_options(container.codec, None, container)
-    with open_media(clip) as given, av.open(str(output), "w") as made:
+    with open_media(clip) as given, open_output(output, None, {}) as made:
         stream = given.streams.best("video")
         stream.thread_type = "AUTO"
         size = stream.width, stream.height

@@ -136,7 +136,7 @@ class Companions:
         if offset > start_of(self._input):
             try:
                 self._input.seek(int(offset * 1_000_000), backward=True)
-            except av.error.FFmpegError:
+            except Exception:
                 log.debug("cannot seek in the source for its other streams: read from the beginning")
 
     def _peek(self) -> Any:
@@ -150,7 +150,7 @@ class Companions:
             for packet in self._input.demux():
                 if packet.size and (packet.pts is not None or packet.dts is not None):
                     yield packet
-        except av.error.FFmpegError as error:
+        except Exception as error:
             log.debug("the source's other streams end early: %s", error)
 
     def _is_video(self, packet: Any) -> bool:
@@ -247,7 +247,7 @@ def _add_copy(output: Any, stream: Any, container: Container) -> _Copy | None:
     try:
         target = output.add_stream_from_template(stream, opaque=True)
         copy = _Copy(stream, target)
-    except (ValueError, av.error.FFmpegError):
+    except Exception:  # FFmpeg's errors and PyAV's ValueError, as the stream may be damaged too
         found = _add_converted(output, stream, container)
         if found is None:
             log.warning(

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from weakref import WeakSet
 
-from livestyle.errors import EncodeError, LivestyleError, OutputExistsError, UsageError
+from livestyle.errors import EncodeError, LivestyleError, OutputExistsError, UsageError, reason_of
 from livestyle.paths import Kind, kind_of_path, shell_word
 from livestyle.sinks.replacing import behind_link, keep_access
 from livestyle.sinks.unfinished import Claim, temporary_path
@@ -143,7 +143,7 @@ def free_path(path: Path, word: str = "") -> Path:
     return next((found for name in names if not os.path.lexists(found := path.with_name(name))), path)
 
 
-def write_error(path: Path, error: BaseException) -> EncodeError:
+def write_error(path: Path, error: Exception) -> EncodeError:
     """The EncodeError for a failed write of `path`; a full disk is named as such."""
     number = getattr(error, "errno", None)
     if number in (errno.ENOSPC, errno.EDQUOT):
@@ -156,8 +156,7 @@ def write_error(path: Path, error: BaseException) -> EncodeError:
             f"{path} would become larger than the disk or its user limit allows ({_free(path)} free on the disk)",
             hint="write to another disk with -o, or raise the limit on file sizes",
         )
-    reason = getattr(error, "strerror", None) or str(error)
-    return EncodeError(f"{path} could not be written: {reason}")
+    return EncodeError(f"{path} could not be written: {reason_of(error)}")
 
 
 def _free(path: Path) -> str:

@@ -13,11 +13,11 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.errors import EncodeError, LivestyleError, UsageError
+from livestyle.errors import EncodeError, UsageError, foreign_errors
 from livestyle.frame import Frame, Pixels
 from livestyle.media import cv2
 from livestyle.sinks.output import Pending, check_output, write_error
-from livestyle.sources.photo import ORIENTATION, open_photo, read_photo
+from livestyle.sources.photo import ORIENTATION, exif_of, open_photo, read_photo
 
 log = logging.getLogger("livestyle")
 
@@ -95,12 +95,11 @@ class PhotoSink:
             raise EncodeError(f"{self._path} is a photo and has its frame already")
         pending = Pending(self._path, overwrite=self._overwrite)
         try:
-            pending.temporary.write_bytes(self._encode(frame.pixels))
-        except BaseException as error:
+            with foreign_errors(lambda error: write_error(self._path, error)):
+                pending.temporary.write_bytes(self._encode(frame.pixels))
+        except BaseException:
             pending.discard()
-            if isinstance(error, LivestyleError) or not isinstance(error, Exception):
-                raise
-            raise write_error(self._path, error) from error
+            raise
         self._pending = pending
 
     def idle(self) -> None:
@@ -151,7 +150,7 @@ def _read_notes(source: Path | None, size: tuple[int, int]) -> _Notes:
         profile = image.info.get("icc_profile")
         # A CMYK or grey profile does not describe the RGB that was made of the photo.
         profile = profile if profile and profile[16:20] == b"RGB " else None
-        exif = _exif(image.getexif(), size)
+        exif = _exif(exif_of(image), size)
         dpi = image.info.get("dpi")
         transparent = image.has_transparency_data
     alpha = read_photo(source).alpha if transparent else None

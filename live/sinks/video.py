@@ -8,10 +8,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from livestyle.errors import LivestyleError, UsageError
+from livestyle.errors import UsageError, foreign_errors
 from livestyle.fit import letterbox
 from livestyle.frame import Frame, StreamInfo
-from livestyle.media import av, open_output
+from livestyle.media import open_output
 from livestyle.sinks.companions import Companions
 from livestyle.sinks.containers import (
     choose_codec,
@@ -127,13 +127,11 @@ class VideoSink:
     def _failing(self) -> Iterator[None]:
         """Foreign errors as EncodeError; after any error the file is given up."""
         try:
-            yield
-        except LivestyleError:
+            with foreign_errors(lambda error: write_error(self._path, error)):
+                yield
+        except BaseException:
             self._failed = True
             raise
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            self._failed = True
-            raise write_error(self._path, error) from error
 
     def _open(self, first: Frame) -> _File:
         height, width = first.pixels.shape[:2]
@@ -206,7 +204,7 @@ class _File:
 
     def abandon(self) -> None:
         """Release files and memory, whatever state they are in."""
-        with suppress(av.error.FFmpegError, OSError, ValueError):  # the temporary file is removed anyway
+        with suppress(Exception):  # the temporary file is removed anyway
             self._output.close()
         if self._companions is not None:
             self._companions.close()

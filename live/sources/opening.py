@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from livestyle.errors import SourceError, SourceNotFoundError
+from livestyle.errors import SourceError, SourceNotFoundError, foreign_errors, reason_of
 from livestyle.paths import kind_of_path
 
 Kind = Literal["photo", "video"]
@@ -34,6 +34,20 @@ _PHOTO_MAGIC = (
     (0, b"\x00\x00\x00\x0cjP  "),  # JPEG 2000
 )
 _HEAD = 64 * 1024
+# How files begin that name other files to read instead of holding pictures: what players and FFmpeg know. Some may have
+# a byte order mark or blank lines before.
+_LISTS = (
+    (rb"ffconcat version", "an FFmpeg concat list"),
+    (rb"#EXTM3U", "an M3U or HLS playlist"),
+    (rb"\[playlist\]", "a PLS playlist"),
+    (rb"\[reference\]", "a reference file"),
+    (rb"<asx", "an ASX playlist"),
+    (rb"v=0[\r\n]", "an SDP description of a stream"),
+    (rb"# VobSub index file", "an index of VobSub subtitles"),
+    (rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:\w+:)?MPD[\s>]", "a DASH manifest"),
+    (rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:\w+:)?(?:CompositionPlaylist|AssetMap|PackingList)[\s>]", "an IMF package"),
+    (rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:playlist|smil|SmoothStreamingMedia)[\s>]", "a playlist"),
+)
 
 
 def kind_of(path: str | Path) -> Kind:
@@ -42,12 +56,16 @@ def kind_of(path: str | Path) -> Kind:
     Moving GIF and PNG files and raw Motion JPEG are videos. Raises SourceNotFoundError, and SourceError for a folder or
     an empty file.
     """
-    head = _head(Path(path))
+    with foreign_errors(lambda error: _no_access(Path(path), error)):
+        return _kind_of(Path(path), _head(Path(path)))
+
+
+def _kind_of(path: Path, head: bytes) -> Kind:
     if head.startswith(b"GIF8"):
-        return "photo" if _is_still_gif(Path(path)) else "video"
+        return "photo" if _is_still_gif(path) else "video"
     if b"acTL" in head[:4096] and head.startswith(b"\x89PNG"):
         return "video"
-    if head.startswith(_JPEG) and _is_motion_jpeg(Path(path), head):
+    if head.startswith(_JPEG) and _is_motion_jpeg(path, head):
         return "video"
     return "photo" if any(head[at : at + len(magic)] == magic for at, magic in _PHOTO_MAGIC) else "video"
 
@@ -81,22 +99,37 @@ def check_file(path: Path) -> None:
         raise SourceError(f"{path} is empty (0 bytes)", hint="copy or record it again")
 
 
+def refuse_lists(path: Path) -> None:
+    """Raise SourceError for a file that names other files to read, and as `check_file` does.
+
+    FFmpeg would open those, and addresses too, so the sender of a "video" would choose what is read.
+    """
+    head = _head(path).removeprefix(b"\xef\xbb\xbf").lstrip()
+    for pattern, kind in _LISTS:
+        if re.match(pattern, head, re.IGNORECASE | re.DOTALL):
+            raise SourceError(
+                f"{path} is {kind}: it names other files or addresses, and only the file given is read",
+                hint="give the video files themselves",
+            )
+
+
 def _head(path: Path) -> bytes:
     check_file(path)
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEAD)
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
+    with foreign_errors(lambda error: _no_access(path, error)), path.open("rb") as file:
+        return file.read(_HEAD)
+
+
+def _no_access(path: Path, error: Exception) -> SourceError:
+    return SourceError(f"{path} cannot be read: {reason_of(error)}", hint="check its permissions")
 
 
 def _is_still_gif(path: Path) -> bool:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=["GIF"]) as image:
             return not getattr(image, "is_animated", False)
-    except (OSError, ValueError, Image.DecompressionBombError):
+    except Exception:
         return False  # FFmpeg then says what is wrong with it
 
 

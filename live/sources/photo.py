@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.color import SRGB
-from livestyle.errors import ColorError, SourceError
+from livestyle.errors import ColorError, LivestyleError, SourceError, foreign_errors, reason_of
 from livestyle.frame import Frame, Pixels, StreamInfo, read_only
 from livestyle.media import cv2
 from livestyle.memory import check_photo
@@ -29,6 +29,8 @@ log = logging.getLogger("livestyle")
 
 ORIENTATION = 0x0112  # EXIF tag
 _BITS_PER_SAMPLE = 258  # TIFF tag
+# Pillow's other readers run programs (EPS) or scripts, or read formats that nothing here is made for.
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "JPEG2000", "AVIF")
 
 # EXIF orientation -> (transpose, mirror left-right, mirror top-bottom)
 _FLIPS: dict[int, Flip] = {
@@ -90,7 +92,7 @@ def read_photo(path: Path) -> Photo:
         if getattr(image, "n_frames", 1) > 1:
             log.info("%s holds %d pictures: only the first is styled", path, image.n_frames)
         pixels: Any = _deep(path) if is_deep(image) else _shallow(image)
-        flip = _FLIPS.get(image.getexif().get(ORIENTATION, 1), UPRIGHT)
+        flip = _FLIPS.get(exif_of(image).get(ORIENTATION, 1), UPRIGHT)
     upright = make_upright(np.ascontiguousarray(pixels), flip)
     alpha: Any = np.ascontiguousarray(upright[..., 3]) if upright.shape[2] == 4 else None
     colors: Any = np.ascontiguousarray(upright[..., :3])
@@ -99,29 +101,45 @@ def read_photo(path: Path) -> Photo:
 
 @contextmanager
 def open_photo(path: Path) -> Iterator[Any]:
-    """The PIL image, its errors as ours."""
-    from PIL import Image, UnidentifiedImageError
+    """The PIL image; whatever fails while it is used is raised as SourceError."""
+    from PIL import Image
 
     check_file(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # a 100-megapixel photo is no attack
-            with Image.open(path) as image:
-                check_photo(path, image.size, 2 if is_deep(image) else 1)
-                yield image
-    except Image.DecompressionBombError as error:
-        raise SourceError(
+    # Pillow warns of photos of 100 megapixels, which are no attack, and of slight damage.
+    with foreign_errors(lambda error: _unreadable(path, error)), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(path, formats=_FORMATS) as image:
+            check_photo(path, image.size, 2 if is_deep(image) else 1)
+            yield image
+
+
+def _unreadable(path: Path, error: Exception) -> LivestyleError:
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, Image.DecompressionBombError):
+        megapixels = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
+        return SourceError(
             f"{path} says it has far more pixels than a photo: {error}",
-            hint=f"scale it down: {2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000} megapixels can be styled",
-        ) from error
-    except UnidentifiedImageError as error:
-        raise SourceError(
-            f"{path} is not a photo that can be read", hint="PNG, JPEG, WebP, TIFF and BMP can"
-        ) from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        if isinstance(error, SourceError | ColorError):
-            raise
-        raise SourceError(f"{path} is damaged or cut short: {error}", hint="copy or export it again") from error
+            hint=f"scale it down: {megapixels} megapixels can be styled",
+        )
+    if isinstance(error, UnidentifiedImageError):
+        return SourceError(f"{path} is not a photo that can be read", hint="PNG, JPEG, WebP, TIFF and BMP can")
+    if isinstance(error, PermissionError):
+        return SourceError(f"{path} may not be read", hint="check its permissions")
+    return SourceError(f"{path} is damaged or cut short: {reason_of(error)}", hint="copy or export it again")
+
+
+def exif_of(image: Any) -> Any:
+    """The PIL.Image.Exif of an image: empty where there is none, or where it is damaged (logged)."""
+    from PIL import Image
+
+    try:
+        exif = image.getexif()
+        hash(exif.get(ORIENTATION))  # a list there would not be looked up
+        return exif
+    except Exception as error:
+        log.warning("The EXIF data of %s are damaged and left out: %s", image.filename, reason_of(error))
+        return Image.Exif()
 
 
 def is_deep(image: Any) -> bool:
@@ -169,6 +187,6 @@ def _from_cmyk(image: Any) -> Any:
         return image.convert("RGB")
     try:
         return ImageCms.profileToProfile(image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except ImageCms.PyCMSError:
+    except Exception:  # PyCMSError, OSError: whatever a damaged profile leads to
         log.info("%s has a damaged CMYK profile: its colours are approximate", image.filename)
         return image.convert("RGB")

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from livestyle.color import complete_color, name_tags, refuse_unsupported
-from livestyle.errors import ColorError, DecodeError, SourceError, UsageError
-from livestyle.frame import ColorInfo, Frame, StreamInfo
+from livestyle.errors import ColorError, DecodeError, LivestyleError, SourceError, UsageError, foreign_errors, reason_of
+from livestyle.frame import ColorInfo, Frame, Pixels, StreamInfo
 from livestyle.media import av, fraction_of, open_input
 from livestyle.memory import check_video, most_pixels
-from livestyle.sources.opening import check_file
+from livestyle.sources.opening import refuse_lists
 from livestyle.sources.pictures import PictureReader, bit_depth, flip_of, is_rgb
 from livestyle.timeline import first_tick, start_of
 
@@ -47,16 +47,11 @@ class VideoSource:
         self._closing = threading.Event()  # seen between two packets, so that closing never waits for a whole file
         self._size_noted = False
         try:
-            self._stream = _video_stream(self._container, self._path)
-            self._time_base = _time_base(self._stream, self._path)
-            self._bounds(start, duration)
-            self._reading = _Reading(self._container, self._stream, self._path, self._closing)
-            first = self._first_frame(start)
-            self._reader, self.info = self._describe(first, start, duration)
+            with foreign_errors(lambda error: _unreadable(self._path, error)):
+                self._begin(start, duration)
         except BaseException:
             self._container.close()
             raise
-        self._first: Any = first
 
     def __iter__(self) -> Iterator[Frame]:
         last: int | None = None
@@ -67,7 +62,9 @@ class VideoSource:
             if pts < self._start_pts:
                 continue
             last = pts
-            yield Frame(self._reader.read(picture), pts, time.monotonic())
+            pixels = self._pixels_of(picture)
+            if pixels is not None:
+                yield Frame(pixels, pts, time.monotonic())
         with self._lock:  # what the file announces is asked of the open container
             if not self._closing.is_set():
                 self._reading.complain(last, self.info)
@@ -78,6 +75,26 @@ class VideoSource:
             if not self._closed:
                 self._closed = True
                 self._container.close()
+
+    def _begin(self, start: float, duration: float | None) -> None:
+        self._stream = _video_stream(self._container, self._path)
+        self._time_base = _time_base(self._stream, self._path)
+        self._bounds(start, duration)
+        self._reading = _Reading(self._container, self._stream, self._path, self._closing)
+        self._first: Any = self._first_frame(start)
+        self._reader, self.info = self._describe(self._first, start, duration)
+        self._reader.read(self._first)  # a format that cannot be converted is said before an output is begun
+
+    def _pixels_of(self, picture: Any) -> Pixels | None:
+        """None for a picture that cannot be converted, as damaged ones are that change their format half-way."""
+        try:
+            return self._reader.read(picture)
+        except LivestyleError:
+            raise
+        except Exception:
+            log.debug("a frame of %s cannot be converted", self._path, exc_info=True)
+            self._reading.note_damage()
+            return None
 
     def _next(self) -> Any:
         with self._lock:
@@ -125,7 +142,7 @@ class VideoSource:
             try:
                 offset = self._start_pts - int(back / self._time_base)
                 self._container.seek(offset, stream=self._stream, backward=True)
-            except av.error.FFmpegError:
+            except Exception:  # FFmpeg's errors, and OverflowError for a time beyond its 64 bits
                 break
             self._reading = _Reading(self._container, self._stream, self._path, self._closing)
             first = self._reading.next()
@@ -211,6 +228,10 @@ class _Reading:
             self._ready = self._decode(packet)
         return self._ready.pop(0) if self._ready else None
 
+    def note_damage(self) -> None:
+        """Count a frame that is lost."""
+        self._damaged += 1
+
     def note_time(self, pts: int, last: int) -> None:
         if not self._times_noted:
             self._times_noted = True
@@ -237,8 +258,8 @@ class _Reading:
                 if packet.stream.index == self._stream.index:
                     self._seen += 1
                     yield packet
-        except av.error.FFmpegError as error:
-            self._broken = error.strerror
+        except Exception as error:
+            self._broken = reason_of(error)
 
     def _count(self, packet: Any) -> None:
         moment = packet.pts if packet.pts is not None else packet.dts
@@ -253,7 +274,8 @@ class _Reading:
             return list(self._stream.codec_context.decode(packet))
         except av.error.EOFError:
             return []
-        except av.error.FFmpegError:
+        except Exception:
+            log.debug("a packet of %s cannot be decoded", self._path, exc_info=True)
             self._damaged += 1
             return []
 
@@ -291,21 +313,22 @@ class _Reading:
 
 def open_media(path: Path) -> Any:
     """An open PyAV input container. Raises SourceNotFoundError or SourceError."""
-    check_file(path)
-    try:
+    refuse_lists(path)
+    with foreign_errors(lambda error: _unreadable(path, error)):
         container = open_input(path)
-    except PermissionError as error:
-        raise SourceError(f"{path} may not be read", hint="check its permissions") from error
-    except (av.error.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SourceError(
-            f"{path} is not a video that FFmpeg can read, or its beginning or index is damaged ({reason})",
-            hint="a recording that was cut off before it was finished often cannot be opened",
-        ) from error
     if container.format.name in _NOT_VIDEO:
         container.close()
         raise SourceError(f"{path} is text, not a video")
     return container
+
+
+def _unreadable(path: Path, error: Exception) -> SourceError:
+    if isinstance(error, PermissionError):
+        return SourceError(f"{path} may not be read", hint="check its permissions")
+    return SourceError(
+        f"{path} is not a video that FFmpeg can read, or its beginning or index is damaged ({reason_of(error)})",
+        hint="a recording that was cut off before it was finished often cannot be opened",
+    )
 
 
 def _video_stream(container: Any, path: Path) -> Any:

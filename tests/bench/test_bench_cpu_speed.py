@@ -108,6 +108,8 @@ def test_ratios_are_drawn(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_end_well_is_refused_before_anything_is_measured(options: list[str], said: str) -> None:
+    if "--plot" in options:
+        pytest.importorskip("matplotlib", reason="plots need the extra train")
     with pytest.raises(LivestyleError, match=said):
         CliRunner().invoke(bench, ["speed", "--quick", *options], catch_exceptions=False)
 

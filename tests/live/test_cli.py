@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from livestyle.cli import StyleName, main
 from livestyle.frame import Frame, StreamInfo, read_only
@@ -154,6 +155,15 @@ def test_a_format_that_is_read_but_not_written_becomes_one_that_plays_everywhere
     assert name_in_folder(Path("a/clip.wmv")) == "clip.mp4"
     assert name_in_folder(Path("a/photo.bmp")).startswith("photo.")
     assert name_in_folder(Path("a/clip.mov")) == "clip.mov"
+
+
+def test_what_a_file_holds_decides_its_new_ending(tmp_path):
+    """A moving PNG becomes a video, a still picture called .mp4 a photo."""
+    moving, still = tmp_path / "a.png", tmp_path / "b.mp4"
+    frames = [Image.new("RGB", (16, 16), color) for color in ("red", "blue")]
+    frames[0].save(moving, save_all=True, append_images=frames[1:])
+    frames[0].save(still, "JPEG")
+    assert [name_in_folder(path) for path in (moving, still)] == ["a.mp4", "b.png"]
 
 
 def test_two_inputs_of_one_name_are_refused_before_anything_is_written(capsys, tmp_path):

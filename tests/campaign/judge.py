@@ -139,10 +139,10 @@ def _trouble(output: Path) -> str:
 def _judge_resources(outcome: Outcome) -> Iterator[Failure]:
     if outcome.megabytes > MOST_MEGABYTES:
         yield Failure("memory", f"{outcome.megabytes} MB")
-    if outcome.descriptors > 0:
-        yield Failure("descriptors left", f"{outcome.descriptors}")
-    if outcome.threads > 0:
-        yield Failure("threads left", f"{outcome.threads}")
+    if outcome.descriptors:
+        yield Failure("descriptors left", ", ".join(outcome.descriptors))
+    if outcome.threads:
+        yield Failure("threads left", ", ".join(outcome.threads))
 
 
 def _main_thread(text: str) -> str:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -33,8 +33,8 @@ class Outcome:
     signal: int | None = None  # that ended the process
     hung: bool = False  # stopped by the watchdog
     megabytes: int = 0  # the most memory during the run, of the process or of a child
-    descriptors: int = 0  # open files that were left
-    threads: int = 0  # threads that were left
+    descriptors: Sequence[str] = ()  # open files that were left
+    threads: Sequence[str] = ()  # names of threads that were left
     seconds: float = 0.0
 
 

@@ -23,6 +23,9 @@ from typing import Any
 MOST_MEMORY = 12 << 30
 """Bytes of address space, so that one input cannot take the machine's memory; far above what counts as a failure."""
 
+KEPT_THREADS = "livestyle-grade"
+"""Threads that are started once for the whole process, by the first picture that is large enough."""
+
 
 def main() -> None:
     """Answer the parent's lines until there are no more."""
@@ -94,23 +97,28 @@ def _called(command: Any, arguments: list[str]) -> tuple[int | None, str]:
     return 0, ""
 
 
-def _open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+def _open_files() -> dict[str, str]:
+    """Number -> what it is, of this process's open files."""
+    found = {}
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the one that lists them
+            found[number] = os.readlink(f"/proc/self/fd/{number}")
+    return found
 
 
-def _more_files(before: int) -> int:
+def _more_files(before: dict[str, str]) -> list[str]:
     """Open files that the run left behind; garbage that was not collected yet does not count."""
-    if _open_files() > before:
+    if len(_open_files()) > len(before):
         gc.collect()
-    return _open_files() - before
+    return [target for number, target in _open_files().items() if before.get(number) != target]
 
 
-def _more_threads(before: set[threading.Thread]) -> int:
+def _more_threads(before: set[threading.Thread]) -> list[str]:
     """Threads that the run left behind and that do not end by themselves soon."""
-    more = [thread for thread in threading.enumerate() if thread not in before]
+    more = [thread for thread in threading.enumerate() if thread not in before and KEPT_THREADS not in thread.name]
     for thread in more:
         thread.join(2.0)
-    return sum(thread.is_alive() for thread in more)
+    return [thread.name for thread in more if thread.is_alive()]
 
 
 def _forget_peak() -> None:

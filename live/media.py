@@ -19,7 +19,7 @@ import av
 import av.error
 # isort: on
 
-__all__ = ["av", "cv2", "fraction_of", "open_input", "open_output"]
+__all__ = ["av", "cv2", "fraction_of", "open_input", "open_output", "open_stream"]
 
 # Bytes that are not UTF-8 become surrogates in the strings of metadata, and the same bytes again when written. PyAV 19
 # always does so and has no option for it; PyAV 18 raises UnicodeDecodeError unless it is asked to.
@@ -47,6 +47,14 @@ def open_input(path: Path) -> Any:
     Raises any exception that PyAV may have for it.
     """
     return av.open(_as_file(path), "r", container_options=_ONE_FILE, **_METADATA)
+
+
+def open_stream(source: Any, **options: Any) -> Any:
+    """An open PyAV container that reads an address or a file object; its caller names what may be reached in `options`.
+
+    Raises any exception that PyAV may have for it.
+    """
+    return av.open(source, "r", **options, **_METADATA)
 
 
 def open_output(path: Path, muxer: str | None, options: dict[str, str]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from livestyle.color import SWSCALE_MATRICES, complete_color, name_tags
 from livestyle.errors import LivestyleError, RefusedError, SourceError
 from livestyle.frame import ColorInfo, Pixels
-from livestyle.media import av
+from livestyle.media import av, open_stream
 from livestyle.sources.addresses import Address, is_address, parse_address
 from livestyle.sources.http_stream import ANSWER_WITHIN_S, HttpStream, connect, login_refused, no_answer, refusal
 from livestyle.sources.live_source import Received, Stopped
@@ -39,9 +39,7 @@ def open_rtsp(address: Address) -> FFmpegConnection:
     connect(address, deadline).close()  # whose errors are clearer than FFmpeg's
     left = max(1.0, deadline - time.monotonic())
     try:
-        container = av.open(
-            address.url(), format="rtsp", options=_RTSP, timeout=(left, _READ_S), metadata_errors="replace"
-        )
+        container = open_stream(address.url(), format="rtsp", options=_RTSP, timeout=(left, _READ_S))
     except (av.error.FFmpegError, ValueError) as error:
         raise _rtsp_error(address, error) from None  # its text holds the address with its password
     return FFmpegConnection(container, address, paced=False)
@@ -74,9 +72,9 @@ def open_http_media(stream: HttpStream, begin: bytes, stopped: Stopped) -> FFmpe
                "http_multiple": "0", "fflags": "nobuffer", "max_pixels": _MOST_PIXELS,
                "protocol_whitelist": "http,https" if playlist else "none"}  # fmt: skip
     try:
-        container = av.open(
+        container = open_stream(
             _Body(stream, begin, stopped), format="hls" if playlist else None, options=options,
-            io_open=opener, metadata_errors="replace",
+            io_open=opener,
         )  # fmt: skip
     except (av.error.FFmpegError, ValueError):
         if opener.refused is not None:

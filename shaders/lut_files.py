@@ -19,6 +19,7 @@ import numpy as np
 from livestyle.child import ChildFailure, Limits, run_child
 from livestyle.errors import StyleError
 from livestyle.frame import Pixels
+from livestyle.quiet import libraries_quiet
 from livestyle.reading import read_file
 from livestyle.shaders.lut import MAX_SIZE, Lut3D, interpolate, lattice
 from livestyle.shaders.lut_text import BROKEN, checked_text, decode, read_cube, shown
@@ -170,7 +171,8 @@ def _decode_png(path: Path, data: bytes) -> Pixels:
 
     with _open_png(path, data) as picture:
         picture.load()
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    with libraries_quiet():
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim != 3:
         raise StyleError(f"{path}: expected a picture in colour, found grey")
     return cast(Pixels, pixels[..., 2::-1])

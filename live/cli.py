@@ -371,6 +371,8 @@ def _accepts(param: click.Parameter) -> Accepts:
         return Accepts((int, float), "a number")
     if isinstance(param.type, click.IntRange):
         return Accepts((int,), "a whole number")
+    if isinstance(param.type, Wait):
+        return Accepts((bool, int, float, str), 'true, false, or seconds such as 30 or "0:01:00"')
     if isinstance(param.type, Seconds):
         return Accepts((int, float, str), 'seconds, or a string such as "0:00:12.5"')
     if param.name == "camera":

@@ -36,7 +36,7 @@ TAKES: dict[str, set[type]] = {  # TOML types by option, written down here a sec
     "crf": {int},
     "start": {int, float, str},
     "duration": {int, float, str},
-    "wait": {int, float, str},
+    "wait": {bool, int, float, str},
     "camera": {int, str},
 }
 TOML_TYPES = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import difflib
 import os
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,11 @@ from typing import Any
 
 from livestyle.errors import UsageError
 from livestyle.paths import kind_of_path
+from livestyle.reading import parse_toml
 from livestyle.terminal import say
 
 MAX_BYTES = 1 << 20
+LONGEST_SHOWN = 60  # characters of a key in a message
 """More is not a configuration file; nothing larger is read."""
 
 _TYPE_NAMES: tuple[tuple[type, str], ...] = (
@@ -58,8 +59,8 @@ def read_config(path: Path, known: Mapping[str, Accepts], *, must_exist: bool) -
     """
     text = _read(path, must_exist=must_exist)
     try:
-        values = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # numbers of 5,000 digits, lists in lists in lists
+        values = parse_toml(text)
+    except ValueError as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from error
     return {_option(key, known, text, path): _checked(key, value, known, path) for key, value in values.items()}
 
@@ -105,7 +106,8 @@ def _option(key: str, known: Collection[str], text: str, path: Path) -> str:
     line = next((number for number, row in lines if row.lstrip(" \t[\"'").startswith(key)), 1)
     close = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {close[0].replace('_', '-')}?" if close else "the keys are livestyle's long options"
-    raise UsageError(f"{path}:{line}: unknown option {key}", hint=hint)
+    shown = key if len(key) <= LONGEST_SHOWN else f"{key[:LONGEST_SHOWN]}…"
+    raise UsageError(f"{path}:{line}: unknown option {shown}", hint=hint)
 
 
 def _checked(key: str, value: Any, known: Mapping[str, Accepts], path: Path) -> Any:

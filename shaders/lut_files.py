@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +20,10 @@ import numpy as np
 from livestyle.child import ChildFailure, Limits, run_child
 from livestyle.errors import StyleError
 from livestyle.frame import Pixels
+from livestyle.quiet import libraries_quiet
 from livestyle.reading import read_file
 from livestyle.shaders.lut import MAX_SIZE, Lut3D, interpolate, lattice
-from livestyle.shaders.lut_text import BROKEN, checked_text, decode, read_cube, shown
+from livestyle.shaders.lut_text import BROKEN, checked_text, decode, no_copy, read_cube, shown
 
 log = logging.getLogger("livestyle")
 
@@ -103,11 +105,14 @@ def _read_in_child(path: Path, data: bytes, *, check: bool) -> Lut3D:
     """By OpenColorIO. `check`: the data is text that nobody has looked at yet."""
     processor = CHILD_S + len(data) // CHILD_BYTES_S
     limits = Limits(CHILD_MEMORY, processor, float(processor * CHILD_PATIENCE))
-    request = {"path": str(path), "check": check}
     try:
-        said, table = run_child("livestyle.shaders.lut_ocio", request, data, limits)
+        with tempfile.TemporaryDirectory(prefix="livestyle-lut-") as folder:
+            request = {"path": str(path), "check": check, "folder": folder}
+            said, table = run_child("livestyle.shaders.lut_ocio", request, data, limits)
     except ChildFailure as error:
         raise StyleError(f"{path}: not a {path.suffix} LUT: {error}", hint=BROKEN) from error
+    except OSError as error:
+        raise no_copy(path, error) from error
     if "error" in said:
         raise StyleError(said["error"], hint=said["hint"])
     if said["note"]:
@@ -170,7 +175,8 @@ def _decode_png(path: Path, data: bytes) -> Pixels:
 
     with _open_png(path, data) as picture:
         picture.load()
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    with libraries_quiet():
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim != 3:
         raise StyleError(f"{path}: expected a picture in colour, found grey")
     return cast(Pixels, pixels[..., 2::-1])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import numpy.typing as npt
 from livestyle.child import Answer, serve
 from livestyle.errors import StyleError
 from livestyle.shaders.lut import BOUND, MAX_SIZE, Lut3D, lattice
-from livestyle.shaders.lut_text import BROKEN, checked_text, decode, shown
+from livestyle.shaders.lut_text import BROKEN, checked_text, decode, no_copy, shown
 
 DEFAULT_SIZE = 33
 BAKE_SIZES = (33, 65, MAX_SIZE)
@@ -29,14 +28,20 @@ Float32 = npt.NDArray[np.float32]
 
 
 def answer(request: Mapping[str, Any], data: bytes) -> Answer:
-    """The content of the file at `request["path"]` -> its table, float32, of `size` points an axis, and `note`."""
+    """The content of the file at `request["path"]` -> its table, float32, of `size` points an axis, and `note`.
+
+    `request["folder"]` is the parent's, for a copy: this process may be ended at any moment, and then removes nothing.
+    """
     path = Path(request["path"])
     plain = checked_text(path, decode(path, data)).encode() if request["check"] else data
-    with _quiet_ocio() as ocio, tempfile.TemporaryDirectory(prefix="livestyle-lut-") as folder:
-        # OpenColorIO reads files only, and chooses its reader by their ending.
-        copy = Path(folder) / ("lut" + path.suffix.lower())
+    # OpenColorIO reads files only, and chooses its reader by their ending.
+    copy = Path(request["folder"]) / ("lut" + path.suffix.lower())
+    try:
         copy.write_bytes(plain)
-        del plain
+    except OSError as error:
+        raise no_copy(path, error) from error
+    del plain
+    with _quiet_ocio() as ocio:
         processor = _Processor(ocio, path, copy)
     lut, note = _bake(path, processor)
     return {"size": lut.size, "note": note}, lut.table.tobytes()

@@ -181,6 +181,14 @@ _CUBE_KEYWORDS: dict[str, tuple[int, list[float]]] = {  # how many numbers follo
 }
 
 
+def no_copy(path: Path, error: OSError) -> StyleError:
+    """The error for a LUT of which OpenColorIO gets no copy."""
+    return StyleError(
+        f"{path}: no temporary copy of it can be made: {error.strerror or error}",
+        hint="free some space, or name another folder for temporary files in TMPDIR",
+    )
+
+
 def shown(text: str, longest: int = 60) -> str:
     """What a message quotes of a file."""
     text = text.strip() or "nothing"

@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
@@ -44,6 +43,7 @@ from typing import Any, TypeVar
 from livestyle.errors import StyleError, UsageError
 from livestyle.frame import REGIONS
 from livestyle.paths import kind_of_path
+from livestyle.reading import parse_toml
 
 VERSION = 1
 """The version of the recipe format that this reader knows."""
@@ -220,8 +220,8 @@ class _Reader:
 
     def _toml(self) -> _Table:
         try:
-            return tomllib.loads(self.text.removeprefix("\ufeff"))
-        except (ValueError, RecursionError) as error:  # numbers of 5,000 digits, lists in lists in lists
+            return parse_toml(self.text.removeprefix("\ufeff"))
+        except ValueError as error:
             what, line = _without_place(str(error), self.text)
             raise StyleError(f"{self.origin}:{line}: not TOML: {what}", hint="see https://toml.io") from error
 

@@ -20,7 +20,7 @@ MOUNTS = {
 }
 BASE = {
     f"livestyle.{name}"
-    for name in ("child", "errors", "frame", "interrupts", "paths", "protocols", "reading", "terminal")
+    for name in ("child", "errors", "frame", "interrupts", "paths", "protocols", "quiet", "reading", "terminal")
 }
 
 

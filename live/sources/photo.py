@@ -22,6 +22,7 @@ from livestyle.errors import ColorError, LivestyleError, SourceError, foreign_er
 from livestyle.frame import Frame, Pixels, StreamInfo, read_only
 from livestyle.media import cv2
 from livestyle.memory import check_photo
+from livestyle.quiet import libraries_quiet
 from livestyle.sources.opening import check_file
 from livestyle.sources.pictures import UPRIGHT, Flip, make_upright
 
@@ -154,9 +155,10 @@ def is_deep(image: Any) -> bool:
 
 def _deep(path: Path) -> Pixels:
     data = path.read_bytes()
-    # libpng prints about files that are cut short, which nothing silences.
-    cut = data.startswith(b"\x89PNG") and b"IEND" not in data
-    pixels = None if cut else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)  # orientation as it is
+    cut = data.startswith(b"\x89PNG") and b"IEND" not in data  # what is missing would be black
+    with libraries_quiet():
+        # UNCHANGED: the orientation as it is
+        pixels = None if cut else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise SourceError(f"{path} is damaged or cut short", hint="open it elsewhere to see whether it is whole")
     if pixels.dtype != np.uint16:
@@ -170,7 +172,8 @@ def _deep(path: Path) -> Pixels:
 
 
 def _shallow(image: Any) -> Pixels:
-    image.load()
+    with libraries_quiet():
+        image.load()
     if image.mode in ("F", "LAB", "HSV"):
         raise ColorError(f"{image.filename} stores colour as {image.mode}, which cannot be styled here",
                          hint="export it as RGB")  # fmt: skip

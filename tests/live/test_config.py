@@ -102,6 +102,8 @@ def test_every_option_says_what_it_accepts():
         (b"intensity = \0", "is not valid TOML"),
         (b"intensity = " + b"9" * 5000, "is not valid TOML"),
         (b"style = " + b"[" * 100_000, "is not valid TOML"),
+        (b"style = 1\n" + b"a." * 100_000 + b"a = 1", "A key of more than 64 parts (at line 2"),  # or minutes and 12 GB
+        (b"a" * 5000 + b" = 1", f"unknown option {'a' * 60}…\n"),
         (b"#" * ((1 << 20) + 1), "larger than 1 MiB"),
         (b'"\x1b]0;x" = 1', "is not valid TOML"),
         (b'"\\u001b]0;x" = 1', r"unknown option \x1b]0;x"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from livestyle.shaders import lut_files
 from livestyle.shaders.compile import compile_look
 from livestyle.shaders.library import MAX_RECIPE, find_recipe, load_recipe
 from livestyle.shaders.lut_files import MAX_BYTES, read_lut
+from livestyle.shaders.recipe import parse_recipe
 
 NAMES = ("a.cube", "a.csp", "a.icc", "a.png")
 
@@ -57,6 +59,43 @@ def test_what_befalls_the_child_is_an_error_of_the_style(tmp_path: Path, monkeyp
         with pytest.raises(StyleError, match=r"a\.icc.*SIGSEGV"):
             compile_look(find_recipe(str(path)))
     assert calls == [1]
+
+
+def test_a_child_that_is_ended_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot remove its copy itself then, so the folder is the parent's."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    seen = []
+
+    def be_ended(_: str, request: dict[str, str], *__: object) -> None:
+        (Path(request["folder"]) / "lut.csp").write_text("a copy")
+        seen.append(Path(request["folder"]))
+        raise ChildFailure("it may never end")
+
+    monkeypatch.setattr(lut_files, "run_child", be_ended)
+    (tmp_path / "a.csp").write_text("CSPLUTV100\n3D\n")
+    with pytest.raises(StyleError, match="may never end"):
+        read_lut(tmp_path / "a.csp")
+    assert seen[0].parent == tmp_path
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csp"]
+
+
+def test_no_room_for_a_copy_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The temporary folder is full, or gone: the LUT is not called broken."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    (tmp_path / "a.csp").write_text("CSPLUTV100\n3D\n")
+    with pytest.raises(StyleError, match=r"a\.csp: no temporary copy of it can be made: No such file") as caught:
+        read_lut(tmp_path / "a.csp")
+    assert "TMPDIR" in caught.value.hint
+
+
+def test_a_key_of_very_many_parts_is_refused_before_it_is_read() -> None:
+    """tomllib takes time and memory by the square of their number; 64 are read."""
+    head = 'version = 1\nname = "x"\n'
+    with pytest.raises(StyleError, match=r"x\.toml:3: not TOML: A key of more than 64 parts"):
+        parse_recipe(f"{head}{'a.' * 100_000}a = 1", "x.toml")
+    with pytest.raises(StyleError, match='unknown key "a"'):
+        parse_recipe(f"{head}{'a.' * 63}a = 1", "x.toml")
+    assert parse_recipe(f'{head}description = "{"well... " * 100}"', "x.toml").name == "x"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX's")

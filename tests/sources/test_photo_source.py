@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 
 import numpy as np
 import pytest
 from PIL import Image
 from tests_media import scene
 
-from livestyle.errors import SourceError
+from livestyle.errors import LivestyleError, SourceError
 from livestyle.sources.photo import PhotoSource
 
 # What a viewer does for each EXIF orientation, as in Pillow's own transpose.
@@ -74,6 +74,21 @@ def test_a_16_bit_photo_that_is_cut_short_is_one_sentence_and_no_noise(photo, tm
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SourceError, match="damaged or cut short"):
         PhotoSource(tmp_path / "cut.png")
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg"])
+def test_damage_makes_no_library_print(photo, tmp_path, capfd, name: str, deep: bool) -> None:
+    """Whatever a byte becomes: libpng, libtiff and libjpeg would print, and the terminal is the product's."""
+    if deep and name == "a.jpg":
+        pytest.skip("there is no 16-bit JPEG")
+    whole = photo(name, scene(dtype=np.uint16 if deep else np.uint8)).read_bytes()
+    for at in range(0, len(whole), max(1, len(whole) // 150)):
+        damaged = tmp_path / f"{at}{name}"
+        damaged.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        with suppress(LivestyleError):
+            PhotoSource(damaged)
     assert capfd.readouterr().err == ""
 
 

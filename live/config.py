@@ -12,11 +12,10 @@ from typing import Any
 
 from livestyle.errors import UsageError
 from livestyle.paths import kind_of_path
-from livestyle.reading import parse_toml
+from livestyle.reading import parse_toml, shortened
 from livestyle.terminal import say
 
 MAX_BYTES = 1 << 20
-LONGEST_SHOWN = 60  # characters of a key in a message
 """More is not a configuration file; nothing larger is read."""
 
 _TYPE_NAMES: tuple[tuple[type, str], ...] = (
@@ -106,8 +105,7 @@ def _option(key: str, known: Collection[str], text: str, path: Path) -> str:
     line = next((number for number, row in lines if row.lstrip(" \t[\"'").startswith(key)), 1)
     close = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {close[0].replace('_', '-')}?" if close else "the keys are livestyle's long options"
-    shown = key if len(key) <= LONGEST_SHOWN else f"{key[:LONGEST_SHOWN]}…"
-    raise UsageError(f"{path}:{line}: unknown option {shown}", hint=hint)
+    raise UsageError(f"{path}:{line}: unknown option {shortened(key)}", hint=hint)
 
 
 def _checked(key: str, value: Any, known: Mapping[str, Accepts], path: Path) -> Any:

@@ -53,6 +53,11 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise ValueError("Values in values in values, too deep (at end of document)") from error
 
 
+def shortened(text: str, longest: int = 60) -> str:
+    """A word of a file for a message: what has more characters than `longest` is cut."""
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
 def in_megabytes(size: float) -> str:
     """Bytes for people: "64 MB", "1.5 GB"."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 0.1):.3g} MB"

@@ -15,7 +15,7 @@ from typing import Any
 
 from livestyle.errors import ModelError
 from livestyle.frame import REGIONS
-from livestyle.reading import read_file
+from livestyle.reading import read_file, shortened
 
 MULTIPLE = 32
 """Both sides of a network's input are multiples of this: five halvings, and an even number of cells at stride 16."""
@@ -85,7 +85,7 @@ def parse_card(data: object, origin: str) -> ModelCard:
     missing = sorted(known - {"figures"} - data.keys())
     unknown = sorted(data.keys() - known)
     if missing or unknown:
-        what = f"lacks {', '.join(missing)}" if missing else f"has the unknown key {unknown[0]!r}"
+        what = f"lacks {', '.join(missing)}" if missing else f"has the unknown key {shortened(unknown[0])!r}"
         raise ModelError(f"{origin}: the model card {what}", hint=_HINT)
     card = ModelCard(**{key: _value(key, value, origin) for key, value in data.items()})
     _check_classes(card, origin)

@@ -43,7 +43,7 @@ from typing import Any, TypeVar
 from livestyle.errors import StyleError, UsageError
 from livestyle.frame import REGIONS
 from livestyle.paths import kind_of_path
-from livestyle.reading import parse_toml
+from livestyle.reading import parse_toml, shortened
 
 VERSION = 1
 """The version of the recipe format that this reader knows."""
@@ -272,7 +272,7 @@ class _Reader:
             where = f"in [{'.'.join(map(str, path))}]" if path else "in a recipe"
             near = difflib.get_close_matches(key, known, n=1)
             hint = f'did you mean "{near[0]}"?' if near else f"known keys: {', '.join(known)}"
-            raise self.fail((*path, key), f'unknown key "{key}" {where}', hint)
+            raise self.fail((*path, key), f'unknown key "{shortened(key)}" {where}', hint)
 
     def _values(self, default: _Values, table: _Table, path: _Path) -> _Values:
         """`default`, an instance of one of the dataclasses above, with what `table` says replaced."""

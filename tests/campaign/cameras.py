@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,7 @@ def _try(trial: Trial, troubles: list[Trouble], fault: dict[str, str]) -> list[F
     style = trial.folder.with_name(f"style-{trial.number}.cube")
     style.write_text(SIGNATURE)
     with CameraServer() as camera:
-        program = start_watched(camera, log, style, recording, trial.folder, **fault)
+        program = start_watched(camera, log, style, recording, trial.folder, fault)
         if not wait_for(lambda: len(lines_of(log)) > 5, program):
             return [Failure("hang", f"nothing is sent: {program.outcome(1).stderr[-300:]!r}", "begin")]
         for trouble in troubles:
@@ -152,24 +152,16 @@ def _try(trial: Trial, troubles: list[Trouble], fault: dict[str, str]) -> list[F
     return [*failures, *judge_sent(sent), *judged, *unwanted(trial.folder, {recording})]
 
 
-def start_watched(camera: CameraServer, log: Path, style: Path, recording: Path | None, folder: Path,
-                  **environment: str) -> Program:  # fmt: skip
+def start_watched(
+    camera: CameraServer, log: Path, style: Path, recording: Path, folder: Path, faults: Mapping[str, str] | None = None
+) -> Program:
     """livestyle from `camera` to a watched virtual camera, and to a recording."""
     looks = ["--skin", "1", "--hair", "1", "--clothes", "1"]
-    output = ["-o", str(recording)] if recording is not None else []
-    arguments = [
-        "--camera",
-        camera.address,
-        "--virtual-camera",
-        *output,
-        "--no-window",
-        *MODEL,
-        "-s",
-        style,
-        *looks,
-    ]
+    outputs = ["--virtual-camera", "-o", str(recording), "--no-window"]
+    arguments = ["--camera", camera.address, *outputs, *MODEL, "-s", str(style), *looks]
     tests = str(Path(__file__).resolve().parents[1])
-    return start(arguments, folder, program=PROGRAM, PYTHONPATH=tests, CAMPAIGN_LOG=str(log), **environment)
+    environment = {"PYTHONPATH": tests, "CAMPAIGN_LOG": str(log), **(faults or {})}
+    return start(arguments, folder, program=PROGRAM, environment=environment)
 
 
 def lines_of(log: Path) -> list[dict[str, Any]]:

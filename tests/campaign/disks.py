@@ -94,14 +94,21 @@ class Full:
         style.write_text(SIGNATURE)
         with contextlib.suppress(OSError):
             (disk / "filler").write_bytes(bytes(SMALL << 11))
-        arguments = [self._small, "-o", self._scratch / "styled.png", "-y", *MODEL, "-s", style]
-        outcome = start(arguments, self._scratch, TMPDIR=str(disk)).outcome()
+        arguments: list[str | Path] = [self._small, "-o", self._scratch / "styled.png", "-y", *MODEL, "-s", style]
+        outcome = start(arguments, self._scratch, environment={"TMPDIR": str(disk)}).outcome()
         failures = list(judge_text(outcome))
         return failures if outcome.code == 0 else [*failures, *_failed_well(outcome, codes={3, STREAM_FAILED})]
 
     def _video(self, suffix: str) -> Callable[..., list[Failure]]:
         def video(disk: Path, prepare: Callable[[], None] | None = None) -> list[Failure]:
-            arguments = [self._clip, "-o", disk / f"out{suffix}", *QUICK, "--codec", _large_codec(suffix)]
+            arguments: list[str | Path] = [
+                self._clip,
+                "-o",
+                disk / f"out{suffix}",
+                *QUICK,
+                "--codec",
+                _large_codec(suffix),
+            ]
             outcome = start(arguments, self._scratch, prepare=prepare).outcome()
             return [*_failed_well(outcome), *unwanted(disk, set())]
 
@@ -120,7 +127,7 @@ class Full:
         return live
 
     def _record(self, output: Path, prepare: Callable[[], None] | None = None) -> Program:
-        arguments = ["--camera", self._camera.address, "-o", output, "--no-window", *QUICK]
+        arguments: list[str | Path] = ["--camera", self._camera.address, "-o", output, "--no-window", *QUICK]
         return start(arguments, self._scratch, prepare=prepare)
 
     def full_stdout(self, folder: Path) -> list[Failure]:

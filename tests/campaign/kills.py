@@ -204,7 +204,7 @@ class _Live:
 
     def __call__(self, trial: Trial) -> list[Failure]:
         output = trial.folder / f"call{trial.rng.choice(LIVE_SUFFIXES)}"
-        arguments = ["--camera", self._camera.address, "-o", output, "--no-window", *QUICK]
+        arguments = ["--camera", self._camera.address, "-o", str(output), "--no-window", *QUICK]
         program = start(arguments, trial.folder, terminal=trial.ending == "close terminal")
         if trial.rng.random() < 0.15:  # while it starts: nothing to save yet, nothing may be left
             time.sleep(trial.rng.uniform(0, 2.5))

@@ -13,7 +13,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,17 +95,28 @@ class Program:
                        hung=hung, seconds=time.monotonic() - self.started)  # fmt: skip
 
 
-def start(arguments: Sequence[str | Path], folder: Path, *, terminal: bool = False, program: Sequence[str] = PROGRAM,
-          prepare: Callable[[], None] | None = None, **environment: str) -> Program:  # fmt: skip
-    """Start a command in `folder`. `terminal`: in a terminal of its own that `hang_up` closes."""
+def start(
+    arguments: Sequence[str | Path],
+    folder: Path,
+    *,
+    terminal: bool = False,
+    program: Sequence[str] = PROGRAM,
+    prepare: Callable[[], None] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Program:
+    """Start a command in `folder`.
+
+    `terminal`: in a terminal of its own that `hang_up` closes; `prepare` runs in the new process before it;
+    `environment` is added to ours.
+    """
     home = folder.with_name(folder.name + "-home")
     home.mkdir(parents=True, exist_ok=True)
     printed = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed once they were read
     window = Terminal(printed[1]) if terminal else None
-    ends = [window.theirs] * 3 if window else [subprocess.DEVNULL, *printed]
+    ends: list[Any] = [window.theirs] * 3 if window else [subprocess.DEVNULL, *printed]
     process = subprocess.Popen(
         [*program, *map(str, arguments)], cwd=folder, stdin=ends[0], stdout=ends[1], stderr=ends[2],
-        env={**os.environ, **private_folders(home), "TMPDIR": str(home), **environment},
+        env={**os.environ, **private_folders(home), "TMPDIR": str(home), **(environment or {})},
         preexec_fn=lambda: _prepare(window, prepare), start_new_session=True,
     )  # fmt: skip
     if window is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,7 @@ def _gif() -> list[bytes]:
     return [_saved(_picture("P"), "GIF"), _saved(_picture("P"), "GIF", transparency=3, comment=b"a comment")]
 
 
-_MAKERS = {
+_MAKERS: dict[str, Callable[[], list[bytes]]] = {
     "png": _png,
     "jpg": _jpg,
     "webp": _webp,

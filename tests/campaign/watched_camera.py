@@ -84,7 +84,7 @@ def _fail_now_and_then(share: float) -> None:
             raise RuntimeError("a fault made on purpose")
         return render(self, frame)
 
-    Stylist.render = fail_or_render  # type: ignore[method-assign]
+    Stylist.render = fail_or_render  # type: ignore[method-assign, unused-ignore]
 
 
 def main() -> None:

@@ -93,6 +93,8 @@ def test_a_key_of_very_many_parts_is_refused_before_it_is_read() -> None:
     head = 'version = 1\nname = "x"\n'
     with pytest.raises(StyleError, match=r"x\.toml:3: not TOML: A key of more than 64 parts"):
         parse_recipe(f"{head}{'a.' * 100_000}a = 1", "x.toml")
+    with pytest.raises(StyleError, match=f'unknown key "{"a" * 60}…"'):
+        parse_recipe(f"{head}{'a' * 5000} = 1", "x.toml")
     with pytest.raises(StyleError, match='unknown key "a"'):
         parse_recipe(f"{head}{'a.' * 63}a = 1", "x.toml")
     assert parse_recipe(f'{head}description = "{"well... " * 100}"', "x.toml").name == "x"

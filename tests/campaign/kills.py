@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from campaign.camera_server import CameraServer, now_ms
 from campaign.clock import Pixels, burn
-from campaign.judge import Failure, place_of
+from campaign.judge import BROKE_OFF, Failure, place_of
 from campaign.mutate import rng_of
 from campaign.pool import Outcome, scratch_folder
 from campaign.programs import LIMIT_S, Program, start, wait_for
@@ -239,24 +239,24 @@ class _Live:
 
     def _rescue(self, trial: Trial, moment: int, expected: bool) -> list[Failure]:
         """By the option for it, or by the next run into the folder."""
-        made = set()
         _age_empty_files(trial.folder)
-        if trial.number % 2:
-            outcome = start(["--rescue", trial.folder], trial.folder).outcome()
-            failures = judge_end(outcome, trial)
-            if outcome.code != 0:
-                failures.append(
-                    Failure("exit code", f"--rescue: {outcome.code}: {outcome.stderr[-200:]!r}", "--rescue")
-                )
-        else:
-            failures = _next_runs(trial)
-            made = {trial.folder / "next.png"}
-        recordings = {path for path in trial.folder.iterdir() if path.stem.startswith("call")}
-        for path in recordings:
+        failures = self._by_option(trial, expected) if trial.number % 2 else _next_runs(trial)
+        made = set() if trial.number % 2 else {trial.folder / "next.png"}
+        found = {path for path in trial.folder.iterdir() if path.name.startswith("call")}
+        damaged = {path for path in found if path.suffix == ".damaged"}
+        for path in found - damaged:
             failures += self._judge(path, trial, moment, LOST_S + LATENCY_S)
-        if expected and not recordings:
+        if expected and not found - damaged:
             failures.append(Failure("lost recording", "not rescued", "rescue"))
-        return [*failures, *unwanted(trial.folder, recordings | made)]
+        return [*failures, *unwanted(trial.folder, found | made)]
+
+    def _by_option(self, trial: Trial, expected: bool) -> list[Failure]:
+        """--rescue. One that was killed before its first picture is kept under another name, with exit code 4."""
+        outcome = start(["--rescue", trial.folder], trial.folder).outcome()
+        failures = judge_end(outcome, trial)
+        if outcome.code != 0 and (expected or outcome.code != BROKE_OFF):
+            failures.append(Failure("exit code", f"{outcome.code}: {outcome.stderr[-200:]!r}", "--rescue"))
+        return failures
 
     def _judge(self, path: Path, trial: Trial, moment: int, allowed: float) -> list[Failure]:
         watched = watch(path)

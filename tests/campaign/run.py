@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -77,11 +78,14 @@ def _parts(options: argparse.Namespace, parts: list[str], folder: Path, results:
 
 
 def _inputs(options: argparse.Namespace, chosen: list[Format], folder: Path, results: Results) -> None:
+    """Damaged files of `chosen`, until time is up; Ctrl-C means that it is."""
     counts = {form.name: options.videos if form.group == "videos" else options.inputs for form in chosen}
     deadline = time.monotonic() + options.minutes * 60
     plan = Plan(counts, chosen, options.seed, deadline, folder, options.workers)
+    before = signal.signal(signal.SIGINT, lambda *_: setattr(plan, "deadline", 0.0))
     run_valid(plan, results)
     run_inputs(plan, results)
+    signal.signal(signal.SIGINT, before)
 
 
 def _sanitize(results: Results) -> None:

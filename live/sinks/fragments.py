@@ -9,12 +9,13 @@ from typing import BinaryIO
 _HEADER = 8  # bytes: size and type of a box (ISO/IEC 14496-12, 4.2)
 
 
-def drop_broken_fragment(path: Path) -> None:
-    """Cut the file after its last whole fragment. One that is not fragmented stays as it is. Raises OSError."""
+def drop_broken_fragment(path: Path) -> bool:
+    """Cut the file after its last whole fragment; False where there is none, and it stays as it is. Raises OSError."""
     with path.open("r+b") as file:
         end = _end_of_fragments(file)
         if end:
             file.truncate(end)
+    return bool(end)
 
 
 def _end_of_fragments(file: BinaryIO) -> int:

@@ -16,6 +16,8 @@ from livestyle.errors import LivestyleError
 from livestyle.sinks.output import Pending, free_path, write_error
 from livestyle.sinks.unfinished import Leftover, claimed, leftovers
 
+_HEADERS = 4096  # bytes; what cannot be read and is no larger holds nothing but a beginning
+
 log = logging.getLogger("livestyle")
 
 
@@ -70,6 +72,21 @@ def describe(rescued: Rescued) -> str:
     return f"a recording that was cut off is rescued: {rescued.path} ({rescued.seconds:.1f} s)"
 
 
+def mend(path: Path) -> None:
+    """Replace a video that breaks off in the middle of a packet by a copy of its whole packets, where there is room."""
+    try:
+        pending = Pending(path, overwrite=True)
+    except LivestyleError:
+        return
+    try:
+        if _copy_packets(path, pending.temporary, lambda: False) is not None:
+            pending.commit()
+    except OSError:  # a full disk: as it is it plays up to its broken end
+        log.debug("%s cannot be copied", path)
+    finally:
+        pending.discard()
+
+
 def _rescue(leftover: Leftover, stop: Callable[[], bool]) -> list[Rescued]:
     if leftover.path.stat().st_size == 0:
         _remove(leftover.path)
@@ -83,7 +100,12 @@ def _rescue(leftover: Leftover, stop: Callable[[], bool]) -> list[Rescued]:
         raise write_error(pending.path, error) from error
     finally:
         pending.discard()
-    return [] if stop() else _kept_as_it_is(leftover)
+    if stop():
+        return []
+    if leftover.path.stat().st_size < _HEADERS:  # killed before its first picture
+        _remove(leftover.path)
+        return []
+    return _kept_as_it_is(leftover)
 
 
 def _replace(leftover: Leftover, pending: Pending, seconds: float) -> Rescued:

@@ -119,7 +119,7 @@ class VideoSink:
             self._syncing.close()
         if self._failed and self._file is not None:
             if self._info.is_live and self._container.format in ("mp4", "mov"):
-                drop_broken_fragment(self._pending.temporary)
+                _drop_broken_end(self._pending.temporary)
             self._pending.settle()
         self._pending.discard()
 
@@ -270,6 +270,15 @@ def _with_own_keys(options: dict[str, str], companions: Companions | None) -> di
     if own_keys and "movflags" in options:
         return {**options, "movflags": f"{options['movflags']}+use_metadata_tags"}
     return options
+
+
+def _drop_broken_end(path: Path) -> None:
+    """Where writing failed in the middle of a fragment; by far quicker than a copy where there are others before it."""
+    from livestyle.sinks.rescue import mend
+
+    with suppress(OSError):
+        if not drop_broken_fragment(path):
+            mend(path)
 
 
 def _checked_size(size: tuple[int, int] | None) -> tuple[int, int] | None:

@@ -112,6 +112,13 @@ def test_a_recording_without_a_picture_is_kept_where_nobody_takes_it_for_one(tmp
     assert tidy(tmp_path) == []
 
 
+def test_a_recording_that_never_began_is_removed(tmp_path: Path) -> None:
+    """Killed before its first picture: there is nothing to tell of."""
+    temporary_path(tmp_path / "a.mkv", "recording").write_bytes(b"\x1aE\xdf\xa3 the beginning of a header")
+    assert tidy(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_empty_recording_is_removed_once_it_is_old(tmp_path: Path) -> None:
     """A young one may belong to a run that is just about to lock it."""
     left = temporary_path(tmp_path / "a.mp4", "recording")

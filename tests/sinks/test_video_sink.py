@@ -302,6 +302,19 @@ def test_what_was_recorded_before_the_disk_was_full_is_kept(tmp_path: Path, name
     assert len(frames_of(tmp_path / name)) >= 20  # a frame of noise takes about 7.4 kB
 
 
+def test_a_disk_that_is_full_within_the_first_fragment_costs_only_the_last_frame(tmp_path: Path) -> None:
+    """What is kept decodes to its end."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, before[1]))
+    try:
+        with pytest.raises(EncodeError, match="disk"):
+            write_noise(tmp_path / "a.mp4", live_info())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert leftovers(tmp_path) == ["a.mp4"]
+    assert len(frames_of(tmp_path / "a.mp4")) >= 5
+
+
 def write_noise(path: Path, info: StreamInfo) -> None:
     noise = np.random.default_rng(0)
     with closing(VideoSink(path, info, crf=1)) as sink:

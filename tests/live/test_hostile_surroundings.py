@@ -276,3 +276,12 @@ def test_a_long_address_in_place_of_a_file_is_refused(capsys):
     code, _, err = run(capsys, "--camera", "n" * 300)
     assert code == 3
     assert "internal error" not in err
+
+
+@pytest.mark.parametrize("arguments", [("", "-o", "o.png"), ("--config=", "a.png"), ("--rescue", "")])
+def test_an_empty_name_is_not_the_current_folder(capsys, tmp_path, monkeypatch, arguments):
+    """What a script passes for a variable that is not set styles nobody's current folder."""
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, *arguments)
+    assert code == 2
+    assert "an empty name" in err

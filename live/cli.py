@@ -346,7 +346,9 @@ def _in_our_words(error: Exception) -> LivestyleError:
 def _blamed(error: click.BadParameter) -> UsageError:
     """The same as a sentence of ours, naming the configuration file where the value came from there."""
     name = error.param.name if error.param is not None else None
-    asked = error.param.get_error_hint(error.ctx).strip("'") if error.param is not None and error.ctx else "the value"
+    asked = (
+        error.param.get_error_hint(error.ctx).replace("'", "") if error.param is not None and error.ctx else "the value"
+    )
     if (
         error.ctx is not None
         and name is not None

@@ -285,3 +285,9 @@ def test_an_empty_name_is_not_the_current_folder(capsys, tmp_path, monkeypatch, 
     code, _, err = run(capsys, *arguments)
     assert code == 2
     assert "an empty name" in err
+
+
+def test_an_option_with_two_names_is_quoted_whole(capsys):
+    """click quotes each name; a message has both without a stray quotation mark between them."""
+    code, _, err = run(capsys, "a.png", "-o", "")
+    assert (code, err.splitlines()[0].split(": ")[1]) == (2, "-o / --output")

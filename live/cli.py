@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -138,6 +139,18 @@ class Number(click.ParamType[float]):
         return self.name
 
 
+class NamedPath(click.Path):
+    """A path that is not empty: `Path("")` is the current folder, which nobody who types "$UNSET" means."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """`"a.mp4"` -> Path("a.mp4")."""
+        if not os.fspath(value):
+            self.fail("an empty name; the current folder is written .", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class OutputPath(click.ParamType[Path]):
     """A path that is not empty; that it ended in a separator, which `Path` forgets, is kept in `ctx.meta`."""
 
@@ -178,7 +191,7 @@ def _signed(help_text: str) -> dict[str, Any]:
 
 
 _OPTIONS: Sequence[Callable[[Any], Any]] = (
-    click.argument("inputs", nargs=-1, type=click.Path(readable=False, path_type=Path),
+    click.argument("inputs", nargs=-1, type=NamedPath(readable=False, path_type=Path),
                    metavar="[VIDEO|PHOTO|FOLDER]..."),
     click.option("-o", "--output", type=OutputPath(), metavar="PATH",
                  help="File to write; a folder (or a path that ends in /) for several inputs."),
@@ -233,7 +246,7 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
                  help="Without camera or file: make a clip from a photograph, style it, and a sheet of all styles."),
     click.option("--rescue", is_flag=True,
                  help="Finish recordings that killed runs left in FOLDER (default: the current one), and stop."),
-    click.option("--config", type=click.Path(path_type=Path), is_eager=True, expose_value=False, metavar="PATH",
+    click.option("--config", type=NamedPath(path_type=Path), is_eager=True, expose_value=False, metavar="PATH",
                  callback=lambda ctx, _, path: _load_config(ctx, path),
                  help="Configuration file to use instead of the usual one."),
     click.option("--completion", type=click.Choice(SHELLS), is_eager=True, expose_value=False,
@@ -333,7 +346,9 @@ def _in_our_words(error: Exception) -> LivestyleError:
 def _blamed(error: click.BadParameter) -> UsageError:
     """The same as a sentence of ours, naming the configuration file where the value came from there."""
     name = error.param.name if error.param is not None else None
-    asked = error.param.get_error_hint(error.ctx).strip("'") if error.param is not None and error.ctx else "the value"
+    asked = (
+        error.param.get_error_hint(error.ctx).replace("'", "") if error.param is not None and error.ctx else "the value"
+    )
     if (
         error.ctx is not None
         and name is not None

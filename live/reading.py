@@ -7,10 +7,12 @@ import os
 import re
 import stat
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 DEEPEST_KEY = 64  # parts, as in a.b.c
+LARGEST_INTEGER = 4096  # bits; Python prints none of more than 4300 decimal digits
 
 _PART = r"(?:[\w-]+|\"[^\"\n]*\"|'[^'\n]*')"
 _DEEP_KEY = re.compile(rf"(?<![\w-]){_PART}(?:[ \t]*\.[ \t]*{_PART}){{{DEEPEST_KEY}}}")
@@ -41,16 +43,32 @@ def parse_toml(text: str) -> dict[str, Any]:
     """The values in TOML text.
 
     Raises ValueError, whose message ends in "(at line 3, column 5)", also for a key of more than DEEPEST_KEY parts:
-    tomllib's time and memory grow with the square of their number, and 100,000 fit in 200 kB.
+    tomllib's time and memory grow with the square of their number, and 100,000 fit in 200 kB; and for an integer of
+    more than LARGEST_INTEGER bits, which no message could show.
     """
     deep = _DEEP_KEY.search(text)
     if deep:
         line = text.count("\n", 0, deep.start()) + 1
         raise ValueError(f"A key of more than {DEEPEST_KEY} parts (at line {line}, column 1)")
     try:
-        return tomllib.loads(text)
+        values = tomllib.loads(text)
     except RecursionError as error:  # lists in lists in lists
         raise ValueError("Values in values in values, too deep (at end of document)") from error
+    if any(isinstance(value, int) and value.bit_length() > LARGEST_INTEGER for value in _each(values)):
+        raise ValueError("An integer is too large (at end of document)")
+    return values
+
+
+def _each(values: dict[str, Any]) -> Iterator[object]:
+    """Every value, those in lists and tables too; without recursion."""
+    waiting: list[object] = [values]
+    while waiting:
+        value = waiting.pop()
+        yield value
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
 
 
 def shortened(text: str, longest: int = 60) -> str:

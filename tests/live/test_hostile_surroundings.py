@@ -276,3 +276,18 @@ def test_a_long_address_in_place_of_a_file_is_refused(capsys):
     code, _, err = run(capsys, "--camera", "n" * 300)
     assert code == 3
     assert "internal error" not in err
+
+
+@pytest.mark.parametrize("arguments", [("", "-o", "o.png"), ("--config=", "a.png"), ("--rescue", "")])
+def test_an_empty_name_is_not_the_current_folder(capsys, tmp_path, monkeypatch, arguments):
+    """What a script passes for a variable that is not set styles nobody's current folder."""
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, *arguments)
+    assert code == 2
+    assert "an empty name" in err
+
+
+def test_an_option_with_two_names_is_quoted_whole(capsys):
+    """click quotes each name; a message has both without a stray quotation mark between them."""
+    code, _, err = run(capsys, "a.png", "-o", "")
+    assert (code, err.splitlines()[0].split(": ")[1]) == (2, "-o / --output")

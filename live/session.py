@@ -12,7 +12,7 @@ from typing import Any
 
 from livestyle.budgeted import Budgeted, budget_of
 from livestyle.cards import hold_card
-from livestyle.errors import INTERRUPTED, LivestyleError, UsageError
+from livestyle.errors import INTERRUPTED, LivestyleError, StreamError, UsageError
 from livestyle.feed import Feed
 from livestyle.fit import Size, fit_size
 from livestyle.frame import StreamInfo
@@ -170,7 +170,21 @@ def _show(source: Source, studio: Studio, settings: Settings, stop: Stop, output
                 "there is nowhere to send the pictures", hint="drop --no-window, or add -o or --virtual-camera"
             )
         together = Outputs(outputs)
-        return job.run([together, *asides], tuple(output.name for output in outputs), stop, together)
+        report = job.run([together, *asides], tuple(output.name for output in outputs), stop, together)
+        return report if output is None else _with_missing(report, output)
+
+
+def _with_missing(report: Report, output: Path) -> Report:
+    """A run that ended before its first picture has no file, which must not look like success."""
+    if report.error is not None or output.exists():
+        return report
+    return replace(
+        report,
+        outputs=tuple(name for name in report.outputs if name != str(output)),
+        error=f"{output} was not written: the run ended before the first picture was ready",
+        hint="give a longer --duration" if not report.interrupted else "",
+        exit_code=report.exit_code or StreamError.exit_code,
+    )
 
 
 def _virtual_camera(source: Source, settings: Settings) -> QueuedSink:

@@ -360,6 +360,16 @@ def test_a_virtual_camera_that_goes_away_does_not_end_the_recording(
     assert camera.dropped > 0
 
 
+def test_a_recording_without_a_picture_is_no_success(tmp_path: Path, driver: Driver, segmenter: Backdrop) -> None:
+    """A run that is over before its first frame leaves no file, and says so."""
+    settings = replace(MONO, duration=1e-9)
+    report = run_camera("0", tmp_path / "call.mp4", Studio(settings), settings, Stop())
+    assert list(tmp_path.iterdir()) == []
+    assert report.exit_code == 4
+    assert "call.mp4 was not written" in str(report.error)
+    assert report.outputs == ()
+
+
 def test_nowhere_to_send_is_refused_and_the_camera_is_let_go(driver: Driver) -> None:
     with pytest.raises(UsageError, match="nowhere"):
         run_camera("0", None, Studio(MONO), MONO, Stop())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import threading
@@ -13,8 +14,12 @@ from weakref import WeakSet
 
 from livestyle.errors import EncodeError, LivestyleError, OutputExistsError, UsageError, reason_of
 from livestyle.paths import Kind, kind_of_path, shell_word
-from livestyle.sinks.replacing import behind_link, keep_access
+from livestyle.sinks.replacing import behind_link, keep_access, move_without_replacing
 from livestyle.sinks.unfinished import Claim, temporary_path
+
+_TRIES = 100  # to take a free name before another process does
+
+log = logging.getLogger("livestyle")
 
 
 def check_output(path: Path, source: Path | None, *, overwrite: bool) -> None:
@@ -64,7 +69,7 @@ class Pending:
     """A temporary file beside `path`: `commit` moves it in place, `discard` removes it. Each works once.
 
     `recording`: what is written cannot be made again, and plays as far as it goes. Where a file of that name appeared
-    meanwhile, `commit` then takes a free name, and after a crash `livestyle.sinks.rescue` finds it.
+    meanwhile, `commit` takes a free name, which becomes `path`; after a crash `livestyle.sinks.rescue` finds it.
     """
 
     def __init__(self, path: Path, *, overwrite: bool, recording: bool = False) -> None:
@@ -82,23 +87,21 @@ class Pending:
         _open_outputs.add(self)
 
     def commit(self) -> None:
-        """Move the finished file in place. Where that fails it stays under its temporary name, which the hint says."""
+        """Move the finished file in place. Where that fails it is kept under a free name, which the hint says."""
         with self._lock:
             if self._open:
                 self._open = False
                 if self._recording:
                     with suppress(OSError):  # the name must not reach the disk before the index does
                         self._claim.sync()
-                self._claim.release()  # Windows moves no file that is open
-                self._move()
+                self._claim.release_with(self._move)
 
     def discard(self) -> None:
         """Remove the temporary file; after `commit` nothing happens."""
         with self._lock:
             if self._open:
                 self._open = False
-                self._claim.release()
-                self.temporary.unlink(missing_ok=True)
+                self._claim.release_with(lambda: self.temporary.unlink(missing_ok=True))
 
     def settle(self) -> None:
         """Whatever is still written to it: keep a recording as it is, remove anything else."""
@@ -112,18 +115,43 @@ class Pending:
         self._claim.sync()
 
     def _move(self) -> None:
-        if self.path.exists() and not self._overwrite:
-            if not self._recording:
-                raise OutputExistsError(
-                    f"The output {self.path} appeared while it was being made",
-                    hint=f"the finished file is kept as {self.temporary}",
-                )
-            self.path = free_path(self.path)
         try:
-            os.replace(self.temporary, self.path)
+            if self._overwrite:
+                os.replace(self.temporary, self.path)
+            else:
+                move_without_replacing(self.temporary, self.path)
+        except FileExistsError as error:
+            kept = _moved_to_free_name(self.temporary, self.path)
+            if not self._recording or kept == self.temporary:
+                raise OutputExistsError(
+                    f"The output {self.path} appeared while it was being made", hint=_where(kept)
+                ) from error
+            log.warning("%s appeared while it was being recorded: the recording is %s", self.path, kept)
+            self.path = kept
         except OSError as error:  # another user's file in a sticky folder such as /tmp, a folder made meanwhile
-            failure = write_error(self.path, error)
-            raise EncodeError(failure.message, hint=f"the finished file is kept as {self.temporary}") from error
+            kept = _moved_to_free_name(self.temporary, self.path)
+            raise EncodeError(write_error(self.path, error).message, hint=_where(kept)) from error
+
+
+def _where(kept: Path) -> str:
+    return f"the finished file is kept as {kept}"
+
+
+def _moved_to_free_name(temporary: Path, path: Path) -> Path:
+    """Where the file is now: beside `path`, under a name that the next run does not take for a leftover's.
+
+    Where it cannot be moved at all, its temporary one.
+    """
+    for _ in range(_TRIES):
+        free = free_path(path)
+        try:
+            move_without_replacing(temporary, free)
+        except FileExistsError:  # another process was quicker
+            continue
+        except OSError:
+            break
+        return free
+    return temporary
 
 
 _open_outputs: WeakSet[Pending] = WeakSet()

@@ -1,7 +1,11 @@
-"""What replacing a file must not change: where a symbolic link leads, who may read the file, whose it is."""
+"""What replacing a file must not change: where a symbolic link leads, who may read the file, whose it is.
+
+And how a file that must not replace any is moved.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -14,6 +18,23 @@ def behind_link(path: Path) -> Path:
     The link stays, as with most programs, and the temporary file goes beside its target, which may lie on another disk.
     """
     return Path(os.path.realpath(path)) if os.path.islink(path) else path
+
+
+def move_without_replacing(old: Path, new: Path) -> None:
+    """Rename a file. Raises FileExistsError where `new` is there, even where another process made it at this moment."""
+    if os.name == "nt":
+        os.rename(old, new)  # refuses by itself
+        return
+    try:
+        os.link(old, new)  # the only call of POSIX that refuses, too
+    except FileExistsError:
+        raise
+    except OSError as error:  # a file system without hard links, such as FAT: as near as one comes
+        if os.path.lexists(new):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new)) from error
+        os.replace(old, new)
+    else:
+        os.unlink(old)
 
 
 def keep_access(old: Path, new: Path) -> None:

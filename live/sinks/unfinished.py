@@ -12,7 +12,7 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ Kind = Literal["part", "recording"]
 _NAME = re.compile(r"\.(?P<name>.+)\.(?P<kind>part|recording)-[0-9a-f]{8}(?:\.[^.]+)?", re.DOTALL)
 _LONGEST_NAME = 255  # bytes, on nearly every file system
 _YOUNG_S = 10.0  # an empty file this young may be one whose run is about to lock it
+_MOVES_OPEN_FILES = sys.platform != "win32"
 _LOCKED_BYTE = 1 << 40  # Windows locks bytes against everyone, so one far beyond the data is taken
 
 
@@ -72,6 +73,18 @@ class Claim:
         handle = self._handle
         if handle is not None:
             os.fsync(handle)
+
+    def release_with(self, move: Callable[[], None]) -> None:
+        """Call what moves or removes the file, and give the lock up.
+
+        Not before, as another run could take the file for a leftover; but Windows moves no file that is open.
+        """
+        if not _MOVES_OPEN_FILES:
+            self.release()
+        try:
+            move()
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Give the lock up. Twice is fine."""

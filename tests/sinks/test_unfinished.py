@@ -7,14 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from livestyle.errors import EncodeError
+from livestyle.errors import EncodeError, OutputExistsError
 from livestyle.media import av
-from livestyle.sinks import rescue
+from livestyle.sinks import replacing, rescue, unfinished
 from livestyle.sinks.output import Pending, settle_all
 from livestyle.sinks.rescue import tidied, tidy
 from livestyle.sinks.unfinished import Claim, leftovers, temporary_path
@@ -209,6 +210,112 @@ def test_a_process_that_must_end_keeps_recordings_and_removes_the_rest(tmp_path:
     part.temporary.write_bytes(b"what there is")
     settle_all()
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_a_finished_file_that_found_its_name_taken_is_no_leftover(tmp_path: Path) -> None:
+    """The next run in the folder removes leftovers, but never what the user was told is kept."""
+    pending = Pending(tmp_path / "a.png", overwrite=False)
+    pending.temporary.write_bytes(b"finished")
+    (tmp_path / "a.png").write_bytes(b"another")
+    with pytest.raises(OutputExistsError) as raised:
+        pending.commit()
+    assert raised.value.hint == f"the finished file is kept as {tmp_path / 'a-2.png'}"
+    tidy(tmp_path)
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == {
+        "a.png": b"another",
+        "a-2.png": b"finished",
+    }
+
+
+def test_a_finished_file_whose_place_is_a_folder_is_no_leftover(tmp_path: Path) -> None:
+    """Likewise where replacing fails for another reason."""
+    pending = Pending(tmp_path / "a.png", overwrite=True)
+    pending.temporary.write_bytes(b"finished")
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(EncodeError) as raised:
+        pending.commit()
+    assert raised.value.hint == f"the finished file is kept as {tmp_path / 'a-2.png'}"
+    tidy(tmp_path)
+    assert (tmp_path / "a-2.png").read_bytes() == b"finished"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_recording_takes_a_free_name_and_says_which(
+    tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also on a file system without hard links."""
+
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(replacing.os, "link", no_links)
+    pending = Pending(tmp_path / "a.mp4", overwrite=False, recording=True)
+    pending.temporary.write_bytes(b"recorded")
+    (tmp_path / "a.mp4").write_bytes(b"another")
+    pending.commit()
+    assert pending.path == tmp_path / "a-2.mp4"
+    assert str(pending.path) in caplog.text
+    assert sorted(entry.read_bytes() for entry in tmp_path.iterdir()) == [b"another", b"recorded"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows moves files without replacing any")
+def test_two_recordings_of_one_name_that_end_together_are_both_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a terminal with two runs is closed: neither may replace the other between a look and the move."""
+    first, second = (Pending(tmp_path / "a.mp4", overwrite=False, recording=True) for _ in range(2))
+    first.temporary.write_bytes(b"first")
+    second.temporary.write_bytes(b"second")
+    others = [second]
+
+    def in_between(function: Callable[..., None]) -> Callable[..., None]:
+        def call(*arguments: object) -> None:
+            if others:
+                others.pop().commit()
+            function(*arguments)
+
+        return call
+
+    for name in ("replace", "link"):
+        monkeypatch.setattr(os, name, in_between(getattr(os, name)))
+    first.commit()
+    assert sorted(entry.read_bytes() for entry in tmp_path.iterdir()) == [b"first", b"second"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows moves no file that is open")
+@pytest.mark.parametrize("end", [Pending.commit, Pending.discard])
+def test_a_file_is_locked_until_it_has_its_name(
+    tmp_path: Path, end: Callable[[Pending], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run that looks for leftovers at this very moment finds none."""
+    pending = Pending(tmp_path / "a.png", overwrite=False)
+    pending.temporary.write_bytes(b"finished")
+    found = []
+
+    def looked(function: Callable[..., None]) -> Callable[..., None]:
+        def call(*arguments: object, **options: object) -> None:
+            found.append(leftovers(tmp_path))
+            function(*arguments, **options)
+
+        return call
+
+    for name in ("replace", "link", "unlink"):
+        monkeypatch.setattr(os, name, looked(getattr(os, name)))
+    end(pending)
+    assert found
+    assert not any(found)
+
+
+def test_windows_moves_no_file_that_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the lock is given up before."""
+    monkeypatch.setattr(unfinished, "_MOVES_OPEN_FILES", False)
+    claim = Claim.of_new(tmp_path / "a")
+    (tmp_path / "a").write_bytes(b"x")
+    taken = []
+    claim.release_with(lambda: taken.append(Claim.of_leftover(tmp_path / "a")))
+    assert taken[0] is not None
+    taken[0].release()
 
 
 def test_a_lock_ends_with_its_holder(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from livestyle.config import Accepts
 from livestyle.errors import (
     INTERRUPTED,
     DecodeError,
+    EncodeError,
     LivestyleError,
     SourceError,
     SourceNotFoundError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from livestyle.plan import Overwrite
     from livestyle.report import Report
     from livestyle.settings import Settings
+    from livestyle.sinks.rescue import Rescued
     from livestyle.stop import Stop
     from livestyle.studio import Studio
 
@@ -641,25 +643,31 @@ def _demo(options: dict[str, Any]) -> None:
 
 def _rescue(options: dict[str, Any]) -> None:
     """Each folder by itself: what is rescued is told, and one that cannot be read costs no other."""
-    from livestyle.sinks.rescue import describe, tidy
+    from livestyle.sinks.rescue import tidy
     from livestyle.stop import Stop
 
-    stop, messages = Stop(), _messages()
+    stop = Stop()
     codes: list[int] = []
-    found = 0
     with stop.listening():
         for folder in options["inputs"] or [Path()]:
             try:
                 if kind_of_path(folder, SourceError) != "folder":
                     raise SourceNotFoundError(f"There is no folder {folder}", hint="name the one with the recordings")
-                for rescued in tidy(folder, stop):
-                    found += 1
-                    if options["as_json"]:
-                        codes.append(messages.json_line({"path": str(rescued.path), "seconds": rescued.seconds}))
-                    say(describe(rescued))
-                    codes.append(DecodeError.exit_code if rescued.seconds is None else 0)
+                codes.extend(_tell_rescued(rescued, folder, options) for rescued in tidy(folder, stop))
             except LivestyleError as error:
-                codes.append(messages.error(error, str(folder)))
-    if not found and not any(codes) and not options["quiet"]:
+                codes.append(_messages().error(error, str(folder)))
+    if not codes and not stop.asked and not options["quiet"]:
         say("no recording was left unfinished here")
     _finish(codes, stop.asked)
+
+
+def _tell_rescued(rescued: Rescued | EncodeError, folder: Path, options: dict[str, Any]) -> int:
+    """What became of a recording; the exit code it calls for."""
+    from livestyle.sinks.rescue import describe
+
+    messages = _messages()
+    if isinstance(rescued, EncodeError):
+        return messages.error(rescued, str(folder))
+    code = messages.json_line({"path": str(rescued.path), "seconds": rescued.seconds}) if options["as_json"] else 0
+    say(describe(rescued))
+    return DecodeError.exit_code if rescued.seconds is None else code

@@ -31,7 +31,7 @@ def check_output(path: Path, source: Path | None, *, overwrite: bool) -> None:
         raise UsageError(f"The output {path} is a folder", hint="name a file in it, such as out.mp4")
     if kind == "other":  # replacing it would remove the device
         raise UsageError(f"The output {path} is a pipe or a device, not a file", hint="choose another name with -o")
-    if kind == "file" and source is not None and _same_file(path, source):
+    if kind == "file" and source is not None and same_file(path, source):
         raise UsageError(f"The output {path} is the input itself", hint="choose another name with -o")
     if not overwrite:
         _refuse_existing(path, target, kind)
@@ -194,8 +194,9 @@ def _free(path: Path) -> str:
         return "unknown space"
 
 
-def _same_file(first: Path, second: Path) -> bool:
+def same_file(first: Path, second: Path) -> bool:
+    """Whether both lead to one file, through symbolic and hard links; paths that lead nowhere are compared."""
     try:
-        return os.path.samefile(first, second)  # through symbolic and hard links
+        return os.path.samefile(first, second)
     except OSError:
         return os.path.realpath(first) == os.path.realpath(second)

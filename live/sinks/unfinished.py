@@ -61,6 +61,8 @@ class Claim:
         try:
             _lock(handle, wait=False)
             state = os.fstat(handle)
+            if not os.path.samestat(os.stat(path), state):  # it was removed by the process that had the lock
+                raise FileNotFoundError
             if state.st_size == 0 and time.time() - state.st_mtime < _YOUNG_S:
                 raise BlockingIOError
         except OSError:
@@ -103,11 +105,11 @@ class Leftover:
 
 
 @contextmanager
-def claimed(leftover: Leftover) -> Iterator[bool]:
-    """Hold the claim on a leftover; False where another process has it by now."""
+def claimed(leftover: Leftover) -> Iterator[Claim | None]:
+    """Hold the claim on a leftover; None where another process has it by now, or has dealt with it."""
     claim = Claim.of_leftover(leftover.path)
     try:
-        yield claim is not None
+        yield claim
     finally:
         if claim is not None:
             claim.release()
@@ -132,8 +134,8 @@ def _leftover(folder: Path, name: str) -> Leftover | None:
 
 
 def _is_left_over(leftover: Leftover) -> bool:
-    with claimed(leftover) as is_ours:
-        return is_ours
+    with claimed(leftover) as claim:
+        return claim is not None
 
 
 if sys.platform == "win32":

@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +18,7 @@ from livestyle.errors import EncodeError, OutputExistsError
 from livestyle.media import av
 from livestyle.sinks import replacing, rescue, unfinished
 from livestyle.sinks.output import Pending, settle_all
-from livestyle.sinks.rescue import tidied, tidy
+from livestyle.sinks.rescue import Rescued, tidied, tidy
 from livestyle.sinks.unfinished import Claim, leftovers, temporary_path
 
 RATE = 20
@@ -139,11 +140,104 @@ def test_a_full_disk_leaves_a_recording_as_it_was(tmp_path: Path, monkeypatch: p
 
     left = killed(tmp_path / "a.mp4")
     with monkeypatch.context() as patch:
-        patch.setattr(rescue, "_copy_packets", full)
-        with pytest.raises(EncodeError, match="is full"):
-            tidy(tmp_path)
+        patch.setattr(rescue, "_copied", full)
+        (error,) = tidy(tmp_path)
+    assert isinstance(error, EncodeError)
+    assert "is full" in error.message
     assert list(tmp_path.iterdir()) == [left]
     assert [rescued.path.name for rescued in tidy(tmp_path)] == ["a.mp4"]
+
+
+def test_one_recording_that_cannot_be_rescued_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not its rescue, and not its place in the answer."""
+    recorded = killed(tmp_path / "a.mp4").read_bytes()
+    for name in ("b.mp4", "c.mp4"):
+        temporary_path(tmp_path / name, "recording").write_bytes(recorded)
+    copied = rescue._copied
+
+    def full_once(broken: Path, whole: Path, stop: Callable[[], bool]) -> float | None:
+        if broken.name.startswith(".b"):
+            raise OSError(28, "No space left on device")
+        return copied(broken, whole, stop)
+
+    monkeypatch.setattr(rescue, "_copied", full_once)
+    first, error, last = tidy(tmp_path)
+    assert isinstance(error, EncodeError)
+    assert [entry.path.name for entry in (first, last) if isinstance(entry, Rescued)] == ["a.mp4", "c.mp4"]
+
+
+def test_a_rescue_beside_a_run_leaves_it_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run may be recording to the same disk, which the copy must not fill; --rescue may take all."""
+    left = killed(tmp_path / "a.mp4")
+    free = 3 * left.stat().st_size // 2
+    monkeypatch.setattr(rescue.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    with tidied([tmp_path]):
+        pass
+    assert list(tmp_path.iterdir()) == [left]
+    (error,) = tidy(tmp_path, share=0.5)
+    assert isinstance(error, EncodeError)
+    (rescued,) = tidy(tmp_path)
+    assert rescued.path == tmp_path / "a.mp4"
+
+
+@pytest.mark.parametrize("error", [ValueError("no codec context"), IndexError("list index"), RuntimeError("what")])
+def test_what_a_library_raises_for_a_damaged_recording_keeps_it(
+    tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which exceptions those are is not specified; nothing is lost, and it is not tried at every start."""
+
+    def broken(*_: object) -> float:
+        raise error
+
+    temporary_path(tmp_path / "a.mp4", "recording").write_bytes(os.urandom(5000))
+    monkeypatch.setattr(rescue, "_copied", broken)
+    (rescued,) = tidy(tmp_path)
+    assert rescued == Rescued(tmp_path / "a.mp4.damaged", None)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4.damaged"]
+
+
+def test_packets_that_the_muxer_refuses_cost_only_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with times that damage made run backwards."""
+    left = killed(tmp_path / "a.mkv")
+    frames = len(moments(left))
+    readable = rescue._readable
+
+    def with_one_refused(*arguments: object) -> Iterator[object]:
+        for index, packet in enumerate(readable(*arguments)):
+            if index == 5:
+                packet.dts = packet.pts + 1000  # shown before it can be decoded
+            yield packet
+
+    monkeypatch.setattr(rescue, "_readable", with_one_refused)
+    (rescued,) = tidy(tmp_path)
+    assert rescued.path == tmp_path / "a.mkv"
+    assert len(moments(rescued.path)) == frames - 1
+
+
+def test_a_recording_killed_while_it_got_its_name_is_there_once(tmp_path: Path) -> None:
+    """It had two names at that moment."""
+    left = killed(tmp_path / "a.mp4")
+    os.link(left, tmp_path / "a.mp4")
+    assert tidy(tmp_path) == []
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.parametrize("kind", ["live", "file"])
+def test_windows_removes_no_file_that_is_open(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leftovers are let go before they are removed there, or they would be rescued at every start."""
+    left = killed(tmp_path / "a.mp4", kind)
+    monkeypatch.setattr(unfinished, "_MOVES_OPEN_FILES", False)
+    unlink, free = Path.unlink, []
+
+    def looked(path: Path, *, missing_ok: bool = False) -> None:
+        if path == left and (claim := Claim.of_leftover(path)) is not None:
+            free.append(path)
+            claim.release()
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", looked)
+    tidy(tmp_path)
+    assert free == [left]
 
 
 def test_a_rescue_that_is_stopped_leaves_a_recording_as_it_was(tmp_path: Path) -> None:

@@ -273,6 +273,7 @@ class Job:
                 except LivestyleError as error:
                     log.debug("the run ended early", exc_info=True)
                     failure = error
+                stop.finishing()
                 if outputs is not None:
                     outputs.close()
                     failure = failure or outputs.failure

@@ -24,6 +24,7 @@ from livestyle.errors import INTERRUPTED
 
 REACT_S = 5.0  # for the main thread to look at the flag after the first request
 REACT_AGAIN_S = 1.0  # … and after the second
+SETTLE_S = 5.0  # for unfinished outputs to be put in place or removed, when the process must end
 PATIENCE = 3  # requests, after which outputs that are still being finished are left as they are
 
 _TICK_S = 0.1
@@ -48,13 +49,18 @@ class Stop:
     def __init__(self) -> None:
         self.asked = False
         self._seen = False  # by the main thread
+        self._finishing = False
         self._protected = False
         self._interrupt = _InterruptOnce()
 
     def __call__(self) -> bool:
         """True once somebody asked to stop."""
-        self._seen = self.asked
-        return self.asked
+        asked = self._seen = self.asked  # read once: a signal may come between two lines
+        return asked
+
+    def finishing(self) -> None:
+        """The loop is over and its outputs are being finished: nobody looks at the flag any more, nor need to."""
+        self._finishing = True
 
     @contextmanager
     def listening(self, *, protected: bool = False) -> Iterator[None]:
@@ -64,7 +70,7 @@ class Stop:
         made again is finished first, and only the third request leaves it as it is then (see `abandon`).
         Outside, Ctrl-C interrupts as usual: a camera that takes long to open is not waited for.
         """
-        self._protected = protected
+        self._protected, self._finishing = protected, False
         signals = stop_signals()
         previous = {sig: signal.signal(sig, self._ask) for sig in signals}
         try:
@@ -76,8 +82,8 @@ class Stop:
 
     @property
     def seen(self) -> bool:
-        """Whether the main thread has looked at the flag since it was set."""
-        return self._seen
+        """Whether the main thread has looked at the flag since it was set, or does what it would do then."""
+        return self._seen or self._finishing
 
     @property
     def protected(self) -> bool:
@@ -170,8 +176,16 @@ def leave(code: int) -> NoReturn:
 
 def abandon() -> NoReturn:
     """End the process now: recordings keep what they have under their names, other unfinished outputs are removed."""
+    # On a thread: a disk may hang, and this may be a signal handler inside of what holds the lock of an output.
+    with suppress(Exception):
+        settling = threading.Thread(target=_settle, name="livestyle-settle", daemon=True)
+        settling.start()
+        settling.join(SETTLE_S)
+    os._exit(INTERRUPTED)
+
+
+def _settle() -> None:
     from livestyle.sinks.output import settle_all
 
     with suppress(Exception):
         settle_all()
-    os._exit(INTERRUPTED)

@@ -212,7 +212,9 @@ def test_a_long_frame_of_a_played_file_is_no_lost_camera(tmp_path: Path, monkeyp
         for at in range(3):
             sink.write(Frame(read_only(np.full((48, 64, 3), 80 * at, np.uint8)), 5 * at, 0.0))
     settings = Settings(intensity=0.0)
-    report = play_file(path, Studio(settings), settings, Stop())
+    stop = Stop()
+    report = play_file(path, Studio(settings), settings, stop)
+    assert stop.seen  # a request while the outputs are finished finds a main thread that has nothing to react to
     assert (report.frames_out, report.held) == (3, 0)
     assert len(FakeWindow.last.shown) == 3
 

@@ -35,10 +35,11 @@ with stop.listening(protected=bool(protected)):
     part = Pending(Path(folder, "film.mp4"), overwrite=False)
     print("ready", flush=True)
     try:
-        while what == "stuck" or not stop():
+        while what == "stuck" or (what != "ended by itself" and not stop()):
             time.sleep(0.01)
+        stop.finishing()
         print("finishing", flush=True)
-        while what == "finish slowly" and not Path(folder, "go").exists():
+        while what in ("finish slowly", "ended by itself") and not Path(folder, "go").exists():
             time.sleep(0.01)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
@@ -111,6 +112,50 @@ def test_a_second_ctrl_c_gives_a_file_up(tmp_path: Path) -> None:
         assert said(process) == "finishing"
         process.send_signal(signal.SIGINT)
         assert (said(process), said(process), process.wait(WAIT_S)) == ("interrupted", "ended", 0)
+
+
+def test_a_first_ctrl_c_waits_for_a_run_that_ended_by_itself(tmp_path: Path) -> None:
+    """Moving the index of a long film to its front takes a while, in which nobody looks at the flag."""
+    with program(tmp_path, protected=False, what="ended by itself") as process:
+        assert said(process) == "finishing"
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2.0)  # twice what a main thread has that does not react
+        (tmp_path / "go").touch()
+        assert (said(process), process.wait(WAIT_S)) == ("ended", 0)
+
+
+def test_a_request_between_the_look_and_the_answer_is_not_missed() -> None:
+    """What is answered True was seen: the outputs are finished then, however long that takes."""
+
+    class Asked(Stop):
+        looks = 0
+
+        @property
+        def asked(self) -> bool:
+            self.looks += 1
+            return self.looks > 1
+
+        @asked.setter
+        def asked(self, value: bool) -> None:
+            """It comes by itself."""
+
+    stop = Asked()
+    assert [(stop(), stop.seen) for _ in range(2)] == [(False, False), (True, True)]
+
+
+def test_a_process_that_holds_the_lock_of_an_output_still_ends(tmp_path: Path) -> None:
+    """A signal handler runs inside of what it interrupts: a file that is just being moved, on a disk that hangs."""
+    code = f"""
+from pathlib import Path
+from livestyle import stop
+from livestyle.sinks.output import Pending
+stop.SETTLE_S = 0.1
+pending = Pending(Path({str(tmp_path)!r}, "a.png"), overwrite=False)
+pending._move = stop.abandon
+pending.commit()
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=WAIT_S).returncode == INTERRUPTED
 
 
 def test_what_is_ignored_stays_ignored() -> None:

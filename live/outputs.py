@@ -123,8 +123,9 @@ class Outputs:
 
     def _give_up_without_any(self) -> None:
         now = time.monotonic()
-        if all(_is_lost(output, now) for output in self._outputs) and self.failure is not None:
-            raise self.failure
+        failure = self.failure  # read once: an output that comes back clears it
+        if failure is not None and all(_is_lost(output, now) for output in self._outputs):
+            raise failure
 
 
 def _is_lost(output: LiveOutput, now: float) -> bool:

@@ -28,10 +28,12 @@ class Queue:
     frames: int
     megabytes: float = 256
     finish_s: float = 30.0
+    left: str = ""  # what to do about an output that was not finished by then
 
 
 REALTIME = Queue(frames=2, finish_s=2.0)  # a virtual camera: older frames only add latency
-RECORDING = Queue(frames=60)  # two seconds for an encoder or a disk to catch up
+# Two seconds for an encoder or a disk to catch up.
+RECORDING = Queue(frames=60, left="livestyle --rescue FOLDER makes an ordinary file of what it has by then")
 
 
 class QueuedSink:
@@ -56,6 +58,7 @@ class QueuedSink:
         self._frames: deque[tuple[Frame, bool]] = deque()  # with: whether it is styled, not a hold card
         self._changed = threading.Condition()
         self._ending = False
+        self._is_left = False  # it was waited for in vain
         self._dropped = self._reopened = 0
         self._pause = FIRST_PAUSE_S
         self._thread = threading.Thread(target=self._work, name=f"livestyle-output-{name}", daemon=True)
@@ -89,11 +92,16 @@ class QueuedSink:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """`end`, and wait for it, within the queue's limit. A recording that takes longer is left for a rescue."""
+        """`end`, and wait for it, within the queue's limit. What takes longer has failed: a recording is rescued."""
         self.end()
+        if self._is_left:
+            return
         self._thread.join(self._queue.finish_s)
         if self._thread.is_alive():
-            log.warning("%s is not finished after %.0f s and is left alone", self.name, self._queue.finish_s)
+            self._is_left = True
+            late = f"{self.name} is not finished after {self._queue.finish_s:.0f} s and is left alone"
+            self.failure = self.failure or StreamError(late, hint=self._queue.left)
+            log.warning("%s", late)
 
     def report(self) -> OutputReport:
         """What became of the frames so far."""

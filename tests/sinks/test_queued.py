@@ -246,3 +246,39 @@ def test_the_user_closes_a_window(tmp_path: Path) -> None:
     assert not together.closed
     sink.closed = True
     assert together.closed
+
+
+def test_a_sink_that_is_not_finished_in_time_has_failed() -> None:
+    """The report and the exit code tell of it, and closing it once more does not wait again."""
+    sink = Memory()
+    sink.gate.clear()
+    output = QueuedSink("call.mp4", sink, Queue(frames=2, finish_s=0.01, left="rescue it"))
+    output.write(frame(0))
+    output.close()
+    failure = output.failure
+    assert failure is not None
+    assert (failure.exit_code, failure.hint) == (4, "rescue it")
+    assert output.report().error == failure.message
+    output.close()
+    assert output.failure is failure
+    sink.gate.set()
+    until(lambda: output.done)
+
+
+def test_an_output_that_comes_back_at_the_last_moment_is_no_failure() -> None:
+    """Its trouble may vanish on its thread while the others are asked."""
+
+    class Returning(Memory):
+        name, failure, away_since = "camera", None, 0.0
+        asked = 0
+
+        @property
+        def trouble(self) -> VirtualCameraError | None:
+            self.asked += 1
+            return VirtualCameraError("away") if self.asked == 1 else None
+
+        def end(self) -> None:
+            """Nothing."""
+
+    with pytest.raises(VirtualCameraError, match="away"):
+        Outputs([Returning()]).idle()

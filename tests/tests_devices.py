@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 
+from livestyle.frame import Frame
+from livestyle.protocols import Source
 from livestyle.sources.camera_names import Camera
 
 BLUE = (200, 10, 20)  # BGR
+DEADLINE = 30.0  # seconds until a test that waits for something gives up; generous, because machines are slow
 
 
 class Driver:
@@ -101,3 +105,28 @@ class Recorder:
 
     def native_fourcc(self) -> int | None:
         return None
+
+
+class Reader(threading.Thread):
+    """Iterates a source on its own thread, as the feed does."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(daemon=True)
+        self.source = source
+        self.frames: list[Frame] = []
+        self.start()
+
+    def run(self) -> None:
+        for frame in self.source:
+            self.frames.append(frame)
+
+    def wait_for_more(self, count: int = 3) -> None:
+        target = len(self.frames) + count
+        wait_until(lambda: len(self.frames) >= target)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.01)

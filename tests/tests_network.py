@@ -70,11 +70,10 @@ def multipart(
     return parts
 
 
-class HttpCamera:
-    """An HTTP server whose paths answer what a test says; `requests` has what was asked, header and all."""
+class _Server:
+    """A TCP server on localhost with a thread for each client; subclasses define `_serve`."""
 
-    def __init__(self, answers: dict[str, Answer], port: int = 0) -> None:
-        self.answers = answers
+    def __init__(self, port: int = 0) -> None:
         self.requests: list[str] = []
         self._stopped = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", port))
@@ -88,10 +87,6 @@ class HttpCamera:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-
-    def address(self, path: str, login: str = "") -> str:
-        """http://… of `path`."""
-        return f"http://{login}127.0.0.1:{self.port}{path}"
 
     def kill(self) -> None:
         """Stop listening and cut every connection, as a power failure does."""
@@ -115,6 +110,21 @@ class HttpCamera:
             thread.start()
 
     def _serve(self, client: socket.socket) -> None:
+        raise NotImplementedError
+
+
+class HttpCamera(_Server):
+    """An HTTP server whose paths answer what a test says; `requests` has what was asked, header and all."""
+
+    def __init__(self, answers: dict[str, Answer], port: int = 0) -> None:
+        self.answers = answers
+        super().__init__(port)
+
+    def address(self, path: str, login: str = "") -> str:
+        """http://… of `path`."""
+        return f"http://{login}127.0.0.1:{self.port}{path}"
+
+    def _serve(self, client: socket.socket) -> None:
         def send(data: bytes) -> None:
             if self._stopped.is_set():
                 raise OSError
@@ -132,41 +142,17 @@ class HttpCamera:
             client.close()
 
 
-class RtspCamera:
+class RtspCamera(_Server):
     """An RTSP server (TCP, interleaved) that sends grey H.264 pictures; `login`: the Basic credentials it wants."""
 
     def __init__(self, login: str = "", size: tuple[int, int] = (64, 48)) -> None:
         self._login, self._size = login, size
-        self._stopped = threading.Event()
         self.silent = threading.Event()  # set: sends nothing
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._clients: list[socket.socket] = []
-        self.requests: list[str] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        for each in [self._listener, *self._clients]:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+        super().__init__()
 
     def address(self, login: str = "") -> str:
         """rtsp://…"""
         return f"rtsp://{login}127.0.0.1:{self.port}/live"
-
-    def _accept(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            self._clients.append(client)
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         with client:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import threading
@@ -11,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests_models import card_of
 
 from livestyle.errors import ModelError
 from livestyle.models import segmenter as module
 from livestyle.models import trial
-from livestyle.models.card import ModelCard, write_card
+from livestyle.models.card import write_card
 from livestyle.models.segmenter import load_segmenter, open_for_trial, run_watched
 
 onnx = pytest.importorskip("onnx", reason="onnx (extra `train`) is not installed")
@@ -60,24 +60,6 @@ def write_model(folder: Path, change: list[Any], constants: list[Any] = (), **op
     onnx.save(model, path, **options)
     write_card(card_of(path), path.with_suffix(".json"))
     return path
-
-
-def card_of(path: Path) -> ModelCard:
-    return ModelCard(
-        name="hostile",
-        file=path.name,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        classes=("background", "hair"),
-        regions={"background": "background", "hair": "hair"},
-        input_size=(128, 128),
-        output_stride=8,
-        normalisation="inside the graph",
-        licence="MIT",
-        training_data=("none",),
-        provenance="a test",
-        opset=17,
-        parameters=0,
-    )
 
 
 def endless(folder: Path, *, only_for_white: bool = False) -> Path:

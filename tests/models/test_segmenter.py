@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests_models import card_of
 
 from livestyle.errors import DeviceError, ModelError
 from livestyle.frame import REGIONS
 from livestyle.models import segmenter as module
-from livestyle.models.card import ModelCard, read_card, write_card
+from livestyle.models.card import read_card, write_card
 from livestyle.models.segmenter import WEIGHTS, bundled_names, list_devices, load_segmenter
 
 
@@ -289,20 +290,6 @@ def write_pass_through(onnx: object, folder: Path) -> Path:
     checker.check_model(model)
     path = folder / "through.onnx"
     path.write_bytes(model.SerializeToString())
-    card = ModelCard(
-        name="through",
-        file=path.name,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        classes=("background", "hair"),
-        regions={"background": "background", "hair": "hair"},
-        input_size=(256, 256),
-        output_stride=8,
-        normalisation="inside the graph",
-        licence="MIT",
-        training_data=("none",),
-        provenance="a test",
-        opset=17,
-        parameters=0,
-    )
+    card = card_of(path, size=(256, 256))
     write_card(card, path.with_suffix(".json"))
     return path

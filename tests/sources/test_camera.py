@@ -6,24 +6,20 @@ import errno
 import itertools
 import logging
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from tests_devices import BLUE, Driver
+from tests_devices import BLUE, DEADLINE, Driver, Reader, wait_until
 
 from livestyle.errors import SourceError, SourceNotFoundError, UsageError
-from livestyle.frame import Frame
 from livestyle.sources import camera as module
 from livestyle.sources import live_source
 from livestyle.sources.camera import CameraSource
 from livestyle.sources.camera_names import Camera
-
-DEADLINE = 20.0  # seconds until a test that waits for something gives up; generous, because machines are slow
 
 
 @pytest.fixture
@@ -38,31 +34,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting as in life, only shorter."""
     monkeypatch.setattr(live_source, "_LOST_AFTER_S", 0.3)
     monkeypatch.setattr(live_source, "_LONGEST_PAUSE_S", 0.2)
-
-
-class Reader(threading.Thread):
-    """Iterates a source on its own thread, as the feed does."""
-
-    def __init__(self, source: CameraSource) -> None:
-        super().__init__(daemon=True)
-        self.source = source
-        self.frames: list[Frame] = []
-        self.start()
-
-    def run(self) -> None:
-        for frame in self.source:
-            self.frames.append(frame)
-
-    def wait_for_more(self, count: int = 3) -> None:
-        target = len(self.frames) + count
-        wait_until(lambda: len(self.frames) >= target)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def open_fake(driver: Driver, which: str = "0", **options: Any) -> CameraSource:

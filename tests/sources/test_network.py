@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mjpeg_server import MjpegServer, color_bars
+from tests_devices import DEADLINE, Reader, wait_until
 from tests_network import HttpCamera, RtspCamera, Send, jpeg, multipart, page, stream
 
 from livestyle.errors import LivestyleError, RefusedError, SourceError
@@ -29,7 +30,6 @@ from livestyle.media import av
 from livestyle.sources import http_stream, live_source
 from livestyle.sources.camera import CameraSource
 
-DEADLINE = 30.0  # seconds until a test that waits for something gives up; generous, because machines are slow
 PICTURE, WIDE = jpeg(), jpeg((96, 48))
 
 
@@ -38,31 +38,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting as in life, only shorter."""
     monkeypatch.setattr(live_source, "_LOST_AFTER_S", 0.5)
     monkeypatch.setattr(live_source, "_LONGEST_PAUSE_S", 0.2)
-
-
-class Reader(threading.Thread):
-    """Iterates a source on its own thread, as the feed does."""
-
-    def __init__(self, source: CameraSource) -> None:
-        super().__init__(daemon=True)
-        self.source = source
-        self.frames: list[Frame] = []
-        self.start()
-
-    def run(self) -> None:
-        for frame in self.source:
-            self.frames.append(frame)
-
-    def wait_for_more(self, count: int = 3) -> None:
-        target = len(self.frames) + count
-        wait_until(lambda: len(self.frames) >= target)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def some_frames(address: str, count: int = 10) -> list[Frame]:
@@ -632,7 +607,7 @@ def test_a_hostile_playlist_opens_nothing_else(
 
 @pytest.mark.usefixtures("impatient")
 def test_wait_goes_on_until_the_camera_is_there(caplog: pytest.LogCaptureFixture) -> None:
-    """Through refused connections and an answer that it is busy, which is said once."""
+    """Through refused connections and an answer that it is busy, which is reported once."""
     with HttpCamera({}) as before:
         port = before.port
     opened: list[CameraSource] = []
@@ -679,7 +654,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_self_signed_certificate_is_used_and_told_once(certificate: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Most cameras have no other; what that means is said once for a host."""
+    """Most cameras have no other; what that means is reported once for a host."""
     import socket
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

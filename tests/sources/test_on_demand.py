@@ -75,7 +75,7 @@ class Lens:
 def until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + WAIT_S
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "it never came true"
         time.sleep(0.005)
 
 

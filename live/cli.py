@@ -574,21 +574,23 @@ def _nowhere(instead: str) -> UsageError:
 
 
 def _style_all(jobs: Sequence[_Job], settings: Settings, options: dict[str, Any]) -> None:
+    from livestyle.sinks.rescue import tidied
     from livestyle.stop import Stop
     from livestyle.studio import Studio
 
     studio = Studio(settings)
     codes: list[int] = []
     stop = Stop()
-    for path, output in jobs:
-        try:
-            with unforeseen_failures(str(path)):
-                report = _style_one((path, output), studio, settings, stop, quiet=options["quiet"])
-            codes.append(_tell(report, options))
-        except LivestyleError as error:  # of several, one bad file must not cost the others
-            codes.append(_messages().error(error, str(path)))
-        if stop.asked:
-            break
+    with tidied(output.parent for _, output in jobs if output is not None):
+        for path, output in jobs:
+            try:
+                with unforeseen_failures(str(path)):
+                    report = _style_one((path, output), studio, settings, stop, quiet=options["quiet"])
+                codes.append(_tell(report, options))
+            except LivestyleError as error:  # of several, one bad file must not cost the others
+                codes.append(_messages().error(error, str(path)))
+            if stop.asked:
+                break
     _finish(codes, stop.asked)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import errno
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 from livestyle.errors import UsageError
 from livestyle.paths import kind_of_path
-from livestyle.reading import parse_toml, shortened
+from livestyle.reading import parse_toml, read_file, shortened
 from livestyle.terminal import say
 
 MAX_BYTES = 1 << 20
@@ -38,7 +39,7 @@ class Accepts:
     words: str  # the same for people: "a number"
 
     def __contains__(self, value: object) -> bool:
-        """A boolean is no number, although Python says so."""
+        """A boolean does not count as a number here, although it is an int in Python."""
         return isinstance(value, self.types) and (bool in self.types or not isinstance(value, bool))
 
 
@@ -86,12 +87,10 @@ def _read(path: Path, *, must_exist: bool) -> str:
 
 def _text_of(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise UsageError(f"{path} is larger than {MAX_BYTES >> 20} MiB: not a configuration file")
-        return data.decode("utf-8-sig").replace("\r\n", "\n")
+        return read_file(path, MAX_BYTES).decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise UsageError(f"{path} is larger than {MAX_BYTES >> 20} MiB: not a configuration file") from error
         raise UsageError(f"the configuration file {path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"the configuration file {path} is not text in UTF-8", hint="save it as UTF-8") from error

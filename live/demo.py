@@ -30,6 +30,7 @@ from livestyle.shaders.compile import compile_look
 from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.recipe import Adjust
 from livestyle.sinks.output import check_output
+from livestyle.sinks.rescue import tidied
 from livestyle.stop import Stop
 from livestyle.studio import Studio
 from livestyle.stylist import Stylist
@@ -97,8 +98,9 @@ def run_demo(folder: Path, studio: Studio, settings: Settings, stop: Stop) -> Re
     for name in WRITTEN:
         check_output(folder / name, None, overwrite=settings.overwrite)
     clip, styled = folder / "clip.mp4", folder / "styled.mp4"
-    _write_clip(MovingPhoto(photo), clip, stop)
-    report = style_file(clip, styled, studio, replace(settings, overwrite=True), stop, quiet=False)
+    with tidied([folder]):
+        _write_clip(MovingPhoto(photo), clip, stop)
+        report = style_file(clip, styled, studio, replace(settings, overwrite=True), stop, quiet=False)
     _write_picture(folder / "before-after.png", before_after(photo, studio))
     _write_picture(folder / "styles.png", contact_sheet(photo, studio))
     log.info("the demonstration is in %s: %s", folder.resolve(), ", ".join(WRITTEN))

@@ -28,7 +28,7 @@ Exceptions of other libraries are mapped to these once, where the foreign call i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 INTERRUPTED = 130  # the exit code of a run that Ctrl-C or SIGTERM ended
 
@@ -183,12 +183,6 @@ def unforeseen(what: str, error: Exception) -> StreamError:
     return StreamError(f"{what} cannot be styled: {': '.join(words)}", hint="please report it with what --debug prints")
 
 
-@contextmanager
-def unforeseen_failures(what: str) -> Iterator[None]:
+def unforeseen_failures(what: str) -> AbstractContextManager[None]:
     """Turns any exception that is not ours into `unforeseen`: libraries may raise anything on strange files."""
-    try:
-        yield
-    except LivestyleError:
-        raise
-    except Exception as error:
-        raise unforeseen(what, error) from error
+    return foreign_errors(lambda error: unforeseen(what, error))

@@ -1,7 +1,7 @@
 """Requests to stop that arrive while the main thread waits for something that may never come.
 
 Python runs signal handlers between two of its own instructions, so whoever waits here for native code waits in slices,
-and a handler that only sets a flag (`livestyle.session.Stop`) is not enough: nobody would look at the flag.
+and a handler that only sets a flag (`livestyle.stop.Stop`) is not enough: nobody would look at the flag.
 """
 
 from __future__ import annotations
@@ -16,6 +16,17 @@ from typing import Any
 
 SLICE_S = 0.05
 """Seconds of one wait; between two of them Python runs the handlers of signals that came meanwhile."""
+
+
+def stop_signals() -> list[signal.Signals]:
+    """What asks this process to end, as far as the system knows it. One that was set to be ignored stays ignored.
+
+    SIGHUP: the terminal was closed (`nohup` has it ignored). SIGBREAK: the same on Windows, where its handler has five
+    seconds.
+    """
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    known = [signal.Signals[name] for name in names if name in signal.Signals.__members__]
+    return [sig for sig in known if signal.getsignal(sig) is not signal.SIG_IGN]
 
 
 class Interrupts:
@@ -38,13 +49,13 @@ class Interrupts:
 def noted_interrupts() -> Iterator[Interrupts]:
     """Notes Ctrl-C, SIGTERM and SIGHUP, then does with them what was done before.
 
-    On another than the main thread nothing is noted, for signals do not come there.
+    On other threads nothing is noted: signals only reach the main one.
     """
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
-    previous = {sig: handler for sig in _signals() if callable(handler := signal.getsignal(sig))}
+    previous = {sig: handler for sig in stop_signals() if callable(handler := signal.getsignal(sig))}
     for sig, handler in previous.items():
         signal.signal(sig, _noting(interrupts, handler))
     try:
@@ -52,10 +63,6 @@ def noted_interrupts() -> Iterator[Interrupts]:
     finally:
         for sig, handler in previous.items():
             signal.signal(sig, handler)
-
-
-def _signals() -> list[signal.Signals]:
-    return [signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 
 
 def _noting(interrupts: Interrupts, handler: Callable[[int, FrameType | None], Any]) -> Callable[..., None]:

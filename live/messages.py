@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from livestyle.errors import AnswerError, LivestyleError
@@ -34,7 +36,7 @@ class Messages:
             say(f"  {hint}")
 
     def json_line(self, value: object) -> int:
-        """Print a line of JSON; 0, or the exit code where stdout cannot be written, which is said once."""
+        """Print a line of JSON; 0, or the exit code where stdout cannot be written, which is reported once."""
         try:
             write_json(value)
         except OSError as error:
@@ -50,18 +52,20 @@ def answer(text: str) -> None:
 
     A reader that has seen enough (`| head`) is no error.
     """
-    try:
+    with _answering():
         write_out(text)
-    except BrokenPipeError:
-        pass
-    except OSError as error:
-        raise _output_error(error) from error
 
 
 def answer_json(value: object) -> None:
     """The same as one line of JSON."""
-    try:
+    with _answering():
         write_json(value)
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         pass
     except OSError as error:

@@ -46,7 +46,6 @@ def style_file(path: Path, output: Path, studio: Studio, settings: Settings, sto
     with ExitStack() as stack:
         source = stack.enter_context(closing(_open_file(path, settings, photo=photo)))
         stack.enter_context(stop.listening())  # from here on Ctrl-C means: finish what was begun
-        stack.enter_context(tidied([output.parent]))
         sink = stack.enter_context(closing(_file_sink(output, source, path, settings, photo=photo)))
         sinks: list[Sink] = [sink]
         if not quiet:

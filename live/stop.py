@@ -21,6 +21,7 @@ from types import FrameType
 from typing import NoReturn
 
 from livestyle.errors import INTERRUPTED
+from livestyle.interrupts import stop_signals
 
 REACT_S = 5.0  # for the main thread to look at the flag after the first request
 REACT_AGAIN_S = 1.0  # … and after the second
@@ -30,17 +31,6 @@ PATIENCE = 3  # requests, after which outputs that are still being finished are 
 _TICK_S = 0.1
 
 log = logging.getLogger("livestyle")
-
-
-def stop_signals() -> list[signal.Signals]:
-    """What asks this process to end, as far as the system knows it. One that was set to be ignored stays ignored.
-
-    SIGHUP: the terminal was closed (`nohup` has it ignored). SIGBREAK: the same on Windows, where its handler has five
-    seconds.
-    """
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-    known = [signal.Signals[name] for name in names if name in signal.Signals.__members__]
-    return [sig for sig in known if signal.getsignal(sig) is not signal.SIG_IGN]
 
 
 class Stop:

@@ -58,7 +58,7 @@ class QueuedSink:
         self._frames: deque[tuple[Frame, bool]] = deque()  # with: whether it is styled, not a hold card
         self._changed = threading.Condition()
         self._ending = False
-        self._is_left = False  # it was waited for in vain
+        self._is_left = False  # closing it took too long
         self._dropped = self._reopened = 0
         self._pause = FIRST_PAUSE_S
         self._thread = threading.Thread(target=self._work, name=f"livestyle-output-{name}", daemon=True)

@@ -101,11 +101,6 @@ class VideoSink:
         finally:
             self._give_up()
 
-    @property
-    def path(self) -> Path:
-        """Where the file is once it is closed: another name than asked for if a recording's was taken meanwhile."""
-        return self._pending.path
-
     def _put_in_place(self) -> None:
         if self._syncing is not None:
             self._syncing.close()

@@ -74,7 +74,7 @@ class EventViewers:
         self._open()
 
     def watched(self) -> bool:
-        """By the newest event; asked for anew now and then, and after the device was away."""
+        """By the newest event; requested again now and then, and after the device was away."""
         now = self._clock()
         try:
             self._refresh(now)
@@ -113,7 +113,7 @@ class EventViewers:
             raise
 
     def _subscribe(self, handle: int) -> None:
-        """Subscribe anew, for which the driver says at once how many there are."""
+        """Subscribe again, which makes the driver report the current count at once."""
         subscription = SUBSCRIPTION.pack(CLIENT_USAGE, 0, SEND_INITIAL)
         with contextlib.suppress(OSError):  # there was none
             self._handles.ioctl(handle, UNSUBSCRIBE, bytearray(subscription))

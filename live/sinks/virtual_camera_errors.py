@@ -26,7 +26,7 @@ _GET_ONE = {
 }
 _STOP_IT = "stop that one (OBS: Stop Virtual Camera), or name another device"
 _IN_USE = f"another program feeds it: {_STOP_IT}"
-_LET_GO = "close the programs that watch or feed it; if it does not come back then, start it anew"
+_LET_GO = "close the programs that watch or feed it; if it does not come back then, start it again"
 _NOT_ALLOWED = "add yourself to the video group (sudo usermod -a -G video $USER), then log out and in"
 _RELOAD = (
     "reload the module (sudo modprobe -r v4l2loopback, then sudo modprobe v4l2loopback exclusive_caps=1 "

@@ -82,7 +82,7 @@ def parse_address(which: str) -> Address:
 
 
 def _split(which: str) -> tuple[SplitResult | None, int | None]:
-    """The parts and the port; None for a port that is no number, and for brackets that do not close."""
+    """The parts and the port; None for an invalid port, and for brackets that do not close."""
     try:
         parts = urlsplit(which.strip())
         return parts, parts.port

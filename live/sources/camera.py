@@ -151,7 +151,7 @@ class LocalCamera:
         )
 
     def _find(self, again: bool) -> Target:
-        """The target; a camera that was plugged in anew may have another index, by which its name finds it."""
+        """The target; a camera that was plugged in again may have another index, by which its name finds it."""
         if self._target is None:
             self._target = find_target(self._which, self._cameras)
             self.label = self._target.label

@@ -220,7 +220,7 @@ class LiveSource:
             return
         self._threads[:] = [thread for thread in self._threads if thread.is_alive()]
         if len(self._threads) < _MOST_HUNG:
-            _log.debug("%s: a call hangs; trying anew", self._device.label)
+            _log.debug("%s: a call hangs; trying again", self._device.label)
             self._start_thread()
 
     def _start_thread(self) -> None:

@@ -41,7 +41,7 @@ class Viewers(Protocol):
 class OnDemandCamera:
     """A live source around another one, which is opened when somebody watches and closed when nobody has for a while.
 
-    It yields nothing meanwhile. A camera that cannot be opened is said once and tried again while somebody watches.
+    It yields nothing meanwhile. A camera that cannot be opened is reported once and tried again while somebody watches.
     """
 
     def __init__(

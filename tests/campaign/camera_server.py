@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from campaign.clock import Pixels, burn
 
-MILLISECONDS = 1 << 32  # the clock starts anew after so many
+MILLISECONDS = 1 << 32  # the clock restarts after so many
 RATE = 15.0
 SIZE = (320, 240)
 

@@ -123,7 +123,7 @@ def _more_threads(before: set[threading.Thread]) -> list[str]:
 
 def _forget_peak() -> None:
     with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # the peak of memory starts anew
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak of memory
 
 
 def _peak() -> int:

@@ -314,6 +314,26 @@ def test_a_folder_is_styled_file_by_file_and_one_bad_file_costs_no_other(capsys,
     assert len(out.splitlines()) == 2
 
 
+def test_a_run_looks_for_leftovers_once_a_folder(capsys, tmp_path, monkeypatch):
+    """However many files it writes there: each look reads the whole folder."""
+    folders = []
+    monkeypatch.setattr("livestyle.sinks.rescue.leftovers", lambda folder: folders.append(folder) or [])
+    pictures = [tmp_path / name for name in ("a.png", "b.png", "c.png")]
+    for picture in pictures:
+        Image.new("RGB", (32, 32), "red").save(picture)
+    assert run(capsys, *pictures, "-o", f"{tmp_path}/out/")[0] == 0
+    assert len(list((tmp_path / "out").iterdir())) == 3
+    assert folders == [tmp_path / "out"]
+
+
+def test_a_file_run_removes_the_unfinished_file_of_another(capsys, tmp_path):
+    """One that was killed; nobody holds its lock."""
+    (tmp_path / ".old.mp4.part-01234567.mp4").write_bytes(b"half a film")
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "a.png")
+    assert run(capsys, tmp_path / "a.png", "-o", tmp_path / "b.png")[0] == 0
+    assert sorted(entry.name for entry in tmp_path.iterdir() if entry.is_file()) == ["a.png", "b.png"]
+
+
 def test_a_truncated_video_keeps_what_there_is_and_says_so(capsys, clip, tmp_path):
     cut = tmp_path / "cut.mkv"
     whole = tmp_path / "whole.mkv"

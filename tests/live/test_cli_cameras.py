@@ -63,7 +63,7 @@ def test_how_long_to_wait(value: object, seconds: float | None) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process there")
 def test_ctrl_c_ends_the_waiting(tmp_path: Path) -> None:
-    """At once, with 130; what it waits for was said once; ps does not show the password."""
+    """At once, with 130; what it waits for was reported once; ps does not show the password."""
     with HttpCamera({}) as camera:
         address = camera.address("/x", f"me:{SECRET}@")
     command = [sys.executable, "-m", "livestyle", "--camera", address, "--wait", "--no-window", "-o", "x.mp4"]

@@ -216,7 +216,7 @@ def test_what_may_not_be_reached_is_named(photo, tmp_path, environment, argument
 
 @posix
 def test_an_unreadable_folder_of_styles_or_configuration_costs_only_those(photo, tmp_path, environment):
-    """As for a service whose HOME is another user's: it is said once, and the work is done."""
+    """As for a service whose HOME is another user's: it is reported once, and the work is done."""
     prefix = without_privileges()
     styles = tmp_path / "config" / "livestyle" / "styles"
     styles.mkdir(parents=True)

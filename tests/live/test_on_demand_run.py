@@ -112,7 +112,7 @@ class Run:
         end = time.monotonic() + WAIT_S
         while not condition():
             assert self.process.poll() is None, self.process.communicate()
-            assert time.monotonic() < end, "waited in vain"
+            assert time.monotonic() < end, "it never came true"
             time.sleep(0.02)
 
     def stop(self) -> tuple[int, str, str]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from livestyle.errors import INTERRUPTED
-from livestyle.stop import Stop, stop_signals
+from livestyle.interrupts import stop_signals
+from livestyle.stop import Stop
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals are sent")
 

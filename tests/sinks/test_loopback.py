@@ -314,7 +314,7 @@ def test_frames_taken_again_end_the_count_of_seconds() -> None:
         output.send(frame())
         node.writes = []
         output.send(frame())
-        clock.now += 60  # no frame is refused meanwhile, so the next one begins anew
+        clock.now += 60  # no frame is refused meanwhile, so the next one starts from zero
     assert (len(node.frames), output.lost) == (2, 2)
 
 

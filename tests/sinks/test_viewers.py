@@ -114,7 +114,7 @@ def test_an_event_that_was_lost_is_made_good_within_seconds() -> None:
 
 
 def test_a_device_that_is_away_counts_as_watched_until_it_answers_again() -> None:
-    """What is not known must not switch somebody's camera off; the device is opened anew once a second at most."""
+    """What is not known must not switch somebody's camera off; the device is opened again once a second at most."""
     driver, clock = Driver(), Clock()
     who = EventViewers("/dev/video2", driver, clock)
     assert not who.watched()

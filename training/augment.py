@@ -32,7 +32,8 @@ class Augmentation:
     aim: float = 0.5  # probability that a crop is centred on the head where labels show it
     paste: float = 0.5  # probability that a person that can be cut out gets another background
     far: float = 0.05  # probability of a crop that shows the picture's people smaller than its set's zoom would
-    hands: float = 0.12  # probability of a hand or forearm over head or body
+    hands: float = 0.12  # probability of a hand or forearm over head or body, or in a place where nobody is
+    groups: float = 0.0  # probability that a picture of people is composed of one to some twenty of them
     disguise: float = 0.06  # probability of clothes or walls in the colours of skin, of hats in those of hair
     surround: float = 0.75  # probability that what lies outside the picture is a backdrop, not its mirror image
     light: float = 0.8  # probability of other exposure, gamma and colour cast

@@ -267,22 +267,35 @@ def plot(run: Path, picture: Path) -> None:
 @click.option("--sets", "set_names", default=ALL, show_default=True, help="Sets by name or .toml file, with commas.")
 @click.option("--side", type=click.IntRange(32), default=384, show_default=True, help="Pixels of a short side at most.")
 @click.option("--quality", type=click.IntRange(1, 100), default=85, show_default=True, help="Of the WebP pictures.")
+@click.option(
+    "--teacher",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Model (.onnx) that fills in hair, face and neck where labels leave them open; "
+    "OUT then also gets the sets' descriptions.",
+)
 @click.option("--strict", is_flag=True, help="Stop at the first bad row instead of leaving it out.")
 @_speaking
-def pack(data: Path, out: Path, set_names: str, side: int, quality: int, strict: bool) -> None:
+def pack(data: Path, out: Path, set_names: str, side: int, quality: int, teacher: Path | None, strict: bool) -> None:
     """Write the sets of the folder DATA again into OUT, with smaller pictures, for slow disks and lines.
 
     Names stay, and with them what trains and what validates. 384 pixels are enough to train at 256 with the crops of
     the built-in sets; fewer cost sharpness in close-ups.
     """
+    from livestyle.models.segmenter import load_segmenter
     from livestyle.training.pack import pack_set
     from livestyle.training.reader import BadRows
-    from livestyle.training.sets import find_set
+    from livestyle.training.sets import find_set, set_path
+    from livestyle.training.teach import taught, with_taught_labels
 
     total = 0
-    for described in map(find_set, set_names.split(",")):
-        bad = BadRows(strict)
-        result = pack_set(described, data, out, side=side, quality=quality, bad=bad)
+    model = load_segmenter(str(teacher), device="cpu") if teacher else None
+    for name in set_names.split(","):
+        described, bad = find_set(name), BadRows(strict)
+        change = functools.partial(taught, described=described, model=model) if model else None
+        result = pack_set(described, data, out, side=side, quality=quality, bad=bad, change=change)
+        if model:
+            text = with_taught_labels(set_path(name).read_text(encoding="utf-8"))
+            (out / f"{described.name}.toml").write_text(text, encoding="utf-8")
         bad.report(described.name)
         sizes = f"{result.before / 1e6:.1f} MB -> {result.after / 1e6:.1f} MB"
         click.echo(f"{described.name}: {result.pictures} pictures, {sizes}")

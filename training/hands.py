@@ -1,6 +1,7 @@
-"""Hands and forearms over faces and hair, cut out of the sets whose labels tell arms apart.
+"""Hands and forearms over faces, bodies and empty rooms, cut out of the sets whose labels tell arms or hands apart.
 
-People at a webcam touch their face, push back their hair, hold up a cup; hardly any set of faces has a label for that.
+People at a webcam touch their face, push back their hair, hold up a cup, wave; hardly any set has a label for that.
+Sets of hands label the hand and, around it, what is surely none of it; what lies between is decided by colour here.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.training.backdrops import Backdrops
-from livestyle.training.classes import BACKGROUND, Members, member_bits, region_bits, surely, surely_not
-from livestyle.training.reader import LabelledSet, Picture
+from livestyle.training.classes import ANY, BACKGROUND, Members, member_bits, region_bits, surely, surely_not
+from livestyle.training.reader import LabelledSet, Picture, gathered
 
 Image = npt.NDArray[np.uint8]
 Vector = npt.NDArray[np.float64]
@@ -24,6 +25,9 @@ _SKIN = region_bits("skin")
 _THING = member_bits(["background", "clothes", "accessories"])  # a cup, a phone: neither hair nor skin
 
 _SMALLEST = 700  # pixels of a limb: of less, too little is left of the fingers
+_REACH = 0.55  # of a hand's length: how much of what lies around it is kept, for the wrist
+_HEAD_OF_HAND = 1.1  # square root of a head's area in units of a hand's length
+_ROUNDS = 3  # iterations of GrabCut
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +86,72 @@ def limbs_of(picture: Picture) -> list[Limb]:
     return [limb for limb in found if limb is not None]
 
 
-def find_limbs(sets: list[LabelledSet], limit: int) -> list[Limb]:
-    """Up to `limit` limbs of the sets that have a label for arms."""
+def _grown(region: npt.NDArray[np.bool_], pixels: int) -> npt.NDArray[np.bool_]:
+    return np.asarray(cv2.dilate(region.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=pixels) > 0)
+
+
+def _wrist(around: npt.NDArray[np.bool_], hand: npt.NDArray[np.bool_], length: float) -> Vector | None:
+    """Unit vector from a hand towards its wrist, where the ring of what is surely no hand has its gap."""
+    near, closest = (_grown(hand, max(2, int(share * length))) for share in (0.25, 0.1))
+    gap = np.argwhere(near & ~around & ~closest)[:, ::-1]
+    if len(gap) < 10:
+        return None
+    towards = gap.mean(0) - np.argwhere(hand)[:, ::-1].mean(0)
+    reach = float(np.hypot(*towards))
+    return towards / reach if reach > 0.03 * length else None
+
+
+def _cut_by_colour(pixels: Image, hand: npt.NDArray[np.bool_], around: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The hand with its edge and wrist: GrabCut (Rother, Kolmogorov, Blake 2004) where labels leave it open."""
+    trimap = np.where(around, np.uint8(cv2.GC_BGD), np.uint8(cv2.GC_PR_BGD))
+    trimap[_grown(hand, 3) & ~around] = cv2.GC_PR_FGD
+    trimap[hand] = cv2.GC_FGD
+    cv2.setRNGSeed(0)  # GrabCut clusters colours from random starts
+    models = np.zeros((2, 1, 65))
+    cv2.grabCut(pixels[..., ::-1].copy(), trimap, None, models[0], models[1], _ROUNDS, cv2.GC_INIT_WITH_MASK)
+    found = ((trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)).astype(np.uint8)
+    _, parts = cv2.connectedComponents(found)
+    return np.asarray(np.isin(parts, np.unique(parts[hand])) & (found > 0))
+
+
+def _hand(picture: Picture, part: npt.NDArray[np.bool_]) -> Limb | None:
+    """The hand on the pixels of `part`, or None where it is too small or its wrist cannot be told."""
+    points = np.argwhere(part)[:, ::-1]
+    (x, y), (right, bottom) = points.min(0), points.max(0) + 1
+    length = float(max(right - x, bottom - y))
+    margin = int(_REACH * length)
+    cut = (slice(max(y - margin, 0), bottom + margin), slice(max(x - margin, 0), right + margin))
+    pixels, hand = np.ascontiguousarray(picture.pixels[cut]), part[cut]
+    around = surely_not(picture.members[cut], _ARMS)
+    along = _wrist(around, hand, length)
+    if along is None or not around.any():
+        return None
+    found = _cut_by_colour(pixels, hand, around)
+    if found.sum() > 2.5 * hand.sum():  # the wall has the colour of the hand
+        return None
+    alpha = np.asarray(cv2.blur(found.astype(np.uint8) * 255, (3, 3)), np.uint8)
+    inside = np.argwhere(hand)[:, ::-1].astype(np.float64)
+    tip = inside[np.argmin((inside - inside.mean(0)) @ along)]
+    return Limb(pixels, alpha, tip, along, _HEAD_OF_HAND * length, np.median(pixels[hand], axis=0))
+
+
+def hands_of(picture: Picture) -> list[Limb]:
+    """The hands of a picture whose labels tell hands and what surrounds them, and leave the rest open."""
+    sure = surely(picture.members, _ARMS)
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(sure.astype(np.uint8))
+    large = [k for k in range(1, len(stats)) if stats[k, cv2.CC_STAT_AREA] >= _SMALLEST]
+    found = [_hand(picture, parts == k) for k in large]
+    return [hand for hand in found if hand is not None]
+
+
+def find_limbs(sets: list[LabelledSet], limit: int, threads: int = 1) -> list[Limb]:
+    """Up to `limit` limbs, in equal shares of the sets that have a label for arms or hands."""
+    sources = [labelled for labelled in sets if _ARMS in labelled.described.labels.values()]
     limbs: list[Limb] = []
-    for labelled in sets:
-        if _ARMS not in labelled.described.labels.values():
-            continue
-        for index in range(len(labelled)):
-            picture = labelled.picture(index)
-            limbs += limbs_of(picture) if picture is not None else []
-            if len(limbs) >= limit:
-                return limbs[:limit]
+    for labelled in sources:
+        of = hands_of if ANY in labelled.described.labels.values() else limbs_of
+        order = np.random.default_rng(0).permutation(len(labelled)).tolist()  # neighbours often show the same person
+        limbs += gathered(labelled, order, of, -(-limit // len(sources)), threads)
     return limbs
 
 
@@ -156,12 +215,22 @@ def _thing(rng: np.random.Generator, target: Vector, head: float, size: int) -> 
     return np.asarray(cv2.blur(alpha, (3, 3)), np.uint8)
 
 
-class Hands:
-    """Lays hands, some of them holding something, over people."""
+def _swept(image: Image, length: int, angle: float) -> Image:
+    """`image` as it looks when it moves by `length` pixels at `angle` radians while the shutter is open."""
+    kernel = np.zeros((length, length), np.float32)
+    middle, reach = (length - 1) / 2, length / 2 * np.array([np.cos(angle), np.sin(angle)])
+    ends = [tuple(np.rint(middle + sign * reach).astype(int).tolist()) for sign in (-1, 1)]
+    cv2.line(kernel, ends[0], ends[1], 1.0)
+    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.uint8)
 
-    def __init__(self, limbs: list[Limb], holding: float = 0.3) -> None:
+
+class Hands:
+    """Lays hands, some of them holding something, some moving fast, over people and empty places."""
+
+    def __init__(self, limbs: list[Limb], holding: float = 0.3, fast: float = 0.2) -> None:
         self._limbs = limbs
         self._holding = holding
+        self._fast = fast
 
     def over(
         self, rng: np.random.Generator, pixels: Image, members: Members, backdrops: Backdrops
@@ -177,7 +246,41 @@ class Hands:
             alpha = _thing(rng, target, head, size)
             pixels = _laid(pixels, backdrops.draw(rng, size), alpha)
             members = np.where(alpha < 128, members, np.uint8(_THING))
-        motion = _motion(rng, limb, target, head)
+        return self._lay(rng, pixels, members, limb, tinted, _motion(rng, limb, target, head))
+
+    def alone(self, rng: np.random.Generator, pixels: Image, members: Members) -> tuple[Image, Members]:
+        """A picture of a place with a hand that reaches into it from outside: whose it is cannot be seen."""
+        if not self._limbs:
+            return pixels, members
+        limb, size = self._limbs[rng.integers(len(self._limbs))], len(pixels)
+        head = size * float(np.exp(rng.uniform(np.log(0.1), np.log(0.7))))
+        motion = _motion(rng, limb, np.array([0.0, 0.0]), head)
+        corners = np.array([[0, 0], [limb.alpha.shape[1], 0], [0, limb.alpha.shape[0]], limb.alpha.shape[::-1]])
+        placed = corners @ motion[:, :2].T + motion[:, 2]
+        x = rng.uniform(0.1, 0.9) * size - placed[:, 0].mean()
+        y = size * rng.uniform(0.97, 1.1) - placed[:, 1].max()
+        motion[:, 2] += x, y
+        if rng.random() < 0.6:  # not from below but from the side
+            turn = np.array([[0.0, -1.0], [1.0, 0.0]]) if rng.random() < 0.5 else np.array([[0.0, 1.0], [-1.0, 0.0]])
+            middle = np.array([size / 2, size / 2])
+            motion = np.column_stack([turn @ motion[:, :2], turn @ (motion[:, 2] - middle) + middle])
+        tinted = np.asarray(limb.pixels)
+        return self._lay(rng, pixels, members, limb, tinted, motion)
+
+    def _lay(
+        self,
+        rng: np.random.Generator,
+        pixels: Image,
+        members: Members,
+        limb: Limb,
+        tinted: Image,
+        motion: npt.NDArray[np.float64],
+    ) -> tuple[Image, Members]:
+        size = len(pixels)
         alpha = np.asarray(cv2.warpAffine(limb.alpha, motion, (size, size)), np.uint8)
-        arm = cv2.warpAffine(tinted, motion, (size, size), borderMode=cv2.BORDER_REPLICATE)
-        return _laid(pixels, np.asarray(arm, np.uint8), alpha), np.where(alpha < 128, members, np.uint8(_ARMS))
+        arm = np.asarray(cv2.warpAffine(tinted, motion, (size, size), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+        if rng.random() < self._fast:
+            length, angle = int(rng.uniform(0.01, 0.06) * size) | 1, float(rng.uniform(0, np.pi))
+            if length > 1:
+                alpha, arm = (_swept(image, length, angle) for image in (alpha, arm))
+        return _laid(pixels, arm, alpha), np.where(alpha < 128, members, np.uint8(_ARMS))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
@@ -110,11 +110,12 @@ def pack_set(
     side: int = 384,
     quality: int = 85,
     bad: BadRows | None = None,
+    change: Callable[[Row], Row] | None = None,
 ) -> Packed:
     """Write a set of the folder `data` again into `out`, smaller; both sides of the split, in the same order.
 
-    Rows that cannot be decoded are counted in `bad` and left out. Raises OutputExistsError, EncodeError
-    and what read_rows raises.
+    `change`, if given, is applied to every row first. Rows that cannot be decoded are counted in `bad` and left out.
+    Raises OutputExistsError, EncodeError and what read_rows raises.
     """
     path = packed_path(described, out)
     if path.exists():
@@ -124,7 +125,7 @@ def pack_set(
     def smaller() -> Iterator[Row]:
         for row in read_rows(described, data):
             try:
-                result = packed(row, side, quality)
+                result = packed(change(row) if change else row, side, quality)
             except BadRow as error:
                 counted.add(f"{described.name} {row.name}", str(error))
                 continue

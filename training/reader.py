@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -21,9 +22,10 @@ from livestyle.errors import InputError, SourceError, SourceNotFoundError
 from livestyle.training.classes import ANY, BACKGROUND, Members
 from livestyle.training.cutout import flooded, islands
 from livestyle.training.sets import SetDescription
-from livestyle.training.split import is_validation
 
 log = logging.getLogger("livestyle")
+
+T = TypeVar("T")
 
 
 class BadRow(Exception):
@@ -179,8 +181,14 @@ class LabelledSet:
         for row in read_rows(described, data):
             if limit is not None and len(self._rows) >= limit:
                 break
-            if (described.validate and is_validation(row.name, described.person)) == validation:
+            if described.validates(row.name) == validation:
                 self._rows.append(row)
+
+    def decode_all(self, threads: int) -> None:
+        """Decode every picture that is to be kept, on several threads: processes forked later then share them."""
+        if self._keep:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(self.picture, range(len(self))))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -202,6 +210,24 @@ class LabelledSet:
         if self._keep:
             self._pictures[index] = picture
         return picture
+
+
+def gathered(
+    labelled: LabelledSet, order: Sequence[int], of: Callable[[Picture], list[T]], limit: int, threads: int
+) -> list[T]:
+    """Up to `limit` things that `of` finds in the pictures of a set, looked through in `order` by `threads` threads."""
+
+    def find(index: int) -> list[T]:
+        picture = labelled.picture(int(index))
+        return of(picture) if picture is not None else []
+
+    found: list[T] = []
+    with ThreadPoolExecutor(threads) as pool:
+        for first in range(0, len(order), 4 * threads):
+            if len(found) >= limit:
+                break
+            found += [thing for things in pool.map(find, order[first : first + 4 * threads]) for thing in things]
+    return found[:limit]
 
 
 def open_sets(

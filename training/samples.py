@@ -16,6 +16,7 @@ from livestyle.training.augment import Augmentation, framed, lit
 from livestyle.training.backdrops import Backdrops, Image, empty_parts
 from livestyle.training.classes import BACKGROUND, Members
 from livestyle.training.disguise import disguised, in_skin_tones
+from livestyle.training.groups import Groups, find_people
 from livestyle.training.hands import Hands, find_limbs
 from livestyle.training.reader import LabelledSet, Picture
 
@@ -44,6 +45,8 @@ class Samples:
         places: Sequence[Image] = (),
         backdrops: int = 2400,
         limbs: int = 600,
+        people: int = 3000,
+        threads: int = 1,
     ) -> None:
         self._sets = sets
         self._how = how
@@ -53,7 +56,8 @@ class Samples:
         sources = [s for s in sets if s.described.backdrops]
         parts = [p for s in sources for p in empty_parts(s, backdrops // len(sources))]
         self._backdrops = Backdrops(parts, places)
-        self._hands = Hands(find_limbs(sets, limbs) if how.hands else [])
+        self._hands = Hands(find_limbs(sets, limbs, threads) if how.hands else [])
+        self._groups = Groups(find_people(sets, people, threads) if how.groups else [])
 
     def _picture(self, rng: np.random.Generator, labelled: LabelledSet) -> Picture:
         for _ in range(100):
@@ -70,7 +74,13 @@ class Samples:
             pixels = self._backdrops.draw(rng, size)
             if rng.random() < _SKIN_TONED * self._how.disguise:
                 pixels = in_skin_tones(rng, pixels)
-            return Sample(lit(rng, pixels, self._how), np.full((size, size), BACKGROUND, np.uint8), "empty")
+            members: Members = np.full((size, size), BACKGROUND, np.uint8)
+            if rng.random() < self._how.hands:
+                pixels, members = self._hands.alone(rng, pixels, members)
+            return Sample(lit(rng, pixels, self._how), members, "empty")
+        if self._groups and rng.random() < self._how.groups:
+            pixels, members = self._varied(rng, *self._groups.draw(rng, size, self._backdrops))
+            return Sample(lit(rng, pixels, self._how), members, "groups")
         labelled = self._sets[chosen]
         pixels, members = self._varied(
             rng,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from livestyle.errors import InputError, SourceNotFoundError
 from livestyle.training.classes import CLASSES, member_bits
+from livestyle.training.split import is_validation, person_of
 
 BUILTIN = Path(__file__).parent / "sets"
 CUTOUTS = ("", "label", "black", "white")
@@ -32,9 +33,15 @@ class SetDescription:
     zoom: tuple[float, float] = (0.5, 1.8)  # range of a training crop's side in units of the picture's short side
     person: str | None = None  # regular expression whose groups name the person on a picture, see split.py
     validate: bool = True  # False: every picture trains (labels too poor to measure by)
+    held: tuple[str, ...] = ()  # people (groups of `person`, joined by "|") that validate whatever their hash says
     cutout: str = ""  # what separates people from their background: "label" id 0, "black" or "white" surroundings
     unknown_holes: bool = False  # label-0 islands inside other labels (eyes, lips) say nothing
     backdrops: bool = False  # label 0 is truly empty of people, so parts of it serve as other people's background
+
+    def validates(self, name: str) -> bool:
+        """Whether the picture of that name is on the validation side."""
+        held = person_of(name, self.person) in self.held
+        return held or (self.validate and is_validation(name, self.person))
 
     def table(self) -> npt.NDArray[np.uint8]:
         """(256,) uint8: the byte of classes for every label id; 0 marks an id the set does not have."""
@@ -89,7 +96,7 @@ def _checked(values: dict[str, Any], origin: str) -> SetDescription:
         re.compile(values.get("person") or "")
     except re.error as error:
         raise InputError(f"{origin}: person is no regular expression: {error}.") from error
-    return SetDescription(**{**values, "zoom": zoom})
+    return SetDescription(**{**values, "zoom": zoom, "held": tuple(values.get("held", ()))})
 
 
 def parse_set(text: str, origin: str) -> SetDescription:
@@ -103,12 +110,18 @@ def parse_set(text: str, origin: str) -> SetDescription:
     return _checked({**values, "labels": _labels(values["labels"], origin)}, origin)
 
 
-def find_set(name_or_path: str) -> SetDescription:
-    """A built-in set by name, or one described by a TOML file."""
+def set_path(name_or_path: str) -> Path:
+    """Where the description of a set is: a TOML file, or a built-in set by its name. Raises SourceNotFoundError."""
     path = Path(name_or_path) if name_or_path.endswith(".toml") else BUILTIN / f"{name_or_path}.toml"
     if not path.is_file():
         names = ", ".join(sorted(p.stem for p in BUILTIN.glob("*.toml")))
         raise SourceNotFoundError(
             f"There is no data set {name_or_path}.", hint=f"Built in are {names}; or give a .toml file."
         )
+    return path
+
+
+def find_set(name_or_path: str) -> SetDescription:
+    """A built-in set by name, or one described by a TOML file."""
+    path = set_path(name_or_path)
     return parse_set(path.read_text(encoding="utf-8"), str(path))

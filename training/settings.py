@@ -100,7 +100,8 @@ class Settings:
 OPTIMIZERS = ("adamw", "muon")
 PRECISIONS = ("auto", "bf16", "fp16", "fp32")
 _CHANCES = (
-    "flip", "aim", "paste", "far", "hands", "disguise", "surround", "light", "dark", "grey", "blur", "noise", "jpeg",
+    "flip", "aim", "paste", "far", "hands", "groups", "disguise", "surround", "light", "dark", "grey", "blur", "noise",
+    "jpeg",
 )  # fmt: skip
 
 

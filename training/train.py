@@ -34,6 +34,8 @@ from livestyle.training.settings import Settings, to_toml
 
 log = logging.getLogger("livestyle")
 
+_STEPS_AHEAD = 1000  # steps for which a loader is opened: starting its workers takes seconds
+
 Batch = tuple[Tensor, Tensor]  # (B, 3, H, W) float32 RGB in [0, 1] and (B, H, W) uint8 class bytes
 
 
@@ -96,9 +98,17 @@ class Trainer:
         self.sets = open_sets(
             described, Path(data.folder), validation=False, strict=strict, keep=data.keep, limit=data.limit or None
         )
+        workers = self.settings.run.workers
+        for labelled in self.sets if workers else []:
+            labelled.decode_all(workers)
         places = empty_pictures(Path(data.places)) if data.places else []
         self.samples = Samples(
-            self.sets, self.settings.augment, self.settings.run.seed, empty=data.empty, places=places
+            self.sets,
+            self.settings.augment,
+            self.settings.run.seed,
+            empty=data.empty,
+            places=places,
+            threads=workers or 1,
         )
         log.info("%d pictures from %d sets.", sum(map(len, self.sets)), len(self.sets))
 
@@ -251,7 +261,8 @@ class Trainer:
         tensorboard = self.settings.run.tensorboard
         with Log(self.folder, self.progress.step, active=self.rank == 0, tensorboard=tensorboard) as table:
             while (done := self._done()) < 1.0:
-                for batch in self._loader(size_at(recipe, done), self._steps_ahead(done)):
+                size = size_at(recipe, done)
+                for batch in self._loader(size, self._steps_ahead(done)):
                     self._train_step(batch, done, table)
                     if time.monotonic() - saved > 60 * self.settings.run.checkpoint_minutes:
                         self.save()
@@ -260,7 +271,7 @@ class Trainer:
                         self.save()
                         return False
                     done = self._done()
-                    if done >= 1.0:
+                    if done >= 1.0 or size_at(recipe, done) != size:
                         break
         self.save()
         for labelled in self.sets:
@@ -277,12 +288,12 @@ class Trainer:
         return progress_of(self.settings.recipe, self.progress.step, self._agreed(self.progress.seconds))
 
     def _steps_ahead(self, done: float) -> int:
-        """How many steps surely share one size: a loader and its workers are opened for so many."""
-        recipe = self.settings.recipe
+        """How many steps may share one size: a loader and its workers are opened for so many."""
+        recipe, run = self.settings.recipe, self.settings.run
         if not recipe.steps:
-            return self.settings.run.log_every
+            return _STEPS_AHEAD if run.workers else run.log_every
         until = next(u for u in recipe.until if done < u)
-        return max(1, min(int(np.ceil(until * recipe.steps - 1e-9)) - self.progress.step, 1000))
+        return max(1, min(int(np.ceil(until * recipe.steps - 1e-9)) - self.progress.step, _STEPS_AHEAD))
 
     def _train_step(self, batch: Batch, done: float, table: Log) -> None:
         recipe = self.settings.recipe

@@ -18,6 +18,8 @@ from click.shell_completion import get_completion_class
 
 from livestyle import __version__
 from livestyle.config import Accepts
+from livestyle.console.messages import Messages, answer, answer_json
+from livestyle.console.terminal import occupy_standard_streams, printable, say, start_logging
 from livestyle.errors import (
     INTERRUPTED,
     DecodeError,
@@ -29,18 +31,16 @@ from livestyle.errors import (
     unforeseen,
     unforeseen_failures,
 )
-from livestyle.messages import Messages, answer, answer_json
-from livestyle.paths import kind_of_path, shell_word
-from livestyle.stop import interrupt_once, leave
-from livestyle.terminal import occupy_standard_streams, printable, say, start_logging
+from livestyle.system.paths import kind_of_path, shell_word
+from livestyle.system.stop import interrupt_once, leave
 
 if TYPE_CHECKING:
-    from livestyle.plan import Overwrite
+    from livestyle.outputs import Overwrite
     from livestyle.report import Report
     from livestyle.settings import Settings
     from livestyle.sinks.rescue import Rescued
-    from livestyle.stop import Stop
     from livestyle.studio import Studio
+    from livestyle.system.stop import Stop
 
     _Job = tuple[Path, Path | None]  # input, output; no output: a window
 
@@ -492,11 +492,11 @@ def _is_on_demand(options: dict[str, Any]) -> bool:
 
 
 def _camera(options: dict[str, Any]) -> None:
-    from livestyle.plan import wanted
+    from livestyle.outputs import wanted
     from livestyle.session import run_camera
     from livestyle.sources.addresses import refuse_addresses
-    from livestyle.stop import Stop
     from livestyle.studio import Studio
+    from livestyle.system.stop import Stop
 
     refuse_addresses((), options["output"])
 
@@ -520,7 +520,7 @@ def _camera(options: dict[str, Any]) -> None:
 
 def _shown_camera(which: str) -> str:
     """`which` for messages; an address without its secrets, which are overwritten in what `ps` shows, too."""
-    from livestyle.process_title import hide_in_process_title
+    from livestyle.console.process_title import hide_in_process_title
     from livestyle.sources.addresses import hide_secrets, is_address
 
     if not is_address(which):
@@ -531,7 +531,7 @@ def _shown_camera(which: str) -> str:
 
 
 def _files(options: dict[str, Any]) -> None:
-    from livestyle.plan import expand_inputs, folder_made, is_folder_for, plan_outputs
+    from livestyle.outputs import expand_inputs, folder_made, is_folder_for, plan_outputs
     from livestyle.sources.addresses import refuse_addresses
 
     refuse_addresses(options["inputs"], options["output"])
@@ -575,8 +575,8 @@ def _nowhere(instead: str) -> UsageError:
 
 def _style_all(jobs: Sequence[_Job], settings: Settings, options: dict[str, Any]) -> None:
     from livestyle.sinks.rescue import tidied
-    from livestyle.stop import Stop
     from livestyle.studio import Studio
+    from livestyle.system.stop import Stop
 
     studio = Studio(settings)
     codes: list[int] = []
@@ -632,8 +632,8 @@ def _messages() -> Messages:
 
 def _demo(options: dict[str, Any]) -> None:
     from livestyle.demo import run_demo
-    from livestyle.stop import Stop
     from livestyle.studio import Studio
+    from livestyle.system.stop import Stop
 
     _refuse_budgets()
     settings = _settings(options)
@@ -646,7 +646,7 @@ def _demo(options: dict[str, Any]) -> None:
 def _rescue(options: dict[str, Any]) -> None:
     """Each folder by itself: what is rescued is told, and one that cannot be read costs no other."""
     from livestyle.sinks.rescue import tidy
-    from livestyle.stop import Stop
+    from livestyle.system.stop import Stop
 
     stop = Stop()
     codes: list[int] = []

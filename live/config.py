@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from livestyle.console.terminal import say
 from livestyle.errors import UsageError
-from livestyle.paths import kind_of_path
-from livestyle.reading import parse_toml, read_file, shortened
-from livestyle.terminal import say
+from livestyle.system.paths import kind_of_path
+from livestyle.system.reading import parse_toml, read_file, shortened
 
 MAX_BYTES = 1 << 20
 """More is not a configuration file; nothing larger is read."""

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.console.terminal import printable
 from livestyle.errors import BackendError, UsageError
 from livestyle.feed import Feed
 from livestyle.frame import ColorInfo, Frame, Pixels, StreamInfo, read_only
 from livestyle.loop import run
-from livestyle.media import cv2
-from livestyle.paths import kind_of_path
-from livestyle.plan import make_folder
+from livestyle.media.pyav import cv2
+from livestyle.outputs import make_folder
 from livestyle.report import Meter, Report
 from livestyle.session import style_file
 from livestyle.settings import Settings
@@ -31,10 +31,10 @@ from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.recipe import Adjust
 from livestyle.sinks.output import check_output
 from livestyle.sinks.rescue import tidied
-from livestyle.stop import Stop
 from livestyle.studio import Studio
 from livestyle.stylist import Stylist
-from livestyle.terminal import printable
+from livestyle.system.paths import kind_of_path
+from livestyle.system.stop import Stop
 
 SIDE = 480  # pixels; the photograph has 512, so the camera can move inside it
 FRAMES = 90

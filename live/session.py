@@ -11,26 +11,26 @@ from pathlib import Path
 from typing import Any
 
 from livestyle.budgeted import Budgeted, budget_of
-from livestyle.cards import hold_card
+from livestyle.console.progress import progress_sink
 from livestyle.errors import INTERRUPTED, LivestyleError, StreamError, UsageError
 from livestyle.feed import Feed
-from livestyle.fit import Size, fit_size
 from livestyle.frame import StreamInfo
 from livestyle.governed import Gears, Resizable
 from livestyle.governor import Budget, Governor, Step, ladder
 from livestyle.lookahead import INTERVAL
 from livestyle.loop import Hold, run
-from livestyle.outputs import DirectOutput, LiveOutput, Outputs
-from livestyle.progress import progress_sink
+from livestyle.media.hold_card import hold_card
+from livestyle.media.resize import Size, fit_size
 from livestyle.protocols import Segmenter, Sink, Source
 from livestyle.report import Meter, Report, latencies, slowest
 from livestyle.settings import Settings
-from livestyle.sinks.capture import RecordSink, SnapshotSink
+from livestyle.sinks.live_outputs import DirectOutput, LiveOutput, Outputs
 from livestyle.sinks.queued import REALTIME, QueuedSink
+from livestyle.sinks.recording import RecordSink, SnapshotSink
 from livestyle.sinks.rescue import tidied
-from livestyle.stop import Stop
 from livestyle.studio import Studio
 from livestyle.stylist import Stylist
+from livestyle.system.stop import Stop
 
 log = logging.getLogger("livestyle")
 
@@ -102,7 +102,7 @@ def _say_what_photos_ignore(path: Path, settings: Settings) -> None:
 
 def is_photo(path: Path) -> bool:
     """Whether the file's content is a still picture."""
-    from livestyle.sources.opening import kind_of
+    from livestyle.sources.file_type import kind_of
 
     return kind_of(path) == "photo"
 

@@ -13,9 +13,9 @@ import click
 
 from livestyle.bench.speed import speed
 from livestyle.cli import Seconds, Size
+from livestyle.console.messages import answer
+from livestyle.console.terminal import TerminalHandler, json_text, say
 from livestyle.errors import INTERRUPTED, LivestyleError, UsageError
-from livestyle.messages import answer
-from livestyle.terminal import TerminalHandler, json_text, say
 
 if TYPE_CHECKING:
     from livestyle.bench.cast import Cast
@@ -93,12 +93,12 @@ def masks(clips: tuple[Path, ...], **options: Any) -> None:
     """
     from livestyle.bench.methods import methods_named
     from livestyle.settings import Settings
-    from livestyle.sources.opening import check_file
     from livestyle.studio import Studio
+    from livestyle.system.paths import check_file
 
     methods = methods_named(options["methods"])
     if options["out"] is not None:
-        from livestyle.plan import make_folder
+        from livestyle.outputs import make_folder
 
         make_folder(options["out"])
     for path in clips:

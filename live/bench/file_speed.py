@@ -20,7 +20,7 @@ from livestyle.copies import Picture
 from livestyle.errors import BackendError
 from livestyle.frame import Frame, StreamInfo, Weights
 from livestyle.lookahead import INTERVAL
-from livestyle.media import av, open_output
+from livestyle.media.pyav import av, open_output
 from livestyle.protocols import Segmenter
 from livestyle.refine import refine
 from livestyle.session import style_file
@@ -29,9 +29,9 @@ from livestyle.shaders.compile import compile_look
 from livestyle.sinks.containers import choose_pixels, container_of, encoder_options
 from livestyle.sinks.video import VideoSink
 from livestyle.sources.video import VideoSource, open_media
-from livestyle.stop import Stop
 from livestyle.studio import Studio
 from livestyle.stylist import Stylist
+from livestyle.system.stop import Stop
 
 PictureType = av.video.frame.PictureType
 

@@ -21,8 +21,8 @@ from livestyle.frame import Frame, StreamInfo, read_only
 from livestyle.report import Report
 from livestyle.session import Job
 from livestyle.settings import Settings
-from livestyle.stop import Stop
 from livestyle.studio import Studio
+from livestyle.system.stop import Stop
 
 RATE = 30
 SETTLED_S = 1.0  # frames dropped before that are not counted: the model has its first run

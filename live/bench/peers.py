@@ -11,7 +11,7 @@ import numpy as np
 
 from livestyle.errors import StyleError
 from livestyle.frame import Pixels
-from livestyle.media import av
+from livestyle.media.pyav import av
 from livestyle.shaders.look import Look
 
 FLOAT, BYTES = "gbrpf32le", "rgb24"

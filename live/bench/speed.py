@@ -129,7 +129,7 @@ def _cpu(
 
 def _clips(given: tuple[Path, ...], folder: Path, *, quick: bool) -> tuple[Path, ...]:
     from livestyle.bench.file_speed import made_clip
-    from livestyle.sources.opening import check_file
+    from livestyle.system.paths import check_file
 
     for path in given:
         check_file(path)

@@ -12,7 +12,7 @@ from livestyle.bench.metrics import Labels, enlarged, labelled
 from livestyle.bench.sequences import Film
 from livestyle.errors import EncodeError
 from livestyle.frame import REGIONS, Weights
-from livestyle.text import draw_text
+from livestyle.media.text import draw_text
 
 EVERY_S = 1 / 6  # every fifth frame at 30 frames/s
 WIDTH = 400  # pixels of one frame on a sheet

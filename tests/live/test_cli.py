@@ -18,8 +18,8 @@ from PIL import Image
 
 from livestyle.cli import StyleName, main
 from livestyle.frame import Frame, StreamInfo, read_only
-from livestyle.media import cv2
-from livestyle.plan import name_in_folder
+from livestyle.media.pyav import cv2
+from livestyle.outputs import name_in_folder
 from livestyle.sinks.video import VideoSink
 from livestyle.sources.video import VideoSource
 

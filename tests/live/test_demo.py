@@ -14,7 +14,7 @@ import pytest
 from livestyle import demo
 from livestyle.cli import main
 from livestyle.frame import Frame
-from livestyle.media import cv2
+from livestyle.media.pyav import cv2
 from livestyle.shaders.library import list_recipes
 from livestyle.sources.video import VideoSource
 

@@ -22,9 +22,9 @@ from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.look import Look
 from livestyle.shaders.lut import Lut3D, lattice
 from livestyle.sources.video import VideoSource
-from livestyle.stop import Stop
 from livestyle.studio import Studio
 from livestyle.stylist import Stylist
+from livestyle.system.stop import Stop
 
 LOOK = Look((Lut3D(1 - lattice(3)),) * 4)
 PIXELS = np.full((6, 8, 3), 40, np.uint8)

@@ -20,14 +20,14 @@ from livestyle.errors import ModelError
 from livestyle.frame import REGIONS, Frame, Pixels, Weights, read_only
 from livestyle.governed import FADE_S, TURN_S, FadedEdges, Gears, RatedInference, SwitchedSegmenter
 from livestyle.governor import Step, ladder
-from livestyle.media import cv2
+from livestyle.media.pyav import cv2
 from livestyle.models.segmenter import SMALLER_MODEL
 from livestyle.refine import refine, unrefined
 from livestyle.session import run_camera
 from livestyle.settings import Settings
-from livestyle.stop import Stop
 from livestyle.studio import Studio
 from livestyle.stylist import Stylist
+from livestyle.system.stop import Stop
 
 WAIT_S = 30.0  # only a hang makes a test wait for it
 PICTURE = np.zeros((8, 8, 3), np.uint8)

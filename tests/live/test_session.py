@@ -19,18 +19,18 @@ import pytest
 from tests_devices import Driver, Recorder
 
 from livestyle import loop
-from livestyle.cards import hold_card
 from livestyle.cli import main
 from livestyle.errors import UsageError
 from livestyle.frame import Frame, StreamInfo, Weights, read_only
-from livestyle.media import cv2
+from livestyle.media.hold_card import hold_card
+from livestyle.media.pyav import cv2
 from livestyle.session import AWAY, play_file, run_camera
 from livestyle.settings import Settings
 from livestyle.sinks.video import VideoSink
 from livestyle.sources import camera, live_source
 from livestyle.sources.video import VideoSource
-from livestyle.stop import Stop
 from livestyle.studio import Studio
+from livestyle.system.stop import Stop
 
 WAIT_S = 60.0  # generous: only a hang makes a test wait for it
 SIZE = (64, 48)

@@ -17,9 +17,9 @@ import pytest
 from tests_media import frames_of, psnr, scene, write_clip
 
 from livestyle.errors import EncodeError, OutputExistsError, UsageError
-from livestyle.fit import to_8_bit
 from livestyle.frame import Frame, StreamInfo, read_only
-from livestyle.media import av
+from livestyle.media.pyav import av
+from livestyle.media.resize import to_8_bit
 from livestyle.sinks.containers import container_of, encoder_options
 from livestyle.sinks.video import VideoSink
 from livestyle.sources.video import VideoSource

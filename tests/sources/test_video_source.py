@@ -16,8 +16,8 @@ from tests_media import VFR, psnr, scene, write_clip
 
 from livestyle.errors import ColorError, DecodeError, SourceError, SourceNotFoundError, UsageError
 from livestyle.frame import Frame
-from livestyle.media import av
-from livestyle.sources.opening import kind_of, list_folder
+from livestyle.media.pyav import av
+from livestyle.sources.file_type import kind_of, list_folder
 from livestyle.sources.video import VideoSource
 
 

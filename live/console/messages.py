@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from livestyle.console.terminal import say, say_lines, write_json, write_out
 from livestyle.errors import AnswerError, LivestyleError
-from livestyle.terminal import say, say_lines, write_json, write_out
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.terminal import printable
+from livestyle.console.terminal import printable
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont

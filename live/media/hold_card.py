@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from livestyle.fit import Size
 from livestyle.frame import Pixels
-from livestyle.text import Canvas, draw_text, text_size
+from livestyle.media.resize import Size
+from livestyle.media.text import Canvas, draw_text, text_size
 
 _TOP, _BOTTOM = (58, 62, 70), (34, 37, 43)  # a dark neutral gradient: calm on a wall of faces, no glare at night
 _FIRST, _OTHERS = (236, 238, 240), (170, 175, 182)

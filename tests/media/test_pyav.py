@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from livestyle.media import fraction_of
+from livestyle.media.pyav import fraction_of
 
 
 def test_known_rationals_are_fractions() -> None:

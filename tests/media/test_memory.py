@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from tests_media import scene, write_clip
 
-from livestyle import memory
 from livestyle.errors import SourceError
-from livestyle.memory import available, check_photo, check_video
-from livestyle.sources.photo import read_photo
+from livestyle.media.memory import available, check_photo, check_video
+from livestyle.media.photo_file import read_photo
+from livestyle.media import memory
 from livestyle.sources.video import VideoSource
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from livestyle import plan
+from livestyle import outputs
 from livestyle.errors import SourceError, UsageError
-from livestyle.plan import expand_inputs, ignores_case, plan_outputs
+from livestyle.outputs import expand_inputs, ignores_case, plan_outputs
 
 
 class Counted(str):
@@ -30,16 +30,16 @@ def test_outputs_are_not_compared_each_with_each():
     keys = [Counted(f"clip{number}.mp4") for number in range(10_000)]
     paths = [Path(key) for key in keys]
     Counted.compared = 0
-    assert plan._repeated(paths, keys) is None
+    assert outputs._repeated(paths, keys) is None
     assert Counted.compared < len(keys)
-    assert plan._repeated([*paths, paths[5]], [*keys, Counted("clip5.mp4")]) == paths[5]
+    assert outputs._repeated([*paths, paths[5]], [*keys, Counted("clip5.mp4")]) == paths[5]
 
 
 @pytest.mark.parametrize(("insensitive", "refused"), [(True, True), (False, False)])
 @pytest.mark.parametrize("names", [("a.png", "A.png"), ("é.png", "e\u0301.png")])
 def test_names_that_the_file_system_takes_for_one_are_refused(tmp_path, monkeypatch, insensitive, refused, names):
     """Two inputs that differ in case, or in how an accent is composed, only where that makes no difference to files."""
-    monkeypatch.setattr(plan, "ignores_case", lambda folder: insensitive)
+    monkeypatch.setattr(outputs, "ignores_case", lambda folder: insensitive)
     files = [tmp_path / folder / name for folder, name in zip("xy", names, strict=True)]
     if not refused:
         assert len(plan_outputs(files, files, tmp_path, None)) == 2

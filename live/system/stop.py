@@ -18,10 +18,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, Protocol
+from weakref import WeakSet
 
-from livestyle.errors import INTERRUPTED
-from livestyle.interrupts import stop_signals
+from livestyle.errors import INTERRUPTED, LivestyleError
+from livestyle.system.interrupts import stop_signals
 
 REACT_S = 5.0  # for the main thread to look at the flag after the first request
 REACT_AGAIN_S = 1.0  # … and after the second
@@ -174,8 +175,28 @@ def abandon() -> NoReturn:
     os._exit(INTERRUPTED)
 
 
-def _settle() -> None:
-    from livestyle.sinks.output import settle_all
+class Unfinished(Protocol):
+    """What is being written, and can be ended from another thread."""
 
+    def settle(self) -> None:
+        """Put it in place or remove it, as it is. Raises LivestyleError and OSError."""
+
+
+_unfinished: WeakSet[Unfinished] = WeakSet()
+
+
+def settle_if_abandoned(output: Unfinished) -> None:
+    """Have `output` settled where the process ends by `abandon` before it is finished."""
+    _unfinished.add(output)
+
+
+def settle_all() -> None:
+    """End all outputs that are being written at this moment: for a process that is about to end."""
+    for output in list(_unfinished):
+        with suppress(LivestyleError, OSError):
+            output.settle()
+
+
+def _settle() -> None:
     with suppress(Exception):
         settle_all()

@@ -6,8 +6,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from livestyle.console.terminal import is_terminal, printable, say
 from livestyle.frame import Frame, StreamInfo
-from livestyle.terminal import is_terminal, printable, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livestyle.progress import BarSink
-from livestyle.terminal import TerminalHandler, json_text, printable, printable_lines, say, say_lines
-from livestyle.text import draw_text, text_size
+from livestyle.console.progress import BarSink
+from livestyle.console.terminal import TerminalHandler, json_text, printable, printable_lines, say, say_lines
+from livestyle.media.text import draw_text, text_size
 
 ANYTHING = st.text(st.characters())  # with halves of surrogate pairs
 
@@ -137,8 +137,8 @@ def test_names_are_no_markup_in_the_bar():
 
     from rich.console import Console
 
-    from livestyle.color import SRGB
     from livestyle.frame import StreamInfo
+    from livestyle.media.color import SRGB
 
     sink = BarSink(StreamInfo("x", (8, 8), Fraction(1), None, SRGB, frames=1), "[bold]a[/bold]\x1b[2J[/x]")
     try:
@@ -162,7 +162,7 @@ def test_files_never_take_the_numbers_of_closed_streams(tmp_path):
     """What a library prints on stderr would be written into the first file that is opened."""
     code = (
         "import os, sys\n"
-        "from livestyle.terminal import occupy_standard_streams\n"
+        "from livestyle.console.terminal import occupy_standard_streams\n"
         "occupy_standard_streams()\n"
         f"sys.exit(os.open({str(tmp_path / 'x')!r}, os.O_CREAT | os.O_WRONLY))"
     )

@@ -10,7 +10,7 @@ import pytest
 
 from livestyle.errors import EncodeError
 from livestyle.frame import Frame, read_only
-from livestyle.sinks.capture import RecordSink, SnapshotSink, stamped
+from livestyle.sinks.recording import RecordSink, SnapshotSink, stamped
 
 
 class Memory:

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from livestyle.errors import LivestyleError
-from livestyle.interrupts import SLICE_S, Interrupts, noted_interrupts
+from livestyle.system.interrupts import SLICE_S, Interrupts, noted_interrupts
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LATER_S = 5.0  # a child ends itself when its parent should have ended it so long ago

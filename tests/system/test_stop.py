@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from livestyle.errors import INTERRUPTED
-from livestyle.interrupts import stop_signals
-from livestyle.stop import Stop
+from livestyle.system.interrupts import stop_signals
+from livestyle.system.stop import Stop
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals are sent")
 
@@ -25,8 +25,8 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 from livestyle.sinks.output import Pending
-from livestyle.stop import Stop
-from livestyle import stop as module
+from livestyle.system.stop import Stop
+from livestyle.system import stop as module
 module.REACT_S, module.REACT_AGAIN_S = 1.0, 0.5
 folder, protected, what = sys.argv[1:]
 stop = Stop()
@@ -149,7 +149,7 @@ def test_a_process_that_holds_the_lock_of_an_output_still_ends(tmp_path: Path) -
     """A signal handler runs inside of what it interrupts: a file that is just being moved, on a disk that hangs."""
     code = f"""
 from pathlib import Path
-from livestyle import stop
+from livestyle.system import stop
 from livestyle.sinks.output import Pending
 stop.SETTLE_S = 0.1
 pending = Pending(Path({str(tmp_path)!r}, "a.png"), overwrite=False)

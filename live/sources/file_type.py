@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from livestyle.errors import SourceError, SourceNotFoundError, foreign_errors, reason_of
-from livestyle.paths import kind_of_path
+from livestyle.errors import SourceError, foreign_errors, reason_of
+from livestyle.system.paths import check_file
 
 Kind = Literal["photo", "video"]
 
@@ -84,19 +84,6 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return entry.is_file()
     except OSError:  # a link that leads to itself, or where one may not look
         return False
-
-
-def check_file(path: Path) -> None:
-    """Raise SourceNotFoundError or SourceError unless `path` is a file with something in it."""
-    kind = kind_of_path(path, SourceError)
-    if kind is None:
-        raise SourceNotFoundError(f"There is no file {path}", hint="check the name and the folder")
-    if kind == "other":
-        raise SourceError(f"{path} is not a file", hint="a camera device is opened with --camera")
-    if kind == "folder":
-        raise SourceError(f"{path} is a folder, not a photo or video", hint="name a file in it, or add -o FOLDER/")
-    if path.stat().st_size == 0:
-        raise SourceError(f"{path} is empty (0 bytes)", hint="copy or record it again")
 
 
 def refuse_lists(path: Path) -> None:

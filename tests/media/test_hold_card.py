@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from livestyle.cards import hold_card
+from livestyle.media.hold_card import hold_card
 from livestyle.session import AWAY
 
 

@@ -1,7 +1,7 @@
 """Requests to stop that arrive while the main thread waits for something that may never come.
 
 Python runs signal handlers between two of its own instructions, so whoever waits here for native code waits in slices,
-and a handler that only sets a flag (`livestyle.stop.Stop`) is not enough: nobody would look at the flag.
+and a handler that only sets a flag (`livestyle.system.stop.Stop`) is not enough: nobody would look at the flag.
 """
 
 from __future__ import annotations

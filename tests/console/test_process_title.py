@@ -10,7 +10,7 @@ import pytest
 SCRIPT = """
 import sys
 from pathlib import Path
-from livestyle.process_title import hide_in_process_title
+from livestyle.console.process_title import hide_in_process_title
 hide_in_process_title(sys.argv[2], "http://h/")
 sys.stdout.buffer.write(Path("/proc/self/cmdline").read_bytes() + bytes([1]) + Path("/proc/self/environ").read_bytes())
 assert sys.argv[2].startswith("http://me")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from livestyle.interval import UsualInterval
+from livestyle.sources.interval import UsualInterval
 
 
 def after(*intervals: float) -> UsualInterval:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from livestyle.reading import parse_toml
+from livestyle.system.reading import parse_toml
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The one place where OpenCV and PyAV are imported together, and where PyAV opens files.
 
 cv2 comes first: with opencv-python >= 4.13 on Linux the other order hangs `cv2.imshow`. Everything that needs PyAV
-says `from livestyle.media import av`; `import av` anywhere else is a lint error.
+says `from livestyle.media.pyav import av`; `import av` anywhere else is a lint error.
 
 What differs between PyAV 18 and 19 is settled here: text in metadata that is not UTF-8, rational numbers that are not
 known, and side data of unknown kinds.

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from livestyle import child
-from livestyle.child import ChildFailure, Limits, run_child
+from livestyle.system import child
+from livestyle.system.child import ChildFailure, Limits, run_child
 
 ROOM = Limits(memory=2 << 30, processor=20, wall=60.0)
 
 MODULE = """
 import os, signal, sys, time
-from livestyle.child import serve
+from livestyle.system.child import serve
 from livestyle.errors import StyleError
 
 def answer(request, data):
@@ -120,7 +120,7 @@ def _signal_when_started(file: Path, sig: signal.Signals) -> None:
 def test_a_child_does_not_outlive_a_parent_that_was_killed(module: str, tmp_path: Path) -> None:
     told = tmp_path / "told"
     request = {"what": "announce", "file": str(told)}
-    code = f"from livestyle.child import *; run_child({module!r}, {request!r}, b'', Limits(2 << 30, 600, 600.0))"
+    code = f"from livestyle.system.child import *; run_child({module!r}, {request!r}, b'', Limits(2 << 30, 600, 600.0))"
     parent = subprocess.Popen([sys.executable, "-c", code])
     pid_file, pause = told.with_name("told.pid"), threading.Event()
     while not pid_file.exists():

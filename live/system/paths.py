@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Literal
 
-from livestyle.errors import LivestyleError
+from livestyle.errors import LivestyleError, SourceError, SourceNotFoundError
 
 Kind = Literal["file", "folder", "other"]
 
@@ -44,6 +44,19 @@ def unreachable(path: Path, error: OSError, failure: type[LivestyleError]) -> Li
     """The `failure` for a path that the system refuses to look at."""
     hint = _HINTS.get(error.errno or 0, "")
     return failure(f"{path} cannot be reached: {error.strerror or error}", hint=hint)
+
+
+def check_file(path: Path) -> None:
+    """Raise SourceNotFoundError or SourceError unless `path` is a file with something in it."""
+    kind = kind_of_path(path, SourceError)
+    if kind is None:
+        raise SourceNotFoundError(f"There is no file {path}", hint="check the name and the folder")
+    if kind == "other":
+        raise SourceError(f"{path} is not a file", hint="a camera device is opened with --camera")
+    if kind == "folder":
+        raise SourceError(f"{path} is a folder, not a photo or video", hint="name a file in it, or add -o FOLDER/")
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path} is empty (0 bytes)", hint="copy or record it again")
 
 
 def shell_word(path: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from livestyle.errors import SourceError
-from livestyle.reading import in_megabytes
+from livestyle.system.reading import in_megabytes
 
 PHOTO_BYTES = {1: 28, 2: 40}
 """Bytes a sample -> bytes a pixel that a photo takes at its peak: decoded, styled, encoded (measured: 26 and 36)."""

@@ -13,10 +13,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from livestyle.media import av, fraction_of, open_input
+from livestyle.media.pyav import av, fraction_of, open_input
+from livestyle.media.timeline import first_tick, start_of
 from livestyle.sinks.containers import Container
 from livestyle.sinks.subtitles import ASS_HEADER, TEXT_CODECS, convert_text
-from livestyle.timeline import first_tick, start_of
 
 log = logging.getLogger("livestyle")
 

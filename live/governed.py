@@ -17,14 +17,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.copies import Copies, Picture
 from livestyle.frame import REGIONS, Weights
 from livestyle.governor import Step
-from livestyle.inference import Inference, Result, T, step_back
-from livestyle.masks import region_weights_of
+from livestyle.masks.edges import Refine, refine, unrefined
+from livestyle.masks.inference import Inference, Result, T, step_back
+from livestyle.masks.pyramid import FramePyramid, Picture
+from livestyle.masks.tracker import region_weights_of
 from livestyle.protocols import Segmenter
-from livestyle.refine import refine, unrefined
-from livestyle.stylist import Refine
 
 FADE_S = 0.5
 """Seconds in which edges go from refined to plain and back."""
@@ -128,8 +127,8 @@ class RatedInference(Inference[T]):
         return super().wait(patience)
 
 
-class FadedEdges:
-    """Refines masks, or not, and goes from the one to the other in FADE_S. Implements livestyle.stylist.Refine."""
+class CrossfadedEdges:
+    """Refines masks, or not, and goes from the one to the other in FADE_S. Implements livestyle.masks.edges.Refine."""
 
     def __init__(self, refine: Refine = refine, clock: Callable[[], float] = time.monotonic) -> None:
         self.refined = True  # where it goes to
@@ -186,12 +185,12 @@ class Gears:
         self._step = step
         self._thread: threading.Thread | None = None
         self._failure: Exception | None = None
-        self._rated: RatedInference[Copies] | None = None
+        self._rated: RatedInference[FramePyramid] | None = None
         self.segmenter = SwitchedSegmenter(open_step(step))
-        self.edges = FadedEdges()
+        self.edges = CrossfadedEdges()
         self._set(step)
 
-    def inference(self, segment: Callable[[Copies], Weights]) -> Inference[Copies]:
+    def inference(self, segment: Callable[[FramePyramid], Weights]) -> Inference[FramePyramid]:
         """The inference of a live stylist."""
         self._rated = RatedInference(segment, self._step.rate)
         return self._rated

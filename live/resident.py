@@ -13,19 +13,19 @@ from kornia.filters import guided_blur
 from torch import Tensor
 
 from livestyle.frame import REGIONS
+from livestyle.masks.edges import EPSILON, WINDOW
+from livestyle.masks.flow import WORKING_SIDE
 from livestyle.models.torch_segmenter import TorchSegmenter, shrunk
-from livestyle.motion import WORKING_SIDE
-from livestyle.refine import EPSILON, WINDOW
 from livestyle.shaders.torch_grade import TorchGrade
 
 _COARSE = 2  # the filter's coefficients are fitted at 1 / _COARSE of the working copy's resolution
-_SHARPNESS = 3  # exponent that steepens the ramp between two regions, as livestyle.refine does
+_SHARPNESS = 3  # exponent that steepens the ramp between two regions, as livestyle.masks.edges does
 
 
 class Resident:
     """Styles (H, W, 3) uint8 tensors on the device of `segmenter` and `grade`, which must be the same.
 
-    `refined`: fit the masks to the edges of a working copy, by its luma (`livestyle.refine` does it by colour).
+    `refined`: fit the masks to the edges of a working copy, by its luma (`livestyle.masks.edges` does it by colour).
     """
 
     def __init__(self, segmenter: TorchSegmenter, grade: TorchGrade, *, refined: bool = True) -> None:

@@ -17,8 +17,8 @@ from livestyle.feed import Feed
 from livestyle.frame import StreamInfo
 from livestyle.governed import Gears, Resizable
 from livestyle.governor import Budget, Governor, Step, ladder
-from livestyle.lookahead import INTERVAL
 from livestyle.loop import Hold, run
+from livestyle.masks.lookahead import INTERVAL
 from livestyle.media.hold_card import hold_card
 from livestyle.media.resize import Size, fit_size
 from livestyle.protocols import Segmenter, Sink, Source

@@ -15,7 +15,7 @@ from livestyle.bench.layers import Image, Layer, Planes, cut_out, flat
 from livestyle.bench.sequences import Moment
 from livestyle.errors import InputError
 from livestyle.frame import REGIONS, Weights
-from livestyle.motion import shrink
+from livestyle.masks.flow import shrink
 
 Labels = npt.NDArray[np.uint8]
 

@@ -16,13 +16,13 @@ from livestyle.bench.peers import lut_chain, write_cube
 from livestyle.bench.pictures import Size
 from livestyle.bench.stopwatch import Stopwatch
 from livestyle.bench.timing import Timing
-from livestyle.copies import Picture
 from livestyle.errors import BackendError
 from livestyle.frame import Frame, StreamInfo, Weights
-from livestyle.lookahead import INTERVAL
+from livestyle.masks.edges import refine
+from livestyle.masks.lookahead import INTERVAL
+from livestyle.masks.pyramid import Picture
 from livestyle.media.pyav import av, open_output
 from livestyle.protocols import Segmenter
-from livestyle.refine import refine
 from livestyle.session import style_file
 from livestyle.settings import Settings
 from livestyle.shaders.compile import compile_look

@@ -23,11 +23,11 @@ from livestyle.bench.stopwatch import Stopwatch, TimedFlow, TimedTracker
 from livestyle.bench.tracked import carried, tracked
 from livestyle.errors import UsageError
 from livestyle.frame import REGIONS, Frame, Pixels, StreamInfo, Weights
-from livestyle.lookahead import INTERVAL
-from livestyle.masks import TAU, region_weights_of
-from livestyle.motion import WORKING_SIDE, Luma, Motion, half_of, shrink
+from livestyle.masks.edges import refine
+from livestyle.masks.flow import WORKING_SIDE, Luma, Motion, half_of, shrink
+from livestyle.masks.lookahead import INTERVAL
+from livestyle.masks.tracker import TAU, region_weights_of
 from livestyle.protocols import Segmenter
-from livestyle.refine import refine
 from livestyle.stylist import Stylist
 
 Masks = Iterator[Weights]

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from livestyle.bench.stopwatch import Stopwatch
-from livestyle.copies import Picture
 from livestyle.frame import Weights
-from livestyle.inference import Inference, Result, T
+from livestyle.masks.inference import Inference, Result, T
+from livestyle.masks.pyramid import Picture
 from livestyle.protocols import Segmenter
 
 

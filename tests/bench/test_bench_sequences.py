@@ -15,7 +15,7 @@ from livestyle.bench.motions import KINDS
 from livestyle.bench.sequences import Film, Moment, make_film
 from livestyle.errors import InputError
 from livestyle.frame import REGIONS
-from livestyle.motion import shrink
+from livestyle.masks.flow import shrink
 
 SIZE = (320, 180)
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

@@ -18,11 +18,11 @@ from tests_devices import Driver
 from livestyle import budgeted, loop
 from livestyle.errors import ModelError
 from livestyle.frame import REGIONS, Frame, Pixels, Weights, read_only
-from livestyle.governed import FADE_S, TURN_S, FadedEdges, Gears, RatedInference, SwitchedSegmenter
+from livestyle.governed import FADE_S, TURN_S, CrossfadedEdges, Gears, RatedInference, SwitchedSegmenter
 from livestyle.governor import Step, ladder
+from livestyle.masks.edges import refine, unrefined
 from livestyle.media.pyav import cv2
 from livestyle.models.segmenter import SMALLER_MODEL
-from livestyle.refine import refine, unrefined
 from livestyle.session import run_camera
 from livestyle.settings import Settings
 from livestyle.studio import Studio
@@ -156,7 +156,7 @@ def test_edges_fade_out_and_in_again_and_cost_nothing_when_out(larger: int) -> N
         calls.append(clock.now)
         return np.ascontiguousarray(one_hot("clothes", side, side).transpose(2, 0, 1))
 
-    edges = FadedEdges(refine, clock)
+    edges = CrossfadedEdges(refine, clock)
     shares: list[float] = []
     for index in range(60):
         edges.refined = not 10 <= index < 35

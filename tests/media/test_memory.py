@@ -11,9 +11,9 @@ import pytest
 from tests_media import scene, write_clip
 
 from livestyle.errors import SourceError
+from livestyle.media import memory
 from livestyle.media.memory import available, check_photo, check_video
 from livestyle.media.photo_file import read_photo
-from livestyle.media import memory
 from livestyle.sources.video import VideoSource
 
 

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.compiled import COMPILED, NARROW
 from livestyle.frame import Pixels
+from livestyle.masks.compiled import COMPILED, NARROW
 
 Luma = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
@@ -58,7 +58,7 @@ class Motion:
     def then(self, later: Motion) -> Motion:
         """This one, and from where it ends the `later` one."""
         return Motion(
-            later.backward + carry(self.backward, later.backward), later.trust * carry(self.trust, later.backward)
+            later.backward + warp(self.backward, later.backward), later.trust * warp(self.trust, later.backward)
         )
 
     def confirmed(self, direct: Motion) -> Motion:
@@ -116,7 +116,7 @@ class FlowEstimator:
         return Motion(backward, _trust(now, before, backward))
 
 
-def carry(
+def warp(
     values: npt.NDArray[np.float32], backward: Field, interpolation: int = cv2.INTER_LINEAR
 ) -> npt.NDArray[np.float32]:
     """(h, w, n) or (h, w) `values` of the earlier frame moved to the later one; edges are clamped."""
@@ -125,25 +125,25 @@ def carry(
     return np.asarray(cv2.remap(values, at, None, interpolation, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
-def carry_weights(planes: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
+def warp_weights(planes: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
     """(h, w, R) `planes` of livestyle.frame.REGIONS, which sum to 1, moved likewise.
 
     By cubic convolution (Keys 1981, with OpenCV's a = -0.75): what is carried from frame to frame would be blurred a
     little by every linear step. What it overshoots is clipped.
     """
-    return (_weights_carried if COMPILED is None else _weights_carried_compiled)(planes, backward)
+    return (_weights_warped if COMPILED is None else _weights_warped_compiled)(planes, backward)
 
 
-def _weights_carried(planes: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
-    moved = np.clip(carry(planes, backward, cv2.INTER_CUBIC), 0, 1)
+def _weights_warped(planes: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
+    moved = np.clip(warp(planes, backward, cv2.INTER_CUBIC), 0, 1)
     return np.asarray(moved / np.maximum(total(moved), 1e-6)[..., np.newaxis])
 
 
-def _weights_carried_compiled(planes: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
-    """As `_weights_carried`, by live/_refine.c."""
+def _weights_warped_compiled(planes: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
+    """As `_weights_warped`, by live/masks/_masks.c."""
     assert COMPILED is not None
     result = np.empty_like(planes)
-    COMPILED.carry(result, np.ascontiguousarray(planes), planes.shape[:2], np.ascontiguousarray(backward))
+    COMPILED.warp(result, np.ascontiguousarray(planes), planes.shape[:2], np.ascontiguousarray(backward))
     return result
 
 
@@ -152,7 +152,7 @@ def total(planes: npt.NDArray[np.float32]) -> Plane:
     return np.asarray(cv2.transform(planes, np.ones((1, planes.shape[2]), np.float32)))
 
 
-def led_by(motion: Motion, front: Plane) -> Motion:
+def edge_aligned(motion: Motion, front: Plane) -> Motion:
     """`motion` as things move whose edges belong to what is in front: `front` in [0, 1], of any size, as it was before.
 
     Flow is measured in patches, so at the edge of a moving thing it is a mixture of what moves there and what stands
@@ -160,29 +160,29 @@ def led_by(motion: Motion, front: Plane) -> Motion:
     and a little beyond, the flow is what the thing's inside does (a mean weighted by being inside and by trust).
     """
     height, width = motion.trust.shape
-    there = carry(_resized(front, (width, height)), motion.backward)
+    there = warp(_resized(front, (width, height)), motion.backward)
     radius = max(1, round(_REACH * width))
-    led = _led if COMPILED is None or width < NARROW else _led_compiled
-    return Motion(led(there, motion, radius), motion.trust)
+    aligned = _edge_aligned if COMPILED is None or width < NARROW else _edge_aligned_compiled
+    return Motion(aligned(there, motion, radius), motion.trust)
 
 
-def _led(there: Plane, motion: Motion, radius: int) -> Field:
+def _edge_aligned(there: Plane, motion: Motion, radius: int) -> Field:
     inside = np.clip((there - _INSIDE) / (1 - _INSIDE), 0, 1) * motion.trust
     flow = split(motion.backward)
     *sums, weight = (window_mean(window_mean(plane * inside, radius), radius) for plane in (*flow, np.ones_like(there)))
     scale = 1 / (weight + np.float32(_FEW))
     deep = np.clip((window_mean(there, 2) - _DEEP) / (1 - _DEEP), 0, 1)
-    led = [(total + np.float32(_FEW) * plane) * scale for total, plane in zip(sums, flow, strict=True)]
-    mixed = [plane + (own - plane) * deep for plane, own in zip(led, flow, strict=True)]
+    aligned = [(total + np.float32(_FEW) * plane) * scale for total, plane in zip(sums, flow, strict=True)]
+    mixed = [plane + (own - plane) * deep for plane, own in zip(aligned, flow, strict=True)]
     return np.asarray(cv2.merge(mixed), np.float32)
 
 
-def _led_compiled(there: Plane, motion: Motion, radius: int) -> Field:
-    """As `_led`, by live/_refine.c."""
+def _edge_aligned_compiled(there: Plane, motion: Motion, radius: int) -> Field:
+    """As `_edge_aligned`, by live/masks/_masks.c."""
     assert COMPILED is not None
     result = np.empty_like(motion.backward)
     planes = (np.ascontiguousarray(values) for values in (there, motion.trust, motion.backward))
-    COMPILED.lead(result, *planes, there.shape, radius, _INSIDE, _FEW, _DEEP)
+    COMPILED.edge_align(result, *planes, there.shape, radius, _INSIDE, _FEW, _DEEP)
     return result
 
 
@@ -239,7 +239,7 @@ def _trust(now: Luma, before: Luma, backward: Field) -> Plane:
     Outside of the earlier picture there is nothing to compare: _ENTERS.
     """
     height, width = backward.shape[:2]
-    difference = carry(before.astype(np.float32), backward) - now
+    difference = warp(before.astype(np.float32), backward) - now
     difference = cv2.blur(difference, (3, 3))  # averages noise away, keeps what has an extent
     difference = cv2.absdiff(difference, cv2.blur(difference, (21, 21)))  # a change of light is wide
     noise = min(_NOISE_FLOOR + 3 * float(np.median(difference[::2, ::2])), _NOISE_CEILING)

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.compiled import COMPILED
-from livestyle.motion import Luma, Motion, Plane
+from livestyle.masks.compiled import COMPILED
+from livestyle.masks.flow import Luma, Motion, Plane
 
 Picture = npt.NDArray[np.float32]
 
@@ -34,7 +34,7 @@ class _Mean:
     seconds: float
 
 
-class SteadyGuide:
+class TemporalDenoiser:
     """The mean of a stream's pictures, wherever they stay the same but for noise. Not thread-safe.
 
     What has moved, and everything after a cut or a change of light, is as in the newest picture: a mean over another
@@ -48,7 +48,7 @@ class SteadyGuide:
     def follow(self, picture: npt.NDArray[np.uint8], luma: Luma, seconds: float, motion: Motion | None) -> Picture:
         """(H, W, 3) uint8 `picture` and (h, w) `luma`, a copy at most as large -> (H, W, 3) float32 in [0, 1].
 
-        `motion` is that since the frame before; None where a scene begins. The result is the guide's own: it
+        `motion` is that since the frame before; None where a scene begins. The result is the denoiser's own: it
         must not be changed.
         """
         picture = np.ascontiguousarray(picture)
@@ -82,7 +82,7 @@ def _count(before: _Mean, luma: Luma, still: Plane, most: float) -> tuple[Plane,
 
 
 def _count_compiled(before: _Mean, luma: Luma, still: Plane, most: float) -> tuple[Plane, Plane]:
-    """As `_count`, by live/_refine.c."""
+    """As `_count`, by live/masks/_masks.c."""
     assert COMPILED is not None
     luma = np.ascontiguousarray(luma)
     difference, share, mean = np.empty_like(before.luma), np.empty_like(before.luma), np.empty_like(before.luma)
@@ -116,7 +116,7 @@ def _pictures_mixed(new: npt.NDArray[np.uint8], old: Picture, share: Plane) -> P
 
 
 def _pictures_mixed_compiled(new: npt.NDArray[np.uint8], old: Picture, share: Plane) -> Picture:
-    """As `_pictures_mixed`, by live/_refine.c."""
+    """As `_pictures_mixed`, by live/masks/_masks.c."""
     assert COMPILED is not None
     result = np.empty_like(old)
     COMPILED.mean(result, new, old, new.shape[:2], share, share.shape)

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.copies import Copies, Picture, medium
 from livestyle.frame import Weights
+from livestyle.masks.pyramid import FramePyramid, Picture, medium
 
 NEARER = 0.61
 """Share of the picture's sides below which a part is worth looking at by itself; with less to win, nothing is cut."""
@@ -62,7 +62,7 @@ class Box(NamedTuple):
         )
 
 
-class Focus:
+class RoiSegmenter:
     """Masks of whole pictures, their people looked at from nearer where they are small. Not thread-safe.
 
     Call it with the pictures of one stream in order. The part follows the people only when they come near its edge or
@@ -78,18 +78,18 @@ class Focus:
         self._looked = 0.0  # seconds of that picture
         self._shape: tuple[int, ...] = ()
 
-    def __call__(self, copies: Copies) -> Weights:
+    def __call__(self, pyramid: FramePyramid) -> Weights:
         """(R, h, w) float32 weights that cover the frame."""
-        shape, whole = copies.large.shape, copies.medium
+        shape, whole = pyramid.large.shape, pyramid.medium
         thumbnail = np.asarray(cv2.resize(whole, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32).mean(axis=2)
-        age = copies.seconds - self._looked
+        age = pyramid.seconds - self._looked
         if self._whole is None or self._box is None or shape != self._shape or self._is_due(thumbnail, age):
             self._whole, self._thumbnail = self._look(whole), thumbnail
-            self._looked, self._shape = copies.seconds, shape
+            self._looked, self._shape = pyramid.seconds, shape
             self._box = self._followed(self._whole)
         if self._box is None:
             return self._whole
-        masks = self._nearer(copies, self._box, self._whole)
+        masks = self._nearer(pyramid, self._box, self._whole)
         self._box = self._followed(masks)
         return masks
 
@@ -119,12 +119,12 @@ class Focus:
             return box
         return wanted if wanted.size <= NEARER else None
 
-    def _nearer(self, copies: Copies, box: Box, whole: Weights) -> Weights:
+    def _nearer(self, pyramid: FramePyramid, box: Box, whole: Weights) -> Weights:
         """The mask of the `box`, laid into that of the whole picture."""
-        picture = copies.large
+        picture = pyramid.large
         rows, columns = _pixels(box, picture.shape)
         near = self._look(medium(np.ascontiguousarray(picture[rows, columns])))
-        height, width = copies.luma.shape
+        height, width = pyramid.luma.shape
         scale = height / picture.shape[0], width / picture.shape[1]
         down = slice(round(rows.start * scale[0]), round(rows.stop * scale[0]))
         across = slice(round(columns.start * scale[1]), round(columns.stop * scale[1]))

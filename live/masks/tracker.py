@@ -17,7 +17,18 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import REGIONS, Weights
-from livestyle.motion import FlowEstimator, Luma, Motion, Plane, carry, carry_weights, half_of, is_cut, led_by, total
+from livestyle.masks.flow import (
+    FlowEstimator,
+    Luma,
+    Motion,
+    Plane,
+    edge_aligned,
+    half_of,
+    is_cut,
+    total,
+    warp,
+    warp_weights,
+)
 from livestyle.protocols import Segmenter
 
 Planes = npt.NDArray[np.float32]
@@ -34,7 +45,7 @@ GAP = 0.5
 
 _LEAST_WORTH = 0.1  # of a late mask where nothing shows what it said: a guess, but nobody has a better one
 
-_UNKNOWN = _LEAST_WORTH  # support below which a belief is a guess; livestyle.motion._ENTERS is just not
+_UNKNOWN = _LEAST_WORTH  # support below which a belief is a guess; livestyle.masks.flow._ENTERS is just not
 _UNCOVERED = 0.03  # seconds in which 63 % of such a belief is given up
 _NEAR = 0.03  # of the width: how far from people what is unknown may still be theirs
 
@@ -64,9 +75,12 @@ class Belief:
 
     def carried(self, motion: Motion, seconds: float) -> tuple[Belief, Motion]:
         """The same for the frame that `motion` leads back from, `seconds` away, and the motion it took."""
-        led = led_by(motion, 1 - self.planes[..., 0])
-        planes, support = carry_weights(self.planes, led.backward), carry(self.support, led.backward) * led.trust
-        return Belief(_guessed(planes, support, seconds), support), led
+        aligned = edge_aligned(motion, 1 - self.planes[..., 0])
+        planes, support = (
+            warp_weights(self.planes, aligned.backward),
+            warp(self.support, aligned.backward) * aligned.trust,
+        )
+        return Belief(_guessed(planes, support, seconds), support), aligned
 
     def faded(self, seconds: float, tau: float) -> Belief:
         """What is left of it after `seconds`."""
@@ -74,18 +88,18 @@ class Belief:
 
     def corrected(self, new: Belief) -> Belief:
         """The mean of both; where they contradict each other only what is `new`."""
-        support = self.support * (1 - _news(self.planes, new.planes))
+        support = self.support * (1 - _disagreement(self.planes, new.planes))
         total = support + new.support
         share = new.support / total
         return Belief(_mixed(self.planes, new.planes, share), total)
 
-    def seconded(self, other: Belief) -> Belief:
+    def merged_preferring_self(self, other: Belief) -> Belief:
         """The mean of both; where they contradict each other only this one."""
-        return Belief(other.planes, other.support * (1 - _news(other.planes, self.planes))).corrected(self)
+        return Belief(other.planes, other.support * (1 - _disagreement(other.planes, self.planes))).corrected(self)
 
-    def joined(self, other: Belief) -> Belief:
+    def merged_by_support(self, other: Belief) -> Belief:
         """The mean of both; where they contradict each other only the one with more support."""
-        kept = 1 - _news(other.planes, self.planes)
+        kept = 1 - _disagreement(other.planes, self.planes)
         ours = self.support * np.where(self.support < other.support, kept, 1)
         theirs = other.support * np.where(self.support < other.support, 1, kept)
         total = ours + theirs + np.float32(1e-6)  # neither may have any: then both count alike
@@ -173,7 +187,7 @@ class MaskTracker:
             return False
         new = mask_of(weights, *half_of(step.luma))
         if (motion := self._motion_since(step, new)) is not None:
-            carried = self._late(carry_weights(new.planes, motion.backward), motion.trust, self.latest - seconds)
+            carried = self._late(warp_weights(new.planes, motion.backward), motion.trust, self.latest - seconds)
             new = Belief(carried, np.maximum(motion.trust, _LEAST_WORTH))
         # max(..., 0) keeps a mask that came out of order from gaining support.
         age = max(self.latest - self._corrected, 0)
@@ -199,8 +213,8 @@ class MaskTracker:
         """Carries what is believed along; returns the motion that it took."""
         if self._belief is None:
             return motion
-        self._belief, led = self._belief.carried(motion, elapsed)
-        return led
+        self._belief, aligned = self._belief.carried(motion, elapsed)
+        return aligned
 
     def _motion_since(self, then: _Step, mask: Belief) -> Motion | None:
         """From that frame, of which this is the mask, to the newest; None where they are the same."""
@@ -210,7 +224,9 @@ class MaskTracker:
         motion = reduce(Motion.then, later)
         if len(later) == 1 or np.abs(motion.backward).max() < _AWAY:
             return motion
-        return motion.confirmed(led_by(self._flow.between(self._steps[-1].luma, then.luma), 1 - mask.planes[..., 0]))
+        return motion.confirmed(
+            edge_aligned(self._flow.between(self._steps[-1].luma, then.luma), 1 - mask.planes[..., 0])
+        )
 
 
 def _guessed(planes: Planes, support: Plane, seconds: float) -> Planes:
@@ -224,11 +240,11 @@ def _guessed(planes: Planes, support: Plane, seconds: float) -> Planes:
     side = 2 * max(1, round(_NEAR * planes.shape[1])) + 1
     somebody = cv2.blur(cv2.blur(np.minimum(support, 1) * (1 - planes[..., 0]), (side, side)), (side, side))
     share = unknown * np.clip(1 - somebody / np.float32(0.2), 0, 1) * np.float32(1 - math.exp(-seconds / _UNCOVERED))
-    return _mixed(planes, _nobody(*share.shape), share)
+    return _mixed(planes, _background_only(*share.shape), share)
 
 
 @lru_cache(maxsize=8)
-def _nobody(height: int, width: int) -> Planes:
+def _background_only(height: int, width: int) -> Planes:
     planes = np.zeros((height, width, len(REGIONS)), np.float32)
     planes[..., 0] = 1
     planes.flags.writeable = False
@@ -240,7 +256,7 @@ def _mixed(planes: Planes, others: Planes, share: Plane) -> Planes:
     return np.asarray(cv2.blendLinear(others, planes, share, 1 - share), np.float32)
 
 
-def _news(old: Planes, new: Planes) -> Plane:
+def _disagreement(old: Planes, new: Planes) -> Plane:
     """(h, w) in [0, 1]: how surely the new mask says something else than the old.
 
     Half the L1 distance of two distributions is the largest difference they give to any event; the new mask's own

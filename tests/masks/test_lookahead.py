@@ -11,8 +11,8 @@ import pytest
 
 from livestyle.errors import DecodeError
 from livestyle.frame import Frame, StreamInfo, Weights, read_only
-from livestyle.lookahead import AHEAD, AT_ONCE, Lookahead
-from livestyle.masks import MaskTracker
+from livestyle.masks.lookahead import AHEAD, AT_ONCE, Lookahead
+from livestyle.masks.tracker import MaskTracker
 
 ROWS, COLUMNS, RATE = 120, 200, 30
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from livestyle import refine as module
-from livestyle.refine import refine
+from livestyle.masks import edges as module
+from livestyle.masks.edges import refine
 
 ROWS, COLUMNS = 180, 320
 
@@ -186,8 +186,8 @@ RIGHT = {
     "shrink": [floats(3, 2, 4), floats(4, 8, 3), (4, 8), (2, 4)],
     "differ": [floats(4, 8), np.zeros((4, 8), np.uint8), floats(4, 8), (4, 8)],
     "count": [floats(4, 8), floats(4, 8), np.zeros((4, 8), np.uint8), *[floats(4, 8)] * 4, (4, 8), 3, 6, 9],
-    "lead": [floats(4, 8, 2), floats(4, 8), floats(4, 8), floats(4, 8, 2), (4, 8), 3, 0.7, 0.003, 0.85],
-    "carry": [floats(4, 8, 4), floats(4, 8, 4), (4, 8), floats(4, 8, 2)],
+    "edge_align": [floats(4, 8, 2), floats(4, 8), floats(4, 8), floats(4, 8, 2), (4, 8), 3, 0.7, 0.003, 0.85],
+    "warp": [floats(4, 8, 4), floats(4, 8, 4), (4, 8), floats(4, 8, 2)],
     "mean": [floats(4, 8, 3), np.zeros((4, 8, 3), np.uint8), floats(4, 8, 3), (4, 8), floats(2, 4), (2, 4)],
 }  # fmt: skip
 """Arguments that agree with each other."""
@@ -233,16 +233,16 @@ def test_the_compiled_code_shrinks_to_means(size: tuple[int, int]) -> None:
         *(("count", {k: floats(4, 7)}) for k in (0, 1, 3, 4, 5, 6)),
         ("count", {2: np.zeros((5, 8), np.uint8)}),
         ("count", {8: 6}),  # what is noise and what is news are the same
-        ("lead", {0: floats(4, 8, 1)}),
-        ("lead", {1: floats(4, 7)}),
-        ("lead", {2: floats(4, 9)}),
-        ("lead", {3: floats(4, 7, 2)}),
-        ("lead", {5: -1}),
-        ("lead", {0: floats(4, 7, 2), 1: floats(4, 7), 2: floats(4, 7), 3: floats(4, 7, 2), 4: (4, 7)}),
-        ("carry", {0: floats(4, 8, 3)}),
-        ("carry", {1: floats(4, 7, 4)}),
-        ("carry", {2: (8, 8)}),
-        ("carry", {3: floats(4, 8, 1)}),
+        ("edge_align", {0: floats(4, 8, 1)}),
+        ("edge_align", {1: floats(4, 7)}),
+        ("edge_align", {2: floats(4, 9)}),
+        ("edge_align", {3: floats(4, 7, 2)}),
+        ("edge_align", {5: -1}),
+        ("edge_align", {0: floats(4, 7, 2), 1: floats(4, 7), 2: floats(4, 7), 3: floats(4, 7, 2), 4: (4, 7)}),
+        ("warp", {0: floats(4, 8, 3)}),
+        ("warp", {1: floats(4, 7, 4)}),
+        ("warp", {2: (8, 8)}),
+        ("warp", {3: floats(4, 8, 1)}),
         ("mean", {0: floats(4, 7, 3)}),
         ("mean", {1: np.zeros((4, 7, 3), np.uint8)}),
         ("mean", {2: floats(4, 7, 3)}),

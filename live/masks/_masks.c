@@ -1,4 +1,5 @@
-/* What touches every pixel when masks are carried along and get their edges: for livestyle.motion, .guide and .refine.
+/* What touches every pixel when masks are carried along and get their edges: for livestyle.masks.flow, .denoise and
+   .edges.
 
    refine: coarse weights are enlarged. Within the part that has edges a weight is, as far as colour explains it,
    clip(slopes . rgb + offset) of the regions that were fitted; the first region gets what they leave, and all are
@@ -8,8 +9,8 @@
    fit: the coefficients themselves, on the coarse grid; windows are summed anew, for a running sum would drift.
    shrink: the picture on that grid.
    differ, count: how many frames of a stream that mean is worth, by what has changed in its luma.
-   lead: the flow at the edges of what is in front.
-   carry: weights moved along a motion, with the geometry of cv2.remap. */
+   edge_align: the flow at the edges of what is in front.
+   warp: weights moved along a motion, with the geometry of cv2.remap. */
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000
@@ -541,28 +542,28 @@ typedef struct {
     const float *backward; /* cells * 2 */
     float *plane;          /* FLOW_ROOM planes to work in */
     float inside, few, deep;
-} Lead;
+} EdgeAlign;
 
-INLINE void lead_all(const Lead *lead)
+INLINE void edge_align_all(const EdgeAlign *job)
 {
-    Window deep = lead->window;
+    Window deep = job->window;
     size_t cells = (size_t)deep.height * deep.width;
-    float *right = lead->plane, *down = right + cells, *inside = down + cells, *ones = inside + cells;
-    float *mean = ones + cells, *sums = mean + cells, few = lead->few;
-    const float *restrict there = lead->there, *restrict trust = lead->trust;
-    for (size_t i = 0; i < cells; i++) right[i] = lead->backward[2 * i], down[i] = lead->backward[2 * i + 1];
+    float *right = job->plane, *down = right + cells, *inside = down + cells, *ones = inside + cells;
+    float *mean = ones + cells, *sums = mean + cells, few = job->few;
+    const float *restrict there = job->there, *restrict trust = job->trust;
+    for (size_t i = 0; i < cells; i++) right[i] = job->backward[2 * i], down[i] = job->backward[2 * i + 1];
     for (size_t i = 0; i < cells; i++)
-        ones[i] = 1, inside[i] = clipped((there[i] - lead->inside) / (1 - lead->inside)) * trust[i];
+        ones[i] = 1, inside[i] = clipped((there[i] - job->inside) / (1 - job->inside)) * trust[i];
     for (int k = 0; k < 3; k++) {
-        window_mean(mean, k == 0 ? right : k == 1 ? down : ones, inside, &lead->window);
-        window_mean(sums + k * cells, mean, ones, &lead->window);
+        window_mean(mean, k == 0 ? right : k == 1 ? down : ones, inside, &job->window);
+        window_mean(sums + k * cells, mean, ones, &job->window);
     }
     deep.radius = DEEP_RADIUS, deep.stride = (size_t)deep.width + 2 * DEEP_RADIUS;
     window_mean(mean, there, ones, &deep);
     for (size_t i = 0; i < cells; i++) {
-        float own = clipped((mean[i] - lead->deep) / (1 - lead->deep)), scale = 1 / (sums[i + 2 * cells] + few);
+        float own = clipped((mean[i] - job->deep) / (1 - job->deep)), scale = 1 / (sums[i + 2 * cells] + few);
         float x = (sums[i] + few * right[i]) * scale, y = (sums[i + cells] + few * down[i]) * scale;
-        lead->out[2 * i] = x + (right[i] - x) * own, lead->out[2 * i + 1] = y + (down[i] - y) * own;
+        job->out[2 * i] = x + (right[i] - x) * own, job->out[2 * i + 1] = y + (down[i] - y) * own;
     }
 }
 
@@ -575,7 +576,7 @@ typedef struct {
     float *out;            /* height * width * REGIONS */
     const float *planes;   /* the same */
     const float *backward; /* height * width * 2: where to look, right and down from each pixel */
-} Carry;
+} Warp;
 
 /* Along one axis, for a run of pixels: the first of the cells that count, and how much they do. */
 typedef struct {
@@ -611,13 +612,13 @@ typedef float Four;
 #endif
 
 /* The weights of one pixel of a run; what the cubic overshoots is clipped, and they sum to 1 again. */
-INLINE void carry_pixel(float *restrict out, const Carry *carry, const Along *across, const Along *down, int j)
+INLINE void warp_pixel(float *restrict out, const Warp *warp, const Along *across, const Along *down, int j)
 {
     size_t cell[TAPS];
-    for (int i = 0; i < TAPS; i++) cell[i] = (size_t)clamped(across->first[j] + i, carry->width) * REGIONS;
+    for (int i = 0; i < TAPS; i++) cell[i] = (size_t)clamped(across->first[j] + i, warp->width) * REGIONS;
     Four sum[FOURS] = {{0}};
     for (int k = 0; k < TAPS; k++) {
-        const float *line = carry->planes + (size_t)clamped(down->first[j] + k, carry->height) * carry->width * REGIONS;
+        const float *line = warp->planes + (size_t)clamped(down->first[j] + k, warp->height) * warp->width * REGIONS;
         for (int r = 0; r < FOURS; r++) {
             Four row = {0};
             for (int i = 0; i < TAPS; i++) row += across->taps[i][j] * ((const Four *)(line + cell[i]))[r];
@@ -632,21 +633,21 @@ INLINE void carry_pixel(float *restrict out, const Carry *carry, const Along *ac
     for (int r = 0; r < REGIONS; r++) out[r] = weight[r] * scale;
 }
 
-INLINE void carry_all(const Carry *carry)
+INLINE void warp_all(const Warp *warp)
 {
     Along across, down;
     float right[RUN] = {0}, below[RUN] = {0};
-    for (int y = 0; y < carry->height; y++)
-        for (int x = 0; x < carry->width; x += RUN) {
-            int count = carry->width - x < RUN ? carry->width - x : RUN;
-            size_t at = (size_t)y * carry->width + x;
+    for (int y = 0; y < warp->height; y++)
+        for (int x = 0; x < warp->width; x += RUN) {
+            int count = warp->width - x < RUN ? warp->width - x : RUN;
+            size_t at = (size_t)y * warp->width + x;
             for (int j = 0; j < count; j++) {
-                right[j] = (float)(x + j) + carry->backward[2 * (at + j)];
-                below[j] = (float)y + carry->backward[2 * (at + j) + 1];
+                right[j] = (float)(x + j) + warp->backward[2 * (at + j)];
+                below[j] = (float)y + warp->backward[2 * (at + j) + 1];
             }
-            place_taps(&across, right, carry->width);
-            place_taps(&down, below, carry->height);
-            for (int j = 0; j < count; j++) carry_pixel(carry->out + (at + j) * REGIONS, carry, &across, &down, j);
+            place_taps(&across, right, warp->width);
+            place_taps(&down, below, warp->height);
+            for (int j = 0; j < count; j++) warp_pixel(warp->out + (at + j) * REGIONS, warp, &across, &down, j);
         }
 }
 
@@ -658,8 +659,8 @@ static void mean_plain(const Mean *mean, Grid *share) { mean_rows(mean, share); 
 static void shrink_plain(const Shrink *shrink) { shrink_all(shrink); }
 static void differ_plain(const Count *count) { differ_all(count); }
 static void count_plain(const Count *count) { count_all(count); }
-static void lead_plain(const Lead *lead) { lead_all(lead); }
-static void carry_plain(const Carry *carry) { carry_all(carry); }
+static void edge_align_plain(const EdgeAlign *job) { edge_align_all(job); }
+static void warp_plain(const Warp *warp) { warp_all(warp); }
 
 #if HAVE_AVX2
 static __attribute__((target("avx2"))) void refine_avx2(const Job *job, Grid *all, Grid *fit)
@@ -671,8 +672,8 @@ static __attribute__((target("avx2"))) void mean_avx2(const Mean *mean, Grid *sh
 static __attribute__((target("avx2"))) void shrink_avx2(const Shrink *shrink) { shrink_all(shrink); }
 static __attribute__((target("avx2"))) void differ_avx2(const Count *count) { differ_all(count); }
 static __attribute__((target("avx2"))) void count_avx2(const Count *count) { count_all(count); }
-static __attribute__((target("avx2"))) void lead_avx2(const Lead *lead) { lead_all(lead); }
-static __attribute__((target("avx2"))) void carry_avx2(const Carry *carry) { carry_all(carry); }
+static __attribute__((target("avx2"))) void edge_align_avx2(const EdgeAlign *job) { edge_align_all(job); }
+static __attribute__((target("avx2"))) void warp_avx2(const Warp *warp) { warp_all(warp); }
 static int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
 #else
 #define refine_avx2 refine_plain
@@ -681,8 +682,8 @@ static int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
 #define shrink_avx2 shrink_plain
 #define differ_avx2 differ_plain
 #define count_avx2 count_plain
-#define lead_avx2 lead_plain
-#define carry_avx2 carry_plain
+#define edge_align_avx2 edge_align_plain
+#define warp_avx2 warp_plain
 static int has_avx2(void) { return 0; }
 #endif
 
@@ -754,19 +755,19 @@ static int differ(Count *job) { return with_row(job, has_avx2() ? differ_avx2 : 
 
 static int count(Count *job) { return with_row(job, has_avx2() ? count_avx2 : count_plain); }
 
-static int lead(Lead *lead)
+static int edge_align(EdgeAlign *job)
 {
-    lead->plane = window_open(&lead->window, DEEP_RADIUS, FLOW_ROOM);
-    int opened = lead->plane != NULL;
-    if (opened) (has_avx2() ? lead_avx2 : lead_plain)(lead);
-    free(lead->plane);
-    free(lead->window.room);
+    job->plane = window_open(&job->window, DEEP_RADIUS, FLOW_ROOM);
+    int opened = job->plane != NULL;
+    if (opened) (has_avx2() ? edge_align_avx2 : edge_align_plain)(job);
+    free(job->plane);
+    free(job->window.room);
     return opened;
 }
 
-static int carry(const Carry *carry)
+static int warp(const Warp *warp)
 {
-    (has_avx2() ? carry_avx2 : carry_plain)(carry);
+    (has_avx2() ? warp_avx2 : warp_plain)(warp);
     return 1;
 }
 
@@ -983,9 +984,9 @@ static PyObject *py_count(PyObject *module, PyObject *args)
     return finished(agreed, done);
 }
 
-static PyObject *py_lead(PyObject *module, PyObject *args)
+static PyObject *py_edge_align(PyObject *module, PyObject *args)
 {
-    Lead job = {0};
+    EdgeAlign job = {0};
     Py_buffer out = {0}, there = {0}, trust = {0}, backward = {0};
     int agreed, done = 0;
     (void)module;
@@ -999,7 +1000,7 @@ static PyObject *py_lead(PyObject *module, PyObject *args)
     if (agreed) {
         job.out = out.buf, job.there = there.buf, job.trust = trust.buf, job.backward = backward.buf;
         Py_BEGIN_ALLOW_THREADS
-        done = lead(&job);
+        done = edge_align(&job);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&out);
@@ -1009,9 +1010,9 @@ static PyObject *py_lead(PyObject *module, PyObject *args)
     return finished(agreed, done);
 }
 
-static PyObject *py_carry(PyObject *module, PyObject *args)
+static PyObject *py_warp(PyObject *module, PyObject *args)
 {
-    Carry job = {0};
+    Warp job = {0};
     Py_buffer out = {0}, planes = {0}, backward = {0};
     int agreed, done = 0;
     (void)module;
@@ -1022,7 +1023,7 @@ static PyObject *py_carry(PyObject *module, PyObject *args)
     if (agreed) {
         job.out = out.buf, job.planes = planes.buf, job.backward = backward.buf;
         Py_BEGIN_ALLOW_THREADS
-        done = carry(&job);
+        done = warp(&job);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&out);
@@ -1050,11 +1051,11 @@ static PyMethodDef methods[] = {
     {"count", py_count, METH_VARARGS,
      "count(share, mean, luma, before, shared, difference, still, (height, width), low, high, most)\n\nWrite the share "
      "of the newest frame, and with it the mean of luma and before; what differs by high, or is not still, is new."},
-    {"lead", py_lead, METH_VARARGS,
-     "lead(out, there, trust, backward, (height, width), radius, inside, few, deep)\n\nWrite backward, at the edges of "
-     "what is there the mean of its inside, to out."},
-    {"carry", py_carry, METH_VARARGS,
-     "carry(out, planes, (height, width), backward)\n\nWrite the planes of four regions, which sum to 1, moved to where "
+    {"edge_align", py_edge_align, METH_VARARGS,
+     "edge_align(out, there, trust, backward, (height, width), radius, inside, few, deep)\n\nWrite backward, at the "
+     "edges of what is there the mean of its inside, to out."},
+    {"warp", py_warp, METH_VARARGS,
+     "warp(out, planes, (height, width), backward)\n\nWrite the planes of four regions, which sum to 1, moved to where "
      "backward leads back from, by cubic convolution."},
     {NULL, NULL, 0, NULL},
 };
@@ -1062,8 +1063,8 @@ static PyMethodDef methods[] = {
 static PyModuleDef_Slot slots[] = {{0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_refine", "What touches every pixel of masks, compiled.", 0, methods, slots,
+    PyModuleDef_HEAD_INIT, "_masks", "What touches every pixel of masks, compiled.", 0, methods, slots,
     NULL, NULL, NULL,
 };
 
-PyMODINIT_FUNC PyInit__refine(void) { return PyModuleDef_Init(&definition); }
+PyMODINIT_FUNC PyInit__masks(void) { return PyModuleDef_Init(&definition); }

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import Pixels
-from livestyle.motion import WORKING_SIDE, Luma, shrink
+from livestyle.masks.flow import WORKING_SIDE, Luma, shrink
 
 Picture = npt.NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -20,7 +20,7 @@ def medium(pixels: Pixels) -> Picture:
     return shrink(pixels, 2 * WORKING_SIDE)
 
 
-class Copies:
+class FramePyramid:
     """8-bit copies of a frame's pixels (uint8 or uint16), halved until they are small enough; each covers it exactly.
 
     The pixels must not change. The largest is made at once, the others when they are first asked for. `seconds` is the

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from livestyle import guide as module
-from livestyle.guide import TAU, SteadyGuide
-from livestyle.motion import FlowEstimator, Motion
+from livestyle.masks import denoise as module
+from livestyle.masks.denoise import TAU, TemporalDenoiser
+from livestyle.masks.flow import FlowEstimator, Motion
 
 ROWS, COLUMNS = 120, 200
 RANDOM = np.random.default_rng(0)
@@ -28,8 +28,8 @@ def luma(shown: np.ndarray) -> np.ndarray:
 STILL = Motion(np.zeros((ROWS // 2, COLUMNS // 2, 2), np.float32), np.ones((ROWS // 2, COLUMNS // 2), np.float32))
 
 
-def follow(guide: SteadyGuide, shown: np.ndarray, seconds: float, motion: Motion | None = STILL) -> np.ndarray:
-    return guide.follow(shown, luma(shown), seconds, motion)
+def follow(denoiser: TemporalDenoiser, shown: np.ndarray, seconds: float, motion: Motion | None = STILL) -> np.ndarray:
+    return denoiser.follow(shown, luma(shown), seconds, motion)
 
 
 def error(found: np.ndarray, shift: int = 0, gain: float = 1.0) -> float:
@@ -38,32 +38,32 @@ def error(found: np.ndarray, shift: int = 0, gain: float = 1.0) -> float:
 
 def test_the_first_picture_is_itself() -> None:
     shown = picture(noise=5)
-    np.testing.assert_allclose(255 * follow(SteadyGuide(), shown, 0.0), shown, atol=1e-3)
+    np.testing.assert_allclose(255 * follow(TemporalDenoiser(), shown, 0.0), shown, atol=1e-3)
 
 
 @pytest.mark.parametrize("rate", [15, 30, 60])
 def test_where_nothing_moves_noise_is_averaged_over_the_same_time_at_every_rate(rate: int) -> None:
     """White noise falls with the root of the frames in the mean, 2 * TAU * rate of them for an exponential one."""
-    guide = SteadyGuide()
-    found = [follow(guide, picture(noise=6), index / rate) for index in range(rate)]
+    denoiser = TemporalDenoiser()
+    found = [follow(denoiser, picture(noise=6), index / rate) for index in range(rate)]
     share = error(found[-1]) / error(found[0])
     assert share == pytest.approx((2 * TAU * rate) ** -0.5, rel=0.25)  # rounding and changes seen where none are
 
 
 def test_a_young_mean_is_as_steady_as_its_frames_allow() -> None:
-    guide = SteadyGuide()
-    found = [follow(guide, picture(noise=6), index / 30) for index in range(4)]
+    denoiser = TemporalDenoiser()
+    found = [follow(denoiser, picture(noise=6), index / 30) for index in range(4)]
     assert error(found[3]) < 0.65 * error(found[0])
 
 
 @pytest.mark.parametrize("speed", [1, 3, 10])
 def test_what_moves_is_as_it_is_now(speed: int) -> None:
     """A mean over a moving picture would be a blur, whose edges are nowhere. In pixels of the picture."""
-    guide, before = SteadyGuide(), picture(noise=2)
+    denoiser, before = TemporalDenoiser(), picture(noise=2)
     for index in range(12):
         shown = picture(noise=2, shift=speed * index)
         motion = FlowEstimator().between(luma(shown), luma(before))
-        found, before = follow(guide, shown, index / 30, motion), shown
+        found, before = follow(denoiser, shown, index / 30, motion), shown
     assert error(found, shift=11 * speed) < 1.3 * error(picture(noise=2) / 255)
 
 
@@ -102,26 +102,26 @@ def test_the_compiled_code_counts_the_frames_that_numpy_counts(size: tuple[int, 
 
 
 def test_a_change_of_light_is_followed_at_once() -> None:
-    guide = SteadyGuide()
+    denoiser = TemporalDenoiser()
     for index in range(10):
-        follow(guide, picture(noise=2), index / 30)
-    assert error(follow(guide, picture(noise=2, gain=0.7), 10 / 30), gain=0.7) < 2
+        follow(denoiser, picture(noise=2), index / 30)
+    assert error(follow(denoiser, picture(noise=2, gain=0.7), 10 / 30), gain=0.7) < 2
 
 
 def test_a_new_scene_starts_anew_even_where_it_is_as_bright() -> None:
-    guide = SteadyGuide()
+    denoiser = TemporalDenoiser()
     red, green = (np.full((2 * ROWS, 2 * COLUMNS, 3), colour, np.uint8) for colour in ((200, 60, 60), (40, 141, 60)))
     for index in range(8):
-        follow(guide, red, index / 30)
-    np.testing.assert_allclose(255 * follow(guide, green, 8 / 30, None), green, atol=0.01)
+        follow(denoiser, red, index / 30)
+    np.testing.assert_allclose(255 * follow(denoiser, green, 8 / 30, None), green, atol=0.01)
 
 
 def test_another_size_and_a_step_back_in_time_start_anew() -> None:
-    guide = SteadyGuide()
-    follow(guide, picture(), 1.0)
+    denoiser = TemporalDenoiser()
+    follow(denoiser, picture(), 1.0)
     shown = picture(noise=5)
     half = np.ascontiguousarray(shown[:, :COLUMNS])
-    assert guide.follow(half, np.ascontiguousarray(half[::2, ::2, 0]), 1.03, None).shape == half.shape
-    np.testing.assert_allclose(255 * follow(guide, shown, 1.06), shown, atol=0.01)
+    assert denoiser.follow(half, np.ascontiguousarray(half[::2, ::2, 0]), 1.03, None).shape == half.shape
+    np.testing.assert_allclose(255 * follow(denoiser, shown, 1.06), shown, atol=0.01)
     later = picture(noise=5)
-    np.testing.assert_allclose(255 * follow(guide, later, 0.5), later, atol=0.01)  # float32
+    np.testing.assert_allclose(255 * follow(denoiser, later, 0.5), later, atol=0.01)  # float32

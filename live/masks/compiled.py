@@ -6,7 +6,7 @@ import importlib
 from types import ModuleType
 
 try:
-    COMPILED: ModuleType | None = importlib.import_module("livestyle._refine")
+    COMPILED: ModuleType | None = importlib.import_module("livestyle.masks._masks")
 except ImportError:  # installing without a C compiler leaves it out
     COMPILED = None
 

@@ -8,7 +8,7 @@ better than the picture, and is kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import NamedTuple
 
@@ -16,9 +16,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.compiled import COMPILED, NARROW
 from livestyle.frame import REGIONS, Weights
-from livestyle.motion import Plane, split, window_mean
+from livestyle.masks.compiled import COMPILED, NARROW
+from livestyle.masks.flow import Plane, split, window_mean
+
+Refine = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], Weights]
+"""(h, w, R) weights and the picture in [0, 1], at least as large -> (R, H, W) weights with its edges, at its size."""
 
 WINDOW = 0.02
 """Half the window's side, as a share of the picture's longer side: about half a cell of a network with stride 16."""
@@ -32,7 +35,7 @@ EXPLAINED = (0.3, 0.8)
 _CERTAIN = 0.99  # weight after sharpening beyond which a pixel is no edge, unless there is one within the window
 _LITTLE = 0.02  # a region that is nowhere weightier is not fitted
 _VARIANCE = 1e-4  # of a weight in the window: below it there is nothing to explain
-_RUN = 32  # pixels that live/_refine.c works on at once: the part with edges begins at a multiple
+_RUN = 32  # pixels that live/masks/_masks.c works on at once: the part with edges begins at a multiple
 _UNSURE = 0.6  # how surely kept and changed must be told apart in the middle of an area to wear all of the style
 _KEPT = (REGIONS.index("hair"), REGIONS.index("skin"))
 
@@ -112,7 +115,7 @@ def _coarse(box: Box, fine: tuple[int, ...], coarse: tuple[int, ...], radius: in
 
 
 def _applied_compiled(sharp: list[Plane], fade: Plane | None, fit: _Fit, guide: npt.NDArray[np.float32]) -> Weights:
-    """As `_applied`, by live/_refine.c."""
+    """As `_applied`, by live/masks/_masks.c."""
     assert COMPILED is not None
     result = np.empty((len(sharp), *guide.shape[:2]), np.float32)
     bounds = tuple(edge for part, side in zip(fit.box, guide.shape, strict=False) for edge in part.indices(side)[:2])
@@ -194,7 +197,7 @@ def _shrunk(picture: npt.NDArray[np.float32], shape: tuple[int, ...]) -> Sequenc
 
 
 def _fit_compiled(weights: list[Plane], guide: list[Plane], radius: int) -> npt.NDArray[np.float32]:
-    """As `_fit`, by live/_refine.c."""
+    """As `_fit`, by live/masks/_masks.c."""
     assert COMPILED is not None
     height, width = guide[0].shape
     result = np.empty((4 * len(weights) + 1, height, width), np.float32)

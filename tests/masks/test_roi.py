@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from livestyle.copies import Copies
-from livestyle.focus import _AT_LEAST, EVERY, Box, Focus, people_in
 from livestyle.frame import Weights
+from livestyle.masks.pyramid import FramePyramid
+from livestyle.masks.roi import _AT_LEAST, EVERY, Box, RoiSegmenter, people_in
 
 WIDTH, HEIGHT = 1280, 720
 RATE = 25.0  # pictures a second, as a network might see
@@ -32,9 +32,9 @@ def picture(*discs: tuple[float, float, float], light: int = 0) -> np.ndarray:
     return np.dstack([people, rows // 8, columns // 8]).astype(np.uint8)
 
 
-def copies(index: float, *discs: tuple[float, float, float], light: int = 0) -> Copies:
+def pyramid(index: float, *discs: tuple[float, float, float], light: int = 0) -> FramePyramid:
     """Of the picture at `index`, of RATE a second."""
-    return Copies(picture(*discs, light=light), index / RATE)
+    return FramePyramid(picture(*discs, light=light), index / RATE)
 
 
 class Network:
@@ -57,7 +57,7 @@ def iou(masks: Weights, disc: np.ndarray) -> float:
 
 def test_a_person_far_away_gets_finer_edges() -> None:
     network, far = Network(), (400, 300, 60)
-    masks = Focus(network)(copies(0, far))
+    masks = RoiSegmenter(network)(pyramid(0, far))
     assert len(network.shown) == 2
     assert iou(masks, truth(far)) > 0.94 > 0.9 > iou(network(picture(far)), truth(far))
     np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-5)
@@ -65,26 +65,26 @@ def test_a_person_far_away_gets_finer_edges() -> None:
 
 def test_a_person_near_the_camera_costs_nothing_more() -> None:
     network = Network()
-    focus = Focus(network)
+    roi = RoiSegmenter(network)
     for index in range(5):
-        masks = focus(copies(index, (640 + index, 400, 300)))
+        masks = roi(pyramid(index, (640 + index, 400, 300)))
         assert masks.shape == (4, 18, 32)
     assert network.shown == [(640, 0, 0)] * 5
 
 
 def test_an_empty_picture_costs_nothing_more() -> None:
     network = Network()
-    focus = Focus(network)
+    roi = RoiSegmenter(network)
     for index in range(3):
-        focus(copies(index))
+        roi(pyramid(index))
     assert len(network.shown) == 3
 
 
 def test_the_part_does_not_tremble_with_the_person() -> None:
     network = Network()
-    focus = Focus(network)
+    roi = RoiSegmenter(network)
     for index in range(SOME):
-        focus(copies(index, (400 + 5 * (-1) ** index, 300 + 3 * (index % 3), 60)))
+        roi(pyramid(index, (400 + 5 * (-1) ** index, 300 + 3 * (index % 3), 60)))
     parts = {shown for shown in network.shown if shown[1:] != (0, 0)}
     assert len(parts) == 1
     assert len(network.shown) == SOME + 1  # the whole once
@@ -92,87 +92,87 @@ def test_the_part_does_not_tremble_with_the_person() -> None:
 
 def test_the_part_follows_and_the_whole_is_looked_at_now_and_then() -> None:
     network = Network()
-    focus = Focus(network)
+    roi = RoiSegmenter(network)
     for index in range(3 * SOME):
         at = (300 + 8 * index, 300, 60)
-        assert iou(focus(copies(index, at)), truth(at)) > 0.9
+        assert iou(roi(pyramid(index, at)), truth(at)) > 0.9
     assert 3 <= sum(shown[1:] == (0, 0) for shown in network.shown) < SOME
 
 
 def test_several_people_are_held_by_one_part() -> None:
     network, both = Network(), ((500, 300, 60), (680, 340, 60))
-    focus = Focus(network)
+    roi = RoiSegmenter(network)
     for index in range(2):
-        masks = focus(copies(index, *both))
+        masks = roi(pyramid(index, *both))
     assert iou(masks, truth(*both)) > 0.9
     assert len(network.shown) == 3
 
 
 def test_a_newcomer_outside_of_the_part_is_seen_soon() -> None:
     network = Network()
-    focus = Focus(network)
+    roi = RoiSegmenter(network)
     one, other = (300, 300, 50), (1000, 500, 120)
     for index in range(4):
-        focus(copies(index, one))
+        roi(pyramid(index, one))
     soon = math.ceil(_AT_LEAST * RATE)
-    agreed = [iou(focus(copies(4 + k, one, other)), truth(one, other)) > 0.85 for k in range(soon + 1)]
+    agreed = [iou(roi(pyramid(4 + k, one, other)), truth(one, other)) > 0.85 for k in range(soon + 1)]
     assert agreed[-1]
     assert agreed.index(True) < soon
 
 
 def test_another_scene_is_seen_at_once() -> None:
     network = Network()
-    focus = Focus(network)
+    roi = RoiSegmenter(network)
     for index in range(2):
-        focus(copies(index, (300, 300, 50)))
+        roi(pyramid(index, (300, 300, 50)))
     turned = np.ascontiguousarray(picture((300, 300, 50))[:, ::-1] ^ np.uint8(64))
     turned[..., 0] = truth((900, 500, 200)) * 200 + 20
-    assert iou(focus(Copies(turned, 2 / RATE)), truth((900, 500, 200))) > 0.9
+    assert iou(roi(FramePyramid(turned, 2 / RATE)), truth((900, 500, 200))) > 0.9
 
 
 def test_a_change_of_light_is_no_newcomer() -> None:
     network = Network()
-    focus = Focus(network)
+    roi = RoiSegmenter(network)
     for index in range(6):
-        focus(copies(index, (300, 300, 50), light=6 * index))
+        roi(pyramid(index, (300, 300, 50), light=6 * index))
     assert sum(shown[1:] == (0, 0) for shown in network.shown) == 1
 
 
 def test_who_is_lost_is_looked_for_in_the_whole() -> None:
     network = Network()
-    focus = Focus(network)
+    roi = RoiSegmenter(network)
     for index in range(3):
-        focus(copies(index, (300, 300, 50)))
-    focus(copies(3))  # gone; found out here
+        roi(pyramid(index, (300, 300, 50)))
+    roi(pyramid(3))  # gone; found out here
     network.shown.clear()
-    focus(copies(4))
+    roi(pyramid(4))
     assert network.shown == [(640, 0, 0)]
 
 
 @pytest.mark.parametrize("rate", [5.0, 60.0])
 def test_the_whole_is_looked_at_by_time_not_by_pictures(rate: float) -> None:
     network = Network()
-    focus = Focus(network)
+    roi = RoiSegmenter(network)
     for index in range(round(3 * rate)):
-        focus(Copies(picture((300, 300, 50)), index / rate))
+        roi(FramePyramid(picture((300, 300, 50)), index / rate))
     assert sum(shown[1:] == (0, 0) for shown in network.shown) == math.ceil(3 / max(EVERY, 1 / rate) - 0.01)
 
 
 def test_a_stream_that_starts_again_is_looked_at_anew() -> None:
     network = Network()
-    focus = Focus(network)
-    focus(copies(100, (300, 300, 50)))
+    roi = RoiSegmenter(network)
+    roi(pyramid(100, (300, 300, 50)))
     network.shown.clear()
-    focus(copies(0, (300, 300, 50)))
+    roi(pyramid(0, (300, 300, 50)))
     assert network.shown[0][1:] == (0, 0)
 
 
 def test_another_size_is_looked_at_anew() -> None:
     network = Network()
-    focus = Focus(network)
-    focus(copies(0, (300, 300, 50)))
+    roi = RoiSegmenter(network)
+    roi(pyramid(0, (300, 300, 50)))
     network.shown.clear()
-    focus(Copies(np.ascontiguousarray(picture((300, 300, 50))[:600]), 1 / RATE))
+    roi(FramePyramid(np.ascontiguousarray(picture((300, 300, 50))[:600]), 1 / RATE))
     assert network.shown[0][1:] == (0, 0)
 
 
@@ -203,7 +203,7 @@ def test_what_the_model_wavers_about_is_nobody(sure: float, somebody: bool) -> N
 def test_any_size_is_looked_at(size: tuple[int, int]) -> None:
     pixels = np.zeros((*size, 3), np.uint8)
     pixels[size[0] // 2, size[1] // 2, 0] = 220
-    focus = Focus(Network())
+    roi = RoiSegmenter(Network())
     for index in range(3):
-        masks = focus(Copies(pixels, index / RATE))
+        masks = roi(FramePyramid(pixels, index / RATE))
         np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-5)

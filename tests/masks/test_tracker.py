@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from livestyle.frame import REGIONS
-from livestyle.masks import GAP, TAU, Belief, MaskTracker, region_weights
-from livestyle.motion import Motion
+from livestyle.masks.flow import Motion
+from livestyle.masks.tracker import GAP, TAU, Belief, MaskTracker, region_weights
 
 SIZE = (160, 288)  # rows, columns
 
@@ -274,7 +274,7 @@ def test_what_has_left_the_picture_is_not_believed_to_be_there(speed: int, monke
         return float((hair(tracker) > 0.5).mean())
 
     assert left_over() < 0.012
-    monkeypatch.setattr("livestyle.masks._guessed", lambda planes, support, seconds: planes)
+    monkeypatch.setattr("livestyle.masks.tracker._guessed", lambda planes, support, seconds: planes)
     assert left_over() > 0.015
 
 
@@ -297,10 +297,10 @@ def test_with_support_on_neither_side_both_beliefs_count_alike() -> None:
         np.dstack([np.full((4, 4), value, np.float32), np.full((4, 4), 1 - value, np.float32)]) for value in (1, 0.9)
     ]
     nothing = np.zeros((4, 4), np.float32)
-    joined = Belief(planes[0], nothing).joined(Belief(planes[1], nothing))
-    np.testing.assert_allclose(joined.planes[..., 0], 0.95, atol=1e-3)
+    merged = Belief(planes[0], nothing).merged_by_support(Belief(planes[1], nothing))
+    np.testing.assert_allclose(merged.planes[..., 0], 0.95, atol=1e-3)
     some = Belief(planes[1], nothing + 1)
-    np.testing.assert_allclose(Belief(planes[0], nothing).joined(some).planes, some.planes, atol=1e-3)
+    np.testing.assert_allclose(Belief(planes[0], nothing).merged_by_support(some).planes, some.planes, atol=1e-3)
 
 
 def test_late_masks_bring_nobody_back_to_where_he_has_just_left() -> None:
@@ -351,5 +351,5 @@ def test_what_comes_in_at_the_edge_is_more_of_what_is_there(monkeypatch: pytest.
         return float(hair(tracker)[truth(x) > 0.5].mean())
 
     known = found()
-    monkeypatch.setattr("livestyle.motion._ENTERS", 0.0)
+    monkeypatch.setattr("livestyle.masks.flow._ENTERS", 0.0)
     assert known > found() + 0.03

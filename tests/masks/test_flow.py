@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from livestyle import motion as module
-from livestyle.motion import FlowEstimator, Motion, carry, carry_weights, is_cut, led_by, shrink
+from livestyle.masks import flow as module
+from livestyle.masks.flow import FlowEstimator, Motion, edge_aligned, is_cut, shrink, warp, warp_weights
 
 
 def texture(seed: int = 0) -> np.ndarray:
@@ -52,7 +52,7 @@ def test_carried_values_lie_on_the_moved_picture() -> None:
     before, now = window(40), window(48)
     backward = FlowEstimator().between(now, before).backward
     before, now = (cv2.resize(luma, (160, 90), interpolation=cv2.INTER_AREA) for luma in (before, now))
-    carried = carry(before.astype(np.float32), backward)
+    carried = warp(before.astype(np.float32), backward)
     inner = np.s_[10:-10, 10:-15]
     assert np.abs(carried - now)[inner].mean() < 0.2 * np.abs(before.astype(float) - now)[inner].mean()
 
@@ -110,7 +110,7 @@ def disc(x: float, radius: float) -> np.ndarray:
 
 
 def test_the_edge_of_what_is_in_front_moves_with_it() -> None:
-    """A disc moves 8 pixels over a ground at rest: around its rim, outside too, the led flow is the disc's."""
+    """A disc moves 8 pixels over a ground at rest: around its rim, outside too, the aligned flow is the disc's."""
 
     def scene(x: int) -> np.ndarray:
         inside = disc(x, 50)
@@ -119,12 +119,12 @@ def test_the_edge_of_what_is_in_front_moves_with_it() -> None:
 
     now, before = scene(148), scene(140)
     motion = FlowEstimator().between(now, before)
-    led = led_by(motion, disc(140, 50))
+    aligned = edge_aligned(motion, disc(140, 50))
     half = cv2.resize(disc(148, 54) - disc(148, 46), (160, 90), interpolation=cv2.INTER_AREA) > 0.5
     plain = np.abs(motion.backward[half][:, 0] + 4).mean()  # 8 pixels are 4 at half the size
-    assert np.abs(led.backward[half][:, 0] + 4).mean() < 0.5 < plain
+    assert np.abs(aligned.backward[half][:, 0] + 4).mean() < 0.5 < plain
     far = cv2.resize(disc(148, 90), (160, 90)) == 0
-    assert np.abs(led.backward[far]).mean() < 0.1
+    assert np.abs(aligned.backward[far]).mean() < 0.1
 
 
 def test_ways_one_after_the_other_add_up() -> None:
@@ -145,7 +145,7 @@ def test_weights_keep_their_edges_on_a_long_way() -> None:
     linear, sharp = planes, planes
     for step in range(16):
         backward = np.full((90, 160, 2), 0.4 * (-1) ** step, np.float32)
-        linear, sharp = carry(linear, backward), carry_weights(sharp, backward)
+        linear, sharp = warp(linear, backward), warp_weights(sharp, backward)
     np.testing.assert_allclose(sharp.sum(axis=2), 1, atol=1e-5)
     assert sharp.min() >= 0
     assert np.abs(sharp - planes).mean() < 0.4 * np.abs(linear - planes).mean()
@@ -160,10 +160,10 @@ def test_the_compiled_code_carries_as_numpy_does(size: tuple[int, int], far: flo
     planes = random.dirichlet((0.5, 0.5, 0.5, 0.5), size).astype(np.float32)
     backward = random.normal(0, far, (*size, 2)).astype(np.float32)
     backward[: size[0] // 2] = np.rint(backward[: size[0] // 2])
-    compiled = module._weights_carried_compiled(planes, backward)
+    compiled = module._weights_warped_compiled(planes, backward)
     # OpenCV before 5 tells apart positions to 1/32 of a pixel only.
     exactly = int(cv2.__version__.split(".")[0]) >= 5
-    np.testing.assert_allclose(compiled, module._weights_carried(planes, backward), atol=2e-5 if exactly else 0.05)
+    np.testing.assert_allclose(compiled, module._weights_warped(planes, backward), atol=2e-5 if exactly else 0.05)
 
 
 @pytest.mark.skipif(module.COMPILED is None, reason="the compiled code was not built")
@@ -174,7 +174,7 @@ def test_the_compiled_code_leads_as_numpy_does(size: tuple[int, int]) -> None:
     motion = Motion(random.normal(0, 3, (*size, 2)).astype(np.float32), random.random(size, np.float32))
     radius = max(1, round(0.03 * size[1]))
     np.testing.assert_allclose(
-        module._led_compiled(there, motion, radius), module._led(there, motion, radius), atol=1e-4
+        module._edge_aligned_compiled(there, motion, radius), module._edge_aligned(there, motion, radius), atol=1e-4
     )
 
 

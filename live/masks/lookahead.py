@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.copies import Copies
 from livestyle.frame import Frame, Masks, StreamInfo, Weights
-from livestyle.guide import SteadyGuide
-from livestyle.masks import TAU, Belief, MaskTracker, mask_of
-from livestyle.motion import FlowEstimator, Luma, Motion
+from livestyle.masks.denoise import TemporalDenoiser
+from livestyle.masks.edges import Refine
+from livestyle.masks.flow import FlowEstimator, Luma, Motion
+from livestyle.masks.pyramid import FramePyramid
+from livestyle.masks.tracker import TAU, Belief, MaskTracker, mask_of
 from livestyle.protocols import Source
 
 AHEAD = 4
@@ -48,16 +49,15 @@ class Lookahead:
     """A source whose frames come with `masks`. Implements livestyle.protocols.Source; holds AHEAD + AT_ONCE frames.
 
     Every frame of `source` comes, in its order and with its own times, also those before an error. `segment` makes
-    region weights of a frame's copies, `refine` fits them to it; `noted` hears the
-    seconds of each frame that was segmented: the first of each scene, then one about every `interval` seconds, and at
-    least every AHEAD frames.
+    region weights of a frame's pyramid, `refine` fits them to it; `noted` hears the seconds of each frame that was
+    segmented: the first of each scene, then one about every `interval` seconds, and at least every AHEAD frames.
     """
 
     def __init__(
         self,
         source: Source,
-        segment: Callable[[Copies], Weights],
-        refine: Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], Weights],
+        segment: Callable[[FramePyramid], Weights],
+        refine: Refine,
         noted: Callable[[float], object] = lambda seconds: None,
         *,
         interval: float = 0.0,
@@ -68,7 +68,7 @@ class Lookahead:
         self._unseen = 0  # frames since the newest that was segmented
         self._tracker = MaskTracker()
         self._flow = FlowEstimator()
-        self._guide = SteadyGuide()
+        self._denoiser = TemporalDenoiser()
         self._luma: Luma | None = None  # of the newest frame
         self._window: deque[_Seen] = deque()
 
@@ -97,21 +97,21 @@ class Lookahead:
 
     def _see(self, frame: Frame) -> _Seen:
         seconds = float(frame.pts * self.info.time_base)
-        copies = Copies(frame.pixels, seconds)
-        luma = copies.luma
+        pyramid = FramePyramid(frame.pixels, seconds)
+        luma = pyramid.luma
         self._tracker.advance(luma, seconds)
         onward = None
         if self._luma is not None and self._tracker.belief is not None:
             onward = self._flow.between(self._luma, luma)
         self._luma = luma
-        weights = self._segment(copies) if self._is_due(seconds) else None
+        weights = self._segment(pyramid) if self._is_due(seconds) else None
         if weights is not None:
             self._tracker.correct(weights, seconds)
             self._noted(seconds)
         self._unseen = self._unseen + 1 if weights is None else 0
         past = self._tracker.belief
         assert past is not None  # the first frame of a scene is due
-        guide = self._guide.follow(copies.medium, luma, seconds, self._tracker.motion)
+        guide = self._denoiser.follow(pyramid.medium, luma, seconds, self._tracker.motion)
         return _Seen(frame, seconds, guide, weights, past, onward)
 
     def _is_due(self, seconds: float) -> bool:
@@ -135,17 +135,17 @@ class Lookahead:
         for index in reversed(range(len(self._window))):
             seen = self._window[index]
             if index < count:
-                found.append(_joined(seen, future))
+                found.append(_merged(seen, future))
             if index:
                 future = _stepped_back(future, seen, self._window[index - 1].seconds)
         return found[::-1]
 
 
-def _joined(seen: _Seen, future: Belief | None) -> Belief:
+def _merged(seen: _Seen, future: Belief | None) -> Belief:
     """Both means, the past's with the frame's own mask; without one, neither has the last word."""
     if future is None:
         return seen.past
-    return seen.past.seconded(future) if seen.weights is not None else seen.past.joined(future)
+    return seen.past.merged_preferring_self(future) if seen.weights is not None else seen.past.merged_by_support(future)
 
 
 def _stepped_back(future: Belief | None, seen: _Seen, seconds: float) -> Belief | None:

@@ -96,7 +96,9 @@ class Report:
     masks: dict[str, Any]  # the stylist's own figures: rate, age, sync
     device: str  # really used for the masks, with its provider
     colour: str  # the backend really used for the colour pass
-    quality: dict[str, Any] | None = None  # live with a budget: livestyle.budgeted's figures about the steps taken
+    quality: dict[str, Any] | None = (
+        None  # live with a budget: livestyle.governor.monitor's figures about the steps taken
+    )
     error: str | None = None  # what ended the run early; the outputs hold every frame up to there
     hint: str = ""
     exit_code: int = 0

@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from livestyle.budgeted import Budgeted, budget_of
 from livestyle.console.progress import progress_sink
 from livestyle.errors import INTERRUPTED, LivestyleError, StreamError, UsageError
 from livestyle.feed import Feed
 from livestyle.frame import StreamInfo
-from livestyle.governed import Gears, Resizable
-from livestyle.governor import Budget, Governor, Step, ladder
+from livestyle.governor.monitor import BudgetMonitor, budget_of
+from livestyle.governor.policy import Budget, Governor, Step, ladder
+from livestyle.governor.switch import QualitySwitch, Resizable
 from livestyle.loop import Hold, run
 from livestyle.masks.lookahead import INTERVAL
 from livestyle.media.hold_card import hold_card
@@ -249,7 +249,7 @@ class Job:
         self._sync = settings.sync if settings.sync != "auto" else "live" if live else "exact"
         self._meter = Meter()
         self._stylist: Stylist | None = None
-        self._budgeted: Budgeted | None = None
+        self._monitor: BudgetMonitor | None = None
 
     def run(self, sinks: Sequence[Sink], names: tuple[str, ...], stop: Stop, outputs: Outputs | None = None) -> Report:
         """Run to the end; a LivestyleError that ends it early stands in the report.
@@ -264,7 +264,7 @@ class Job:
         asked = stop if not self._live or self._settings.duration is None or info.path else self._until(stop)
         with ExitStack() as stack:
             stylist = self._stylist = self._open_stylist(stack)
-            sinks = sinks if self._budgeted is None else [*sinks, self._budgeted]
+            sinks = sinks if self._monitor is None else [*sinks, self._monitor]
             with Feed(self._frames(stylist)) as feed:
                 failure: LivestyleError | None = None
                 try:
@@ -293,10 +293,10 @@ class Job:
             segmenter = self.studio.segmenter(live=self._sync == "live")
             return stack.enter_context(closing(Stylist(segmenter, grade, sync=self._sync, time_base=time_base)))
         steps = self._steps()
-        gears = stack.enter_context(closing(Gears(steps[0], self._segmenter_of)))
-        self._budgeted = Budgeted(Governor(steps, budget), gears)
-        switched = Stylist(gears.segmenter, grade, sync=self._sync, time_base=time_base, inference=gears.inference,
-                           refine=gears.edges)  # fmt: skip
+        switch = stack.enter_context(closing(QualitySwitch(steps[0], self._segmenter_of)))
+        self._monitor = BudgetMonitor(Governor(steps, budget), switch)
+        switched = Stylist(switch.segmenter, grade, sync=self._sync, time_base=time_base, inference=switch.inference,
+                           refine=switch.edges)  # fmt: skip
         return stack.enter_context(closing(switched))
 
     def _budget(self) -> Budget:
@@ -338,7 +338,7 @@ class Job:
         """The overlay's line."""
         rate, latency = self._meter.now()
         line = f"{self.studio.title}   {rate:.0f} frames/s   {latency * 1e3:.0f} ms"
-        reduced = self._budgeted.reduced if self._budgeted is not None else ""
+        reduced = self._monitor.reduced if self._monitor is not None else ""
         return f"{line}   {reduced}" if reduced else line
 
     def _report(
@@ -367,7 +367,7 @@ class Job:
             first_frame_s=None if meter.first_out is None else round(meter.first_out, 3),
             latency_ms=slowest(latencies(meter), by_output),
             masks=stats,
-            quality=None if self._budgeted is None else self._budgeted.report(),
+            quality=None if self._monitor is None else self._monitor.report(),
             device=str(stats.pop("device", "cpu")),
             colour=self.studio.grade().backend,
             error=None if failure is None else failure.message,

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from livestyle.frame import Frame
-from livestyle.governor import Budget, Change, Cost, Governor, Step
+from livestyle.governor.policy import Budget, Change, Cost, Governor, Step
 
 WINDOW_S = 2.0  # one decision
 FRAMES = 10  # fewer in a window say nothing about a 95th percentile: it is prolonged
@@ -43,17 +43,17 @@ def budget_of(max_latency: float | None, max_cpu: float | None, *, rate: float |
 
 
 class Switch(Protocol):
-    """What Budgeted needs of livestyle.governed.Gears."""
+    """What BudgetMonitor needs of livestyle.governor.switch.QualitySwitch."""
 
     @property
     def ready(self) -> bool:
-        """Whether the last shift is in force; raises what prevented it."""
+        """Whether the last `switch_to` is in force; raises what prevented it."""
 
     @property
     def masks(self) -> int:
         """Masks computed so far."""
 
-    def shift(self, step: Step) -> None:
+    def switch_to(self, step: Step) -> None:
         """Go to `step`."""
 
 
@@ -66,7 +66,7 @@ class _Window:
     masked: bool = True  # every frame so far: a style of no strength needs none
 
 
-class Budgeted:
+class BudgetMonitor:
     """The last sink of a live run: every frame that comes here has been to all the others.
 
     `clock` and `cpu_clock` give seconds, of the wall's clock and of the process' processor time over all threads.
@@ -162,7 +162,7 @@ class Budgeted:
             return False
 
     def _shift(self, change: Change) -> None:
-        self._switch.shift(change.now)
+        self._switch.switch_to(change.now)
         self._window, self._opens = None, self._clock() + SETTLE_S
         self._count += 1
         at = round(self._clock() - self._began, 2)

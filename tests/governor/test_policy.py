@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from livestyle.governor import BAD, GOOD, HEADROOM, MEMORY, REST, Budget, Change, Cost, Governor, Step, ladder
+from livestyle.governor.policy import BAD, GOOD, HEADROOM, MEMORY, REST, Budget, Change, Cost, Governor, Step, ladder
 
 STEPS = ladder()
 FULL, LAST = STEPS[0], STEPS[-1]

@@ -15,11 +15,12 @@ import numpy.typing as npt
 import pytest
 from tests_devices import Driver
 
-from livestyle import budgeted, loop
+from livestyle import loop
 from livestyle.errors import ModelError
 from livestyle.frame import REGIONS, Frame, Pixels, Weights, read_only
-from livestyle.governed import FADE_S, TURN_S, CrossfadedEdges, Gears, RatedInference, SwitchedSegmenter
-from livestyle.governor import Step, ladder
+from livestyle.governor import monitor
+from livestyle.governor.policy import Step, ladder
+from livestyle.governor.switch import FADE_S, TURN_S, CrossfadedEdges, QualitySwitch, RatedInference, SwitchedSegmenter
 from livestyle.masks.edges import refine, unrefined
 from livestyle.media.pyav import cv2
 from livestyle.models.segmenter import SMALLER_MODEL
@@ -195,12 +196,12 @@ def test_another_model_is_opened_beside_the_frames_and_takes_over_without_a_gap(
         return slow if step.model else Certain()
 
     steps = ladder(smaller="xxsmall")
-    gears = Gears(steps[0], open_step)
+    switch = QualitySwitch(steps[0], open_step)
     random = np.random.default_rng(2).integers(0, 255, (48, 64, 3), np.uint8)
     frames: list[Frame] = []
-    stylist = Stylist(gears.segmenter, Visible(), sync="live", time_base=1 / 30, inference=gears.inference,
-                      refine=gears.edges)  # fmt: skip
-    with closing(gears), closing(stylist):
+    stylist = Stylist(switch.segmenter, Visible(), sync="live", time_base=1 / 30, inference=switch.inference,
+                      refine=switch.edges)  # fmt: skip
+    with closing(switch), closing(stylist):
 
         def go_on(count: int) -> Weights:
             for _ in range(count):
@@ -212,13 +213,13 @@ def test_another_model_is_opened_beside_the_frames_and_takes_over_without_a_gap(
 
         skin, clothes = REGIONS.index("skin"), REGIONS.index("clothes")
         assert go_on(5)[skin].min() > 0.99
-        assert gears.ready
-        gears.shift(next(step for step in steps if step.model))
+        assert switch.ready
+        switch.switch_to(next(step for step in steps if step.model))
         assert go_on(20)[skin].min() > 0.99
-        assert not gears.ready
+        assert not switch.ready
         slow.go.set()
         until(lambda: bool(go_on(1)[clothes].min() > 0.99))
-        until(lambda: gears.ready)
+        until(lambda: switch.ready)
     assert opened == ["MainThread", "livestyle-model"]
     assert slow.sizes[0] == random.shape
 
@@ -263,13 +264,13 @@ def test_what_kept_a_model_from_opening_is_raised_and_the_old_one_goes_on() -> N
         return first
 
     steps = ladder(smaller="xxsmall")
-    with closing(Gears(steps[0], open_step)) as gears:
-        gears.shift(steps[-1])
+    with closing(QualitySwitch(steps[0], open_step)) as switch:
+        switch.switch_to(steps[-1])
         with pytest.raises(ModelError, match="damaged"):
-            until(lambda: gears.ready)
-        assert gears.segmenter.current is first
-        gears.shift(steps[2])
-        until(lambda: gears.ready)
+            until(lambda: switch.ready)
+        assert switch.segmenter.current is first
+        switch.switch_to(steps[2])
+        until(lambda: switch.ready)
 
 
 # The whole run
@@ -280,9 +281,9 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
     driver = Driver((64, 48))
     monkeypatch.setattr(cv2, "VideoCapture", driver)
     monkeypatch.setattr(loop, "HOLD_AFTER_S", WAIT_S)
-    monkeypatch.setattr(budgeted, "WINDOW_S", 0.05)
-    monkeypatch.setattr(budgeted, "SETTLE_S", 0.02)
-    monkeypatch.setattr(budgeted, "FRAMES", 3)
+    monkeypatch.setattr(monitor, "WINDOW_S", 0.05)
+    monkeypatch.setattr(monitor, "SETTLE_S", 0.02)
+    monkeypatch.setattr(monitor, "FRAMES", 3)
     yield driver
     driver.flowing.set()
 
@@ -299,13 +300,13 @@ def test_a_camera_run_over_its_budget_goes_down_the_steps_and_reports_them(
     end = time.monotonic() + WAIT_S
     reached: list[str] = []
 
-    class Watched(budgeted.Budgeted):
+    class Watched(monitor.BudgetMonitor):
         def write(self, frame: Frame) -> None:
             super().write(frame)
             reached.append(self.reduced)
             stop.asked = self.reduced == names[-1] or time.monotonic() > end
 
-    monkeypatch.setattr("livestyle.session.Budgeted", Watched)
+    monkeypatch.setattr("livestyle.session.BudgetMonitor", Watched)
     report = run_camera("0", tmp_path / "call.mp4", Studio(settings), settings, stop)
     quality = json.loads(json.dumps(report.as_json()))["quality"]
     assert quality["step"] == names[-1]

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from livestyle import budgeted
-from livestyle.budgeted import FRAME_S, PAUSE_S, SETTLE_S, WINDOW_S, Budgeted, budget_of
 from livestyle.errors import ModelError
 from livestyle.frame import Frame, Masks, read_only
-from livestyle.governor import BAD, Budget, Change, Cost, Governor, Step, ladder
+from livestyle.governor import monitor
+from livestyle.governor.monitor import FRAME_S, PAUSE_S, SETTLE_S, WINDOW_S, BudgetMonitor, budget_of
+from livestyle.governor.policy import BAD, Budget, Change, Cost, Governor, Step, ladder
 
 PIXELS = read_only(np.zeros((2, 2, 3), np.uint8))
 MASKS = Masks(np.ones((1, 1, 1), np.float32), ("background",))
@@ -44,7 +44,7 @@ class Stage:
         self.ready_at = 0.0
         self.failure: Exception | None = None
         self.shifts: list[Step] = []
-        self.sink = Budgeted(governor, self, lambda: self.now, lambda: self.cpu)
+        self.sink = BudgetMonitor(governor, self, lambda: self.now, lambda: self.cpu)
 
     @property
     def ready(self) -> bool:
@@ -52,7 +52,7 @@ class Stage:
             raise self.failure
         return self.now >= self.ready_at
 
-    def shift(self, step: Step) -> None:
+    def switch_to(self, step: Step) -> None:
         self.shifts.append(step)
         self.failure = None
 
@@ -70,7 +70,7 @@ class Stage:
 
 @pytest.fixture(autouse=True)
 def _cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budgeted, "usable_cores", lambda: CORES)
+    monkeypatch.setattr(monitor, "usable_cores", lambda: CORES)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """How good live masks may be within a budget of latency and processor time: pure decisions, one for each window.
 
-The governor stands on one step of a ladder, best first, and is told once a window (some seconds, livestyle.budgeted)
-what the run costs there. What keeps it from flapping:
+The governor stands on one step of a ladder, best first, and is told once a window (some seconds, see
+livestyle.governor.monitor) what the run costs there. What keeps it from flapping:
 
 - It goes one step down after BAD windows in a row over the budget, one up after GOOD in a row with room.
 - "Room" means: the better step would cost at most HEADROOM of the budget. What it would cost is known from when it was

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import REGIONS, Weights
-from livestyle.governor import Step
+from livestyle.governor.policy import Step
 from livestyle.masks.edges import Refine, refine, unrefined
 from livestyle.masks.inference import Inference, Result, T, step_back
 from livestyle.masks.pyramid import FramePyramid, Picture
@@ -174,8 +174,8 @@ def _sized(weights: Weights, width: int, height: int) -> Weights:
     return np.stack([cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in weights])
 
 
-class Gears:
-    """The switched parts of one run, for `Stylist(gears.segmenter, …, inference=gears.inference, refine=gears.edges)`.
+class QualitySwitch:
+    """The switched parts of a run: `Stylist(switch.segmenter, …, inference=switch.inference, refine=switch.edges)`.
 
     From one thread. Close it after the stylist; twice is fine.
     """
@@ -195,8 +195,8 @@ class Gears:
         self._rated = RatedInference(segment, self._step.rate)
         return self._rated
 
-    def shift(self, step: Step) -> None:
-        """Go to `step`, once the last shift is ready or has failed.
+    def switch_to(self, step: Step) -> None:
+        """Go to `step`, once the last `switch_to` is ready or has failed.
 
         Its rate and edges hold from now on, its model and size as soon as they are ready.
         """
@@ -214,7 +214,7 @@ class Gears:
 
     @property
     def ready(self) -> bool:
-        """Whether the last `shift` is wholly in force. Raises what kept its model from being opened."""
+        """Whether the last `switch_to` is wholly in force. Raises what kept its model from being opened."""
         if self._thread is not None and self._thread.is_alive():
             return False
         if self._failure is not None:

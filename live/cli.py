@@ -35,11 +35,11 @@ from livestyle.system.paths import kind_of_path, shell_word
 from livestyle.system.stop import interrupt_once, leave
 
 if TYPE_CHECKING:
+    from livestyle.current_style import CurrentStyle
     from livestyle.outputs import Overwrite
     from livestyle.report import Report
     from livestyle.settings import Settings
     from livestyle.sinks.rescue import Rescued
-    from livestyle.studio import Studio
     from livestyle.system.stop import Stop
 
     _Job = tuple[Path, Path | None]  # input, output; no output: a window
@@ -442,7 +442,7 @@ def _cameras() -> list[dict[str, Any]]:
 
 
 def _devices() -> list[dict[str, Any]]:
-    from livestyle.devices import list_devices
+    from livestyle.compute.devices import list_devices
 
     return [asdict(device) for device in list_devices()]
 
@@ -492,10 +492,10 @@ def _is_on_demand(options: dict[str, Any]) -> bool:
 
 
 def _camera(options: dict[str, Any]) -> None:
+    from livestyle.current_style import CurrentStyle
     from livestyle.outputs import wanted
     from livestyle.session import run_camera
     from livestyle.sources.addresses import refuse_addresses
-    from livestyle.studio import Studio
     from livestyle.system.stop import Stop
 
     refuse_addresses((), options["output"])
@@ -514,7 +514,7 @@ def _camera(options: dict[str, Any]) -> None:
     camera = _shown_camera(options["camera"])
     stop = Stop()
     with unforeseen_failures(f"the camera {camera}"):
-        report = run_camera(options["camera"], options["output"], Studio(settings), settings, stop)
+        report = run_camera(options["camera"], options["output"], CurrentStyle(settings), settings, stop)
     _finish([_tell(report, options)], stop.asked)
 
 
@@ -574,18 +574,18 @@ def _nowhere(instead: str) -> UsageError:
 
 
 def _style_all(jobs: Sequence[_Job], settings: Settings, options: dict[str, Any]) -> None:
+    from livestyle.current_style import CurrentStyle
     from livestyle.sinks.rescue import tidied
-    from livestyle.studio import Studio
     from livestyle.system.stop import Stop
 
-    studio = Studio(settings)
+    style = CurrentStyle(settings)
     codes: list[int] = []
     stop = Stop()
     with tidied(output.parent for _, output in jobs if output is not None):
         for path, output in jobs:
             try:
                 with unforeseen_failures(str(path)):
-                    report = _style_one((path, output), studio, settings, stop, quiet=options["quiet"])
+                    report = _style_one((path, output), style, settings, stop, quiet=options["quiet"])
                 codes.append(_tell(report, options))
             except LivestyleError as error:  # of several, one bad file must not cost the others
                 codes.append(_messages().error(error, str(path)))
@@ -594,13 +594,13 @@ def _style_all(jobs: Sequence[_Job], settings: Settings, options: dict[str, Any]
     _finish(codes, stop.asked)
 
 
-def _style_one(job: _Job, studio: Studio, settings: Settings, stop: Stop, *, quiet: bool) -> Report:
+def _style_one(job: _Job, style: CurrentStyle, settings: Settings, stop: Stop, *, quiet: bool) -> Report:
     from livestyle.session import play_file, style_file
 
     path, output = job
     if output is None:
-        return play_file(path, studio, settings, stop)
-    return style_file(path, output, studio, settings, stop, quiet=quiet)
+        return play_file(path, style, settings, stop)
+    return style_file(path, output, style, settings, stop, quiet=quiet)
 
 
 def _tell(report: Report, options: dict[str, Any]) -> int:
@@ -631,15 +631,15 @@ def _messages() -> Messages:
 
 
 def _demo(options: dict[str, Any]) -> None:
+    from livestyle.current_style import CurrentStyle
     from livestyle.demo import run_demo
-    from livestyle.studio import Studio
     from livestyle.system.stop import Stop
 
     _refuse_budgets()
     settings = _settings(options)
     stop = Stop()
     with unforeseen_failures("the demonstration"):
-        report = run_demo(options["output"] or Path("livestyle-demo"), Studio(settings), settings, stop)
+        report = run_demo(options["output"] or Path("livestyle-demo"), CurrentStyle(settings), settings, stop)
     _finish([_tell(report, options)], stop.asked)
 
 

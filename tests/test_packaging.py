@@ -71,7 +71,7 @@ ALLOWED = {
 APPLICATION = (
     "livestyle.cli",
     "livestyle.session",
-    "livestyle.studio",
+    "livestyle.current_style",
     "livestyle.demo",
     "livestyle.bench.cli",
     "livestyle.bench.file_speed",  # what is measured is the application
@@ -94,9 +94,9 @@ def test_imports_point_the_right_way(name, path):
     if not name.startswith("livestyle.bench"):  # it measures everything, and nothing may come to need it
         assert not {m for m in ours if m.startswith("livestyle.bench")}
     if name not in APPLICATION and not name.startswith(("livestyle.models", "livestyle.shaders", "livestyle.training")):
-        assert not {m for m in ours if m.startswith(("livestyle.cli", "livestyle.session", "livestyle.studio"))} or (
-            name == "livestyle.__main__"
-        )
+        assert not {
+            m for m in ours if m.startswith(("livestyle.cli", "livestyle.session", "livestyle.current_style"))
+        } or (name == "livestyle.__main__")
 
 
 def test_only_one_module_imports_av():
@@ -120,5 +120,5 @@ def test_starting_the_command_line_imports_nothing_heavy():
 
 def test_the_cpu_path_never_imports_training_libraries():
     """torch, matplotlib and transformers are extras: a styled file must not need them."""
-    loaded = loaded_by("import livestyle.session, livestyle.studio, livestyle.demo")
+    loaded = loaded_by("import livestyle.session, livestyle.current_style, livestyle.demo")
     assert not {"torch", "kornia", "matplotlib", "transformers", "datasets"} & loaded

@@ -92,8 +92,8 @@ def masks(clips: tuple[Path, ...], **options: Any) -> None:
     Without CLIP, on films whose truth is known to the pixel; with, on your own videos, without truth.
     """
     from livestyle.bench.methods import methods_named
+    from livestyle.current_style import CurrentStyle
     from livestyle.settings import Settings
-    from livestyle.studio import Studio
     from livestyle.system.paths import check_file
 
     methods = methods_named(options["methods"])
@@ -103,7 +103,7 @@ def masks(clips: tuple[Path, ...], **options: Any) -> None:
         make_folder(options["out"])
     for path in clips:
         check_file(path)
-    grade = Studio(Settings(style=options["style"])).grade()
+    grade = CurrentStyle(Settings(style=options["style"])).grade()
     segmenter = _segmenter(options, clips)
     scores: list[Score] = []
     for film in _clips(clips, options) if clips else _films(_cast(options["data"]), options):

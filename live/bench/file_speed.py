@@ -16,6 +16,7 @@ from livestyle.bench.peers import lut_chain, write_cube
 from livestyle.bench.pictures import Size
 from livestyle.bench.stopwatch import Stopwatch
 from livestyle.bench.timing import Timing
+from livestyle.current_style import CurrentStyle
 from livestyle.errors import BackendError
 from livestyle.frame import Frame, StreamInfo, Weights
 from livestyle.masks.edges import refine
@@ -29,7 +30,6 @@ from livestyle.shaders.compile import compile_look
 from livestyle.sinks.containers import choose_pixels, container_of, encoder_options
 from livestyle.sinks.video import VideoSink
 from livestyle.sources.video import VideoSource, open_media
-from livestyle.studio import Studio
 from livestyle.stylist import Stylist
 from livestyle.system.stop import Stop
 
@@ -40,21 +40,21 @@ FFMPEG = "FFmpeg: decode, lut3d, encode"
 
 def measure(clips: list[Path], settings: Settings, rounds: int) -> Iterator[Timing]:
     """For each clip our and FFmpeg's time a frame, in turns, then ours by stage. Raises what opening a file raises."""
-    studio = Studio(settings)
+    style = CurrentStyle(settings)
     for clip in clips:
         with TemporaryDirectory() as folder:
             cube = Path(folder) / "table.cube"
-            write_cube(compile_look(studio.recipe, studio.adjust), cube)
+            write_cube(compile_look(style.recipe, style.adjust), cube)
             frames, size = _extent(clip)
             works = {
-                "livestyle: files": partial(_ours, clip, Path(folder) / "ours.mp4", studio, settings),
+                "livestyle: files": partial(_ours, clip, Path(folder) / "ours.mp4", style, settings),
                 FFMPEG: partial(by_ffmpeg, clip, Path(folder) / "theirs.mp4", cube),
             }
             taken = {name: [t / frames for t in seconds] for name, seconds in in_turns(works, rounds).items()}
             other = Timing.of(FFMPEG, size, taken[FFMPEG], None, "")
             for name, seconds in taken.items():
                 yield Timing.of(f"{name}, {clip.name}", size, seconds, other.ms / 1e3, "FFmpeg's one table")
-            yield from _by_stage(clip, Path(folder) / "stages.mp4", studio, size)
+            yield from _by_stage(clip, Path(folder) / "stages.mp4", style, size)
 
 
 def _extent(clip: Path) -> tuple[int, Size]:
@@ -62,8 +62,8 @@ def _extent(clip: Path) -> tuple[int, Size]:
         return sum(1 for _ in source), source.info.size
 
 
-def _ours(clip: Path, output: Path, studio: Studio, settings: Settings) -> None:
-    report = style_file(clip, output, studio, settings, Stop(), quiet=True)
+def _ours(clip: Path, output: Path, style: CurrentStyle, settings: Settings) -> None:
+    report = style_file(clip, output, style, settings, Stop(), quiet=True)
     if report.error is not None:
         raise BackendError(report.error, hint=report.hint)
 
@@ -122,7 +122,7 @@ class _Kept:
 _MOST = 24  # frames held in memory, with masks and styled: 500 MB at 1080p
 
 
-def _by_stage(clip: Path, output: Path, studio: Studio, size: Size) -> Iterator[Timing]:
+def _by_stage(clip: Path, output: Path, style: CurrentStyle, size: Size) -> Iterator[Timing]:
     """One stage after the other over the clip's first frames: processor time of all threads, in ms a frame."""
     watch = Stopwatch()
     with closing(VideoSource(clip)) as source:
@@ -133,7 +133,7 @@ def _by_stage(clip: Path, output: Path, studio: Studio, size: Size) -> Iterator[
                 if len(kept) == _MOST:
                     break
     stylist = Stylist(
-        _Timed(studio.segmenter(live=False), watch), studio.grade(), time_base=info.time_base,
+        _Timed(style.segmenter(live=False), watch), style.grade(), time_base=info.time_base,
         refine=watch.timed("masks: edges", refine),
     )  # fmt: skip
     with closing(stylist), closing(stylist.ahead(_Kept(kept, info), interval=INTERVAL)) as ahead:

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from livestyle.bench.pictures import Size, natural, noise, soft_weights
+from livestyle.compute.gpu_frames import GpuStylist
 from livestyle.frame import Pixels, Weights
 from livestyle.models.segmenter import read_model
 from livestyle.models.torch_segmenter import TorchSegmenter
-from livestyle.resident import Resident
 from livestyle.shaders.compile import compile_look
 from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.library import find_recipe
@@ -144,13 +144,13 @@ def _segmented(clock: Clock, setting: Setting, grade: TorchGrade) -> Iterator[Li
     there = cycle([torch.tensor(next(frames), device=clock.device) for _ in range(FRAMES)])
     matting = (float(RVM_HD), float(RVM_HD))
     for what, refined in (("model and colours", False), ("model, refined edges, colours", True)):
-        rates = clock(_next_styled(Resident(segmenter, grade, refined=refined), there))
+        rates = clock(_next_styled(GpuStylist(segmenter, grade, refined=refined), there))
         yield _against(f"{card.name}: {what}", setting.medium, rates, matting, "RVM, published")
     yield Line(f"{card.name}: model alone", setting.medium, *clock(lambda: segmenter.on_device(next(there))), None, "")
 
 
-def _next_styled(resident: Resident, frames: Iterator[torch.Tensor]) -> Callable[[], torch.Tensor]:
-    return lambda: resident(next(frames))
+def _next_styled(stylist: GpuStylist, frames: Iterator[torch.Tensor]) -> Callable[[], torch.Tensor]:
+    return lambda: stylist(next(frames))
 
 
 def _host_to_host(clock: Clock, grade: Callable[[Pixels, Weights], Pixels], size: Size) -> tuple[float, float]:

@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.current_style import CurrentStyle
 from livestyle.errors import BackendError
 from livestyle.frame import Frame, StreamInfo, read_only
 from livestyle.report import Report
 from livestyle.session import Job
 from livestyle.settings import Settings
-from livestyle.studio import Studio
 from livestyle.system.stop import Stop
 
 RATE = 30
@@ -104,7 +104,7 @@ class _Watch:
 def measure(settings: Settings, seconds: float) -> Live:
     """Style a made camera for so many seconds, as `livestyle --camera` does. Raises what the run raises."""
     sink = _Watch(seconds)
-    job = Job(MadeCamera(made_pictures(), seconds), Studio(settings), settings, live=True)
+    job = Job(MadeCamera(made_pictures(), seconds), CurrentStyle(settings), settings, live=True)
     report = job.run([sink], (), Stop())
     if report.error is not None:
         raise BackendError(report.error, hint=report.hint)

@@ -16,7 +16,7 @@ pytest.importorskip("kornia", reason="kornia (extra `gpu`) is not installed")
 from livestyle.bench.cli import bench  # noqa: E402
 from livestyle.bench.gpu_speed import Clock, Line, bandwidth  # noqa: E402
 from livestyle.bench.pictures import natural, noise, soft_weights  # noqa: E402
-from livestyle.resident import Resident, fitted  # noqa: E402
+from livestyle.compute.gpu_frames import GpuStylist, fitted  # noqa: E402
 
 
 def test_it_measures_everything_and_writes_it_down(tmp_path: Path) -> None:
@@ -82,8 +82,8 @@ class Inverts:
 
 def test_a_resident_frame_goes_through_model_and_colours() -> None:
     grade = Inverts()
-    resident = Resident(Half(), grade, refined=False)  # type: ignore[arg-type]
-    out = resident(torch.zeros(12, 16, 3, dtype=torch.uint8))
+    stylist = GpuStylist(Half(), grade, refined=False)  # type: ignore[arg-type]
+    out = stylist(torch.zeros(12, 16, 3, dtype=torch.uint8))
     assert (out == 255).all()
     assert grade.weights[:, 0, 0].tolist() == [1, 0, 0, 0]
     assert grade.weights[:, 0, -1].tolist() == [0, 0, 1, 0]

@@ -16,6 +16,7 @@ import pytest
 from tests_devices import Driver
 
 from livestyle import loop
+from livestyle.current_style import CurrentStyle
 from livestyle.errors import ModelError
 from livestyle.frame import REGIONS, Frame, Pixels, Weights, read_only
 from livestyle.governor import monitor
@@ -26,7 +27,6 @@ from livestyle.media.pyav import cv2
 from livestyle.models.segmenter import SMALLER_MODEL
 from livestyle.session import run_camera
 from livestyle.settings import Settings
-from livestyle.studio import Studio
 from livestyle.stylist import Stylist
 from livestyle.system.stop import Stop
 
@@ -293,7 +293,7 @@ def test_a_camera_run_over_its_budget_goes_down_the_steps_and_reports_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No processor time at all is left to it: every step is taken, no frame is held, and the report says so."""
-    monkeypatch.setattr("livestyle.studio.open_segmenter", lambda *_, **__: Certain())
+    monkeypatch.setattr("livestyle.current_style.open_segmenter", lambda *_, **__: Certain())
     settings = Settings(style="stark-mono", intensity=1.0, window=False, max_cpu=0.01, max_latency=0)
     names = [step.name for step in ladder(smaller=SMALLER_MODEL)]
     stop = Stop()
@@ -307,7 +307,7 @@ def test_a_camera_run_over_its_budget_goes_down_the_steps_and_reports_them(
             stop.asked = self.reduced == names[-1] or time.monotonic() > end
 
     monkeypatch.setattr("livestyle.session.BudgetMonitor", Watched)
-    report = run_camera("0", tmp_path / "call.mp4", Studio(settings), settings, stop)
+    report = run_camera("0", tmp_path / "call.mp4", CurrentStyle(settings), settings, stop)
     quality = json.loads(json.dumps(report.as_json()))["quality"]
     assert quality["step"] == names[-1]
     assert (quality["max_latency_ms"], quality["max_cpu_percent"]) == (None, 0.0)
@@ -327,9 +327,9 @@ def test_which_runs_have_a_governor(
     changed: dict[str, object], limit: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cameras with late masks, for the time of a frame; others only when they were given a budget."""
-    monkeypatch.setattr("livestyle.studio.open_segmenter", lambda *_, **__: Certain())
+    monkeypatch.setattr("livestyle.current_style.open_segmenter", lambda *_, **__: Certain())
     settings = replace(Settings(window=False, duration=0.1), **changed)
-    report = run_camera("0", tmp_path / "call.mp4", Studio(settings), settings, Stop())
+    report = run_camera("0", tmp_path / "call.mp4", CurrentStyle(settings), settings, Stop())
     assert (None if report.quality is None else report.quality["max_latency_ms"]) == limit
     if limit is not None and settings.sync == "exact":
         assert report.quality is not None

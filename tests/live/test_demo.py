@@ -106,7 +106,7 @@ def test_none_of_the_four_is_overwritten_without_asking(
 def test_y_overwrites_all_four(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("livestyle.studio.list_recipes", lambda: list_recipes()[:2])  # a short sheet is a sheet
+    monkeypatch.setattr("livestyle.current_style.list_recipes", lambda: list_recipes()[:2])  # a short sheet is a sheet
     for name in demo.WRITTEN:
         (tmp_path / name).write_bytes(b"old")
     assert run("-o", tmp_path, "-y", "--quiet") == 0

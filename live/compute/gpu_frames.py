@@ -22,7 +22,7 @@ _COARSE = 2  # the filter's coefficients are fitted at 1 / _COARSE of the workin
 _SHARPNESS = 3  # exponent that steepens the ramp between two regions, as livestyle.masks.edges does
 
 
-class Resident:
+class GpuStylist:
     """Styles (H, W, 3) uint8 tensors on the device of `segmenter` and `grade`, which must be the same.
 
     `refined`: fit the masks to the edges of a working copy, by its luma (`livestyle.masks.edges` does it by colour).

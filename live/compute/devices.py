@@ -35,7 +35,7 @@ FEW_ROWS = 32
 log = logging.getLogger("livestyle")
 
 
-class Way(NamedTuple, Generic[T]):
+class Backend(NamedTuple, Generic[T]):
     """One way of doing a job."""
 
     name: str  # what messages call it: "on cuda", "on the CPU"
@@ -43,25 +43,25 @@ class Way(NamedTuple, Generic[T]):
 
 
 @dataclass(slots=True)
-class Level:
-    """Which of its ways a job is at. Jobs that share a device's memory share it."""
+class BackendIndex:
+    """Which of its backends a job is at. Jobs that share a device's memory share it."""
 
     at: int = 0
 
 
-class Ways(Generic[T]):
-    """A job that can be done in several ways, the best first. Thread-safe.
+class Backends(Generic[T]):
+    """A job that can be done by several backends, the best first. Thread-safe.
 
     Where memory is full the next way takes over, for good, which is said; DeviceMemoryError comes from the last one.
     After another DeviceError the way in use is opened anew for the next call.
     """
 
     def __init__(
-        self, what: str, ways: Sequence[Way[T]], describe: Callable[[T], str], level: Level | None = None
+        self, what: str, backends: Sequence[Backend[T]], describe: Callable[[T], str], index: BackendIndex | None = None
     ) -> None:
         self.description = ""  # what `describe` says about the way in use, or last in use
-        self._what, self._ways, self._describe = what, ways, describe
-        self._level = level or Level()
+        self._what, self._backends, self._describe = what, backends, describe
+        self._index = index or BackendIndex()
         self._lock = threading.Lock()
         self._opened: tuple[int, T] | None = None
 
@@ -69,20 +69,20 @@ class Ways(Generic[T]):
     def current(self) -> T:
         """The way in use, opened if need be. Raises DeviceError."""
         with self._lock:
-            if self._opened is None or self._opened[0] != self._level.at:
+            if self._opened is None or self._opened[0] != self._index.at:
                 self._opened = None  # first, for its memory
-                self._opened = self._level.at, self._ways[self._level.at].open()
+                self._opened = self._index.at, self._backends[self._index.at].open()
                 self.description = self._describe(self._opened[1])
             return self._opened[1]
 
     def use(self, call: Callable[[T], R]) -> R:
         """What `call` makes of the way in use. Raises what it raises, except for memory that another way can spare."""
         while True:
-            level = self._level.at
+            index = self._index.at
             try:
                 return call(self.current)
             except DeviceMemoryError as error:
-                self._step_down(level, error)
+                self._step_down(index, error)
             except DeviceError:
                 self._forget()
                 raise
@@ -91,39 +91,39 @@ class Ways(Generic[T]):
         with self._lock:
             self._opened = None
 
-    def _step_down(self, level: int, error: DeviceMemoryError) -> None:
+    def _step_down(self, index: int, error: DeviceMemoryError) -> None:
         self._forget()
-        if level + 1 == len(self._ways):
+        if index + 1 == len(self._backends):
             raise error
-        if self._level.at == level:  # else another thread, or another job, was first
-            self._level.at = level + 1
-            log.warning("%s. From now on %s runs %s.", error.message, self._what, self._ways[level + 1].name)
+        if self._index.at == index:  # else another thread, or another job, was first
+            self._index.at = index + 1
+            log.warning("%s. From now on %s runs %s.", error.message, self._what, self._backends[index + 1].name)
 
 
 # ---- the model -------------------------------------------------------------------------------------------------------
 
 
-class SteadySegmenter:
-    """`livestyle.protocols.Segmenter` over several ways to run one model."""
+class FallbackSegmenter:
+    """`livestyle.protocols.Segmenter` over several backends to run one model."""
 
-    def __init__(self, ways: Ways[Segmenter], share: float = 1) -> None:
-        self._ways, self._share = ways, share
+    def __init__(self, backends: Backends[Segmenter], share: float = 1) -> None:
+        self._backends, self._share = backends, share
         self._sized: tuple[Segmenter, Segmenter] | None = None  # what is in use, and it at `share` of its size
-        first = self._at_size(ways.current)
+        first = self._at_size(backends.current)
         self.classes, self.regions, self.input_size = first.classes, first.regions, first.input_size
 
     @property
     def device(self) -> str:
         """The one really used, now or last."""
-        return self._ways.description
+        return self._backends.description
 
-    def resized(self, share: float) -> SteadySegmenter:
+    def resized(self, share: float) -> FallbackSegmenter:
         """The same model on pictures whose sides are `share` of its own; both use one device and its memory."""
-        return SteadySegmenter(self._ways, share)
+        return FallbackSegmenter(self._backends, share)
 
     def __call__(self, pixels: Pixels, /) -> Weights:
         """(H, W, 3) uint8 RGB -> (C, h, w) float32. Raises DeviceError, and DeviceMemoryError with no way left."""
-        return self._ways.use(lambda segmenter: self._at_size(segmenter)(pixels))  # type: ignore[arg-type]
+        return self._backends.use(lambda segmenter: self._at_size(segmenter)(pixels))  # type: ignore[arg-type]
 
     def _at_size(self, segmenter: Segmenter) -> Segmenter:
         if self._share == 1:
@@ -135,31 +135,33 @@ class SteadySegmenter:
 
 def open_segmenter(
     name_or_path: str | Path | None = None, device: str = "auto", *, threads: int | None = None
-) -> SteadySegmenter:
+) -> FallbackSegmenter:
     """A model, on the device that was named or, with "auto", on CUDA where it really runs and else on the CPU.
 
     As `livestyle.models.segmenter.load_segmenter`, and on torch too: that is taken for CUDA where it is installed, and
     for "mps" where ONNX Runtime has no CoreML. Raises ModelError and DeviceError.
     """
-    on_cpu: Way[Segmenter] = Way("on the CPU", partial(load_segmenter, name_or_path, "cpu", threads=threads))
+    on_cpu: Backend[Segmenter] = Backend("on the CPU", partial(load_segmenter, name_or_path, "cpu", threads=threads))
     if device != "auto":
-        return _steady([Way(f"on {device}", _named(name_or_path, device, threads))])
+        return _with_fallbacks([Backend(f"on {device}", _named(name_or_path, device, threads))])
     if not torch_has("cuda"):
         first = load_segmenter(name_or_path, "auto", threads=threads)
         again = partial(load_segmenter, name_or_path, first.device, threads=threads)
-        chosen: Way[Segmenter] = Way(f"on {first.device}", _once(first, again))
-        return _steady([chosen] if first.device == "cpu" else [chosen, on_cpu])
+        chosen: Backend[Segmenter] = Backend(f"on {first.device}", _once(first, again))
+        return _with_fallbacks([chosen] if first.device == "cpu" else [chosen, on_cpu])
     try:
-        steady = _steady([Way("on cuda", _named(name_or_path, "cuda", threads)), on_cpu])
+        fallback = _with_fallbacks([Backend("on cuda", _named(name_or_path, "cuda", threads)), on_cpu])
     except DeviceError as error:
         log.info("No CUDA after all: %s.", error.message)
-        return _steady([on_cpu])
+        return _with_fallbacks([on_cpu])
     log.info("Masks are computed on the device 'cuda' (chosen by 'auto').")
-    return steady
+    return fallback
 
 
-def _steady(ways: Sequence[Way[Segmenter]]) -> SteadySegmenter:
-    return SteadySegmenter(Ways("the model", ways, lambda segmenter: str(getattr(segmenter, "device", "cpu"))))
+def _with_fallbacks(backends: Sequence[Backend[Segmenter]]) -> FallbackSegmenter:
+    return FallbackSegmenter(
+        Backends("the model", backends, lambda segmenter: str(getattr(segmenter, "device", "cpu")))
+    )
 
 
 def _once(first: T, again: Callable[[], T]) -> Callable[[], T]:
@@ -187,25 +189,25 @@ def _on_torch(name_or_path: str | Path | None, device: str) -> Segmenter:
 # ---- the colour pass -------------------------------------------------------------------------------------------------
 
 
-class SteadyGrade:
-    """`livestyle.protocols.Grade` over several ways to run one look."""
+class FallbackGrade:
+    """`livestyle.protocols.Grade` over several backends to run one look."""
 
-    def __init__(self, look: Look, ways: Ways[Grade]) -> None:
+    def __init__(self, look: Look, backends: Backends[Grade]) -> None:
         self.is_identity = look.is_identity
-        self._ways = ways
-        assert ways.current is not None  # opened at once: a style that cannot be worn must not wait for a frame
+        self._backends = backends
+        assert backends.current is not None  # opened at once: a style that cannot be worn must not wait for a frame
 
     @property
     def backend(self) -> str:
         """What does the work, now or last: "compiled", "numpy", "triton", "metal", "torch"."""
-        return self._ways.description
+        return self._backends.description
 
     def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
         """As the contract says. Raises DeviceError, and DeviceMemoryError with no way left."""
-        return self._ways.use(lambda grade: grade(pixels, weights))
+        return self._backends.use(lambda grade: grade(pixels, weights))
 
 
-class Colours:
+class Colors:
     """Makes the grades of one run, all on one device.
 
     "cuda" and "tensorrt" style on CUDA, "mps" on Metal, wherever torch (the extra `gpu`) finds the device; without it,
@@ -213,24 +215,26 @@ class Colours:
     """
 
     def __init__(self, device: str = "auto") -> None:
-        self._level = Level()
+        self._index = BackendIndex()
         wanted = {"auto": "cuda", "cuda": "cuda", "tensorrt": "cuda", "mps": "mps"}.get(device)
         self._device = wanted if wanted is not None and torch_has(wanted) else None
         self._may_step_down = device == "auto"
         if self._device is None and wanted is not None and device != "auto":
             log.info("Colours are computed on the CPU: torch, which the extra `gpu` brings, has no %s.", wanted)
 
-    def grade(self, look: Look) -> SteadyGrade:
+    def grade(self, look: Look) -> FallbackGrade:
         """A look, ready on the device. Raises DeviceError."""
-        ways = Ways("the colour pass", self._ways(look), lambda grade: str(getattr(grade, "backend", "")), self._level)
-        return SteadyGrade(look, ways)
+        backends = Backends(
+            "the colour pass", self._backends(look), lambda grade: str(getattr(grade, "backend", "")), self._index
+        )
+        return FallbackGrade(look, backends)
 
-    def _ways(self, look: Look) -> list[Way[Grade]]:
-        on_cpu: Way[Grade] = Way("on the CPU", partial(CpuGrade, look))
+    def _backends(self, look: Look) -> list[Backend[Grade]]:
+        on_cpu: Backend[Grade] = Backend("on the CPU", partial(CpuGrade, look))
         if self._device is None:
             return [on_cpu]
-        whole: Way[Grade] = Way(f"on {self._device}", partial(_torch_grade, look, self._device))
-        in_parts: Way[Grade] = Way(
+        whole: Backend[Grade] = Backend(f"on {self._device}", partial(_torch_grade, look, self._device))
+        in_parts: Backend[Grade] = Backend(
             f"on {self._device} in parts", partial(_torch_grade, look, self._device, rows_at_once=FEW_ROWS)
         )
         return [whole, in_parts, on_cpu] if self._may_step_down else [whole]

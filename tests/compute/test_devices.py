@@ -12,8 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from livestyle import devices, loop
-from livestyle.devices import Colours, Level, SteadyGrade, SteadySegmenter, Way, Ways, open_segmenter
+from livestyle import loop
+from livestyle.compute import devices
+from livestyle.compute.devices import (
+    Backend,
+    BackendIndex,
+    Backends,
+    Colors,
+    FallbackGrade,
+    FallbackSegmenter,
+    open_segmenter,
+)
+from livestyle.current_style import CurrentStyle
 from livestyle.errors import DeviceError, DeviceMemoryError
 from livestyle.frame import REGIONS, Frame, Masks, Pixels, Weights
 from livestyle.session import style_file
@@ -22,7 +32,6 @@ from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.look import Look
 from livestyle.shaders.lut import Lut3D, lattice
 from livestyle.sources.video import VideoSource
-from livestyle.studio import Studio
 from livestyle.stylist import Stylist
 from livestyle.system.stop import Stop
 
@@ -57,14 +66,14 @@ class Gpu:
         return self._grade(pixels, weights)
 
 
-def steady(*gpus: Gpu, level: Level | None = None) -> SteadyGrade:
-    ways = [Way(f"on number {number}", gpu.open) for number, gpu in enumerate(gpus)]
-    return SteadyGrade(LOOK, Ways("the colour pass", ways, lambda gpu: gpu.backend, level))
+def fallback(*gpus: Gpu, index: BackendIndex | None = None) -> FallbackGrade:
+    backends = [Backend(f"on number {number}", gpu.open) for number, gpu in enumerate(gpus)]
+    return FallbackGrade(LOOK, Backends("the colour pass", backends, lambda gpu: gpu.backend, index))
 
 
 def test_full_memory_is_answered_by_the_next_way_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
     large, small = Gpu(), Gpu("compiled")
-    grade = steady(large, small)
+    grade = fallback(large, small)
     large.failing = FULL
     for _ in range(3):
         assert (grade(PIXELS, WEIGHTS) == 215).all()
@@ -76,23 +85,23 @@ def test_full_memory_is_answered_by_the_next_way_and_said_once(caplog: pytest.Lo
 
 def test_with_no_way_left_full_memory_is_an_error() -> None:
     gpu = Gpu()
-    grade = steady(gpu)
+    grade = fallback(gpu)
     gpu.failing = FULL
     with pytest.raises(DeviceMemoryError):
         grade(PIXELS, WEIGHTS)
 
 
 def test_styles_of_one_run_share_what_was_learnt_about_memory() -> None:
-    level, large, other = Level(), Gpu(), Gpu()
+    index, large, other = BackendIndex(), Gpu(), Gpu()
     large.failing = FULL
-    steady(large, Gpu(), level=level)(PIXELS, WEIGHTS)
-    steady(other, Gpu("compiled"), level=level)(PIXELS, WEIGHTS)
+    fallback(large, Gpu(), index=index)(PIXELS, WEIGHTS)
+    fallback(other, Gpu("compiled"), index=index)(PIXELS, WEIGHTS)
     assert other.calls == 0
 
 
 def test_a_lost_device_is_an_error_and_opened_anew_for_the_next_frame() -> None:
     gpu, spare = Gpu(), Gpu("compiled")
-    grade = steady(gpu, spare)
+    grade = fallback(gpu, spare)
     gpu.failing = LOST
     for _ in range(3):
         with pytest.raises(DeviceError, match="launch failure"):
@@ -129,8 +138,10 @@ class Backdrop:
 def test_a_model_steps_down_too_and_the_report_names_the_device_really_used() -> None:
     large, small = Backdrop(), Backdrop()
     small.device = "cpu"
-    ways = Ways("the model", [Way("on cuda", lambda: large), Way("on the CPU", lambda: small)], lambda s: s.device)
-    segmenter = SteadySegmenter(ways)
+    backends = Backends(
+        "the model", [Backend("on cuda", lambda: large), Backend("on the CPU", lambda: small)], lambda s: s.device
+    )
+    segmenter = FallbackSegmenter(backends)
     with closing(Stylist(segmenter, CpuGrade(LOOK))) as stylist:
         frame = Frame(np.zeros((32, 32, 3), np.uint8), 0, 0.0)
         stylist.render(frame)
@@ -144,7 +155,7 @@ def test_a_model_steps_down_too_and_the_report_names_the_device_really_used() ->
 def test_live_a_lost_device_shows_hold_cards_until_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
     """Never the raw picture; the same grade serves again once its driver does."""
     gpu = Gpu()
-    grade = steady(gpu)
+    grade = fallback(gpu)
 
     def render(frame: Frame) -> Frame:
         gpu.failing = LOST if 2 <= frame.pts < 5 else None
@@ -161,11 +172,11 @@ def test_a_file_ends_with_a_clear_error_and_keeps_what_was_finished(
     media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backdrop, gpu = Backdrop(), Gpu()
-    monkeypatch.setattr("livestyle.studio.open_segmenter", lambda *_, **__: backdrop)
-    studio = Studio(Settings())
-    grade = steady(gpu)
-    monkeypatch.setattr(studio, "grade", lambda: Fails(grade, gpu, after=4))
-    report = style_file(media / "bframes.mp4", tmp_path / "out.mp4", studio, Settings(), Stop(), quiet=True)
+    monkeypatch.setattr("livestyle.current_style.open_segmenter", lambda *_, **__: backdrop)
+    style = CurrentStyle(Settings())
+    grade = fallback(gpu)
+    monkeypatch.setattr(style, "grade", lambda: Fails(grade, gpu, after=4))
+    report = style_file(media / "bframes.mp4", tmp_path / "out.mp4", style, Settings(), Stop(), quiet=True)
     assert report.exit_code == 5
     assert "launch failure" in str(report.error)
     assert report.frames_out == 4
@@ -178,7 +189,7 @@ class Fails:
 
     is_identity = False
 
-    def __init__(self, grade: SteadyGrade, gpu: Gpu, after: int) -> None:
+    def __init__(self, grade: FallbackGrade, gpu: Gpu, after: int) -> None:
         self._grade, self._gpu, self._left = grade, gpu, after
 
     @property
@@ -234,7 +245,7 @@ def test_colours_go_where_torch_has_the_device(
     torch_with: Callable[..., None], graded: list[Any], device: str, there: tuple[str, ...], used: str | None
 ) -> None:
     torch_with(*there)
-    grade = Colours(device).grade(LOOK)
+    grade = Colors(device).grade(LOOK)
     assert [name for name, _ in graded] == ([used] if used else [])
     assert grade.backend == ("triton" if used else CpuGrade(LOOK).backend)
 
@@ -244,7 +255,7 @@ def test_a_named_device_without_torch_says_that_the_cpu_does_the_colours(
 ) -> None:
     torch_with()
     with caplog.at_level(logging.INFO, "livestyle"):
-        Colours("cuda").grade(LOOK)
+        Colors("cuda").grade(LOOK)
     assert "Colours are computed on the CPU" in caplog.text
 
 
@@ -260,9 +271,9 @@ def test_only_auto_may_leave_the_device(torch_with: Callable[..., None], monkeyp
 
     monkeypatch.setattr(devices, "_torch_grade", open_grade)
     with pytest.raises(DeviceMemoryError):
-        Colours("cuda").grade(LOOK)(PIXELS, WEIGHTS)
+        Colors("cuda").grade(LOOK)(PIXELS, WEIGHTS)
     asked.clear()
-    grade = Colours("auto").grade(LOOK)
+    grade = Colors("auto").grade(LOOK)
     assert (grade(PIXELS, WEIGHTS) == 215).all()
     assert asked == [{}, {"rows_at_once": devices.FEW_ROWS}]
     assert grade.backend == CpuGrade(LOOK).backend

@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from functools import cached_property
 
-from livestyle.devices import Colours, SteadyGrade, SteadySegmenter, open_segmenter
+from livestyle.compute.devices import Colors, FallbackGrade, FallbackSegmenter, open_segmenter
 from livestyle.errors import StyleError
 from livestyle.models.segmenter import SMALLER_MODEL, bundled_names
 from livestyle.settings import Settings
@@ -22,7 +22,7 @@ FEW_CORES = 4  # up to here a live model on every core delays frames more often 
 log = logging.getLogger("livestyle")
 
 
-class Studio:
+class CurrentStyle:
     """The style that is worn now, and how strongly. Not thread-safe: keys and frames share the main thread."""
 
     def __init__(self, settings: Settings) -> None:
@@ -31,10 +31,10 @@ class Studio:
         self.adjust = Adjust(
             intensity=settings.intensity, tone=settings.tone, color=settings.color, strengths=settings.strengths
         )
-        self._segmenters: dict[tuple[str | None, int | None], SteadySegmenter] = {}
-        self._grades: dict[tuple[Recipe, float], SteadyGrade] = {}
+        self._segmenters: dict[tuple[str | None, int | None], FallbackSegmenter] = {}
+        self._grades: dict[tuple[Recipe, float], FallbackGrade] = {}
 
-    def segmenter(self, *, live: bool, model: str | None = None) -> SteadySegmenter:
+    def segmenter(self, *, live: bool, model: str | None = None) -> FallbackSegmenter:
         """The model, loaded once. Live it gets one thread on few cores, so that the frame loop keeps the other.
 
         `model`: another than the run's own. Unlike the rest this may be called from a second thread too.
@@ -51,8 +51,8 @@ class Studio:
         return SMALLER_MODEL if self._settings.model is None and SMALLER_MODEL in bundled_names() else None
 
     @cached_property
-    def _colours(self) -> Colours:
-        return Colours(self._settings.device)
+    def _colors(self) -> Colors:
+        return Colors(self._settings.device)
 
     @cached_property
     def recipes(self) -> list[Recipe]:
@@ -69,13 +69,13 @@ class Studio:
         """The style and its intensity, for people."""
         return f"{self.recipe.name} {round(self.intensity * 100)}%"
 
-    def grade(self) -> SteadyGrade:
+    def grade(self) -> FallbackGrade:
         """The style in force, compiled; kept, so that stepping back and forth is instant."""
         key = (self.recipe, round(self.intensity, 3))  # not by its name: a file may be called as a built-in style is
         if key not in self._grades:
             if len(self._grades) >= KEPT_GRADES:
                 del self._grades[next(iter(self._grades))]
-            self._grades[key] = self._colours.grade(compile_look(self.recipe, self.adjust))
+            self._grades[key] = self._colors.grade(compile_look(self.recipe, self.adjust))
         return self._grades[key]
 
     def step_style(self, step: int) -> None:

@@ -95,7 +95,7 @@ class Report:
     latency_ms: dict[str, float]  # p50, p95, p99
     masks: dict[str, Any]  # the stylist's own figures: rate, age, sync
     device: str  # really used for the masks, with its provider
-    colour: str  # the backend really used for the colour pass
+    color: str  # the backend really used for the colour pass
     quality: dict[str, Any] | None = (
         None  # live with a budget: livestyle.governor.monitor's figures about the steps taken
     )
@@ -113,7 +113,7 @@ class Report:
         """One line for people."""
         p = self.latency_ms
         if self.frames_in == 1 == self.frames_out:
-            return f"{self.seconds:.1f} s · {self._masks_text()} · {self.device}, colour {self.colour}"
+            return f"{self.seconds:.1f} s · {self._masks_text()} · {self.device}, colour {self.color}"
         parts = [
             f"{self.frames_in} frames in, {self.frames_out} out, {self.dropped} dropped",
             f"{self.held} hold cards" if self.held else "",
@@ -122,7 +122,7 @@ class Report:
             f"latency p50 {p['p50']:.0f} p95 {p['p95']:.0f} p99 {p['p99']:.0f} ms",
             self._masks_text(),
             self._quality_text(),
-            f"{self.device}, colour {self.colour}",
+            f"{self.device}, colour {self.color}",
         ]
         return " · ".join(part for part in parts if part)
 

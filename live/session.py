@@ -369,7 +369,7 @@ class Job:
             masks=stats,
             quality=None if self._monitor is None else self._monitor.report(),
             device=str(stats.pop("device", "cpu")),
-            colour=self.style.grade().backend,
+            color=self.style.grade().backend,
             error=None if failure is None else failure.message,
             hint="" if failure is None else failure.hint,
             by_output=by_output,

@@ -74,8 +74,8 @@ APPLICATION = (
     "livestyle.current_style",
     "livestyle.demo",
     "livestyle.bench.cli",
-    "livestyle.bench.file_speed",  # what is measured is the application
-    "livestyle.bench.live_speed",
+    "livestyle.bench.speed.files",  # what is measured is the application
+    "livestyle.bench.speed.live",
 )
 
 

@@ -186,9 +186,9 @@ INLINE float clipped(float value)
 /* Cubes of the weights that the coefficients give to pixels at .. at + count; `total` gets their sum. */
 INLINE void fit_run(const Job *job, const Grid *fit, size_t at, int x, int count, float found[][RUN], float *total)
 {
-    float colour[3][RUN] = {{0}}, part[RUN], value[RUN], left[RUN];
+    float color[3][RUN] = {{0}}, part[RUN], value[RUN], left[RUN];
     for (int j = 0; j < count; j++)
-        for (int c = 0; c < 3; c++) colour[c][j] = job->guide[(at + j) * 3 + c];
+        for (int c = 0; c < 3; c++) color[c][j] = job->guide[(at + j) * 3 + c];
     for (int j = 0; j < RUN; j++) left[j] = 1;
     for (int r = 1; r < job->regions; r++)
         for (int j = 0; j < RUN; j++) found[r][j] = 0;
@@ -197,7 +197,7 @@ INLINE void fit_run(const Job *job, const Grid *fit, size_t at, int x, int count
         enlarge(value, fit, k * PARTS + 3, x);
         for (int c = 0; c < 3; c++) {
             enlarge(part, fit, k * PARTS + c, x);
-            for (int j = 0; j < RUN; j++) value[j] += part[j] * colour[c][j];
+            for (int j = 0; j < RUN; j++) value[j] += part[j] * color[c][j];
         }
         for (int j = 0; j < RUN; j++) {
             float weight = clipped(value[j]);

@@ -146,13 +146,13 @@ def _applied(sharp: list[Plane], fade: Plane | None, fit: _Fit, guide: npt.NDArr
 
 def _mix(result: Weights, fit: _Fit, guide: npt.NDArray[np.float32]) -> None:
     box, size = fit.box, guide.shape[1::-1]
-    colours = split(guide[box])
-    found = np.zeros((len(result), *colours[0].shape), np.float32)
+    colors = split(guide[box])
+    found = np.zeros((len(result), *colors[0].shape), np.float32)
     *coefficients, share = (_enlarged(plane, size)[box] for plane in fit.planes)
     for k, region in enumerate(fit.regions):
         *slopes, offset = coefficients[4 * k : 4 * k + 4]
         # A linear model overshoots at its ends.
-        np.clip(_dot(slopes, colours) + offset, 0, 1, out=found[region])
+        np.clip(_dot(slopes, colors) + offset, 0, 1, out=found[region])
     # The filter is linear and the weights sum to 1, so the first region is what the others leave.
     np.clip(1 - found[1:].sum(axis=0), 0, 1, out=found[0])
     for region, refined in enumerate(_sharpened(list(found))):

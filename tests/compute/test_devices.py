@@ -241,7 +241,7 @@ def graded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, int]]]:
         ("cuda", (), None),
     ],
 )
-def test_colours_go_where_torch_has_the_device(
+def test_colors_go_where_torch_has_the_device(
     torch_with: Callable[..., None], graded: list[Any], device: str, there: tuple[str, ...], used: str | None
 ) -> None:
     torch_with(*there)
@@ -250,7 +250,7 @@ def test_colours_go_where_torch_has_the_device(
     assert grade.backend == ("triton" if used else CpuGrade(LOOK).backend)
 
 
-def test_a_named_device_without_torch_says_that_the_cpu_does_the_colours(
+def test_a_named_device_without_torch_says_that_the_cpu_does_the_colors(
     torch_with: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
     torch_with()

@@ -110,7 +110,7 @@ def test_a_change_of_light_is_followed_at_once() -> None:
 
 def test_a_new_scene_starts_anew_even_where_it_is_as_bright() -> None:
     denoiser = TemporalDenoiser()
-    red, green = (np.full((2 * ROWS, 2 * COLUMNS, 3), colour, np.uint8) for colour in ((200, 60, 60), (40, 141, 60)))
+    red, green = (np.full((2 * ROWS, 2 * COLUMNS, 3), color, np.uint8) for color in ((200, 60, 60), (40, 141, 60)))
     for index in range(8):
         follow(denoiser, red, index / 30)
     np.testing.assert_allclose(255 * follow(denoiser, green, 8 / 30, None), green, atol=0.01)

@@ -15,8 +15,8 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
     rows, columns = np.mgrid[:ROWS, :COLUMNS]
     disc = np.clip(50.5 - np.hypot(columns - 150, rows - 90), 0, 1)
     texture = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 12, (ROWS, COLUMNS, 3)), (0, 0), 1)
-    colours = disc[..., None] * np.array([60, 40, 30]) + (1 - disc[..., None]) * np.array([180, 190, 170])
-    return np.clip((colours + texture) / 255, 0, 1).astype(np.float32), disc.astype(np.float32)
+    colors = disc[..., None] * np.array([60, 40, 30]) + (1 - disc[..., None]) * np.array([180, 190, 170])
+    return np.clip((colors + texture) / 255, 0, 1).astype(np.float32), disc.astype(np.float32)
 
 
 def coarse(truth: np.ndarray, cell: int = 8) -> np.ndarray:
@@ -76,7 +76,7 @@ def test_no_halo_is_drawn_around_a_thing(dark: bool) -> None:
     assert weights[0][inside].max() < 0.01
 
 
-def test_where_colour_explains_nothing_the_mask_is_kept() -> None:
+def test_where_color_explains_nothing_the_mask_is_kept() -> None:
     """Both sides of the edge look alike: no texture may bend it."""
     _, truth = scene()
     noise = np.random.default_rng(1).normal(0, 40, (ROWS, COLUMNS, 3))
@@ -165,7 +165,7 @@ def test_the_compiled_code_gives_what_numpy_gives(
 
 
 @needs_compiled
-def test_edges_without_colour_are_exact_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_edges_without_color_are_exact_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Black on white, as an infrared camera sees it: the covariance of the colours is all but singular."""
     _, truth = scene()
     picture = np.repeat(1 - truth[..., np.newaxis], 3, axis=2)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from livestyle.bench.pictures import Size, natural, noise, soft_weights
+from livestyle.bench.speed.pictures import Size, natural, noise, soft_weights
 from livestyle.compute.gpu_frames import GpuStylist
 from livestyle.frame import Pixels, Weights
 from livestyle.models.segmenter import read_model
@@ -67,9 +67,7 @@ def measure(setting: Setting) -> Iterator[Line]:
     copies = _copies(clock, setting.large)
     yield Line("copy on the device", setting.large, *copies, None, "")
     for name, frames in (("natural", natural(setting.large)), ("noise", noise(setting.large))):
-        yield _against(
-            f"colour pass, {name}", setting.large, _resident_colour(clock, grade, frames), copies, "the copy"
-        )
+        yield _against(f"colour pass, {name}", setting.large, _resident_color(clock, grade, frames), copies, "the copy")
     yield from _segmented(clock, setting, grade)
     there_and_back = _host_to_host(clock, grade, setting.large)
     on_cpu = _host_to_host(clock, CpuGrade(look), setting.large)
@@ -131,7 +129,7 @@ def _copies(clock: Clock, size: Size) -> tuple[float, float]:
     return clock(copy)
 
 
-def _resident_colour(clock: Clock, grade: TorchGrade, frames: Iterator[Pixels]) -> tuple[float, float]:
+def _resident_color(clock: Clock, grade: TorchGrade, frames: Iterator[Pixels]) -> tuple[float, float]:
     there = cycle([torch.tensor(next(frames), device=clock.device) for _ in range(FRAMES)])
     weights = torch.tensor(soft_weights(), device=clock.device)
     return clock(lambda: grade.on_device(next(there), weights))

@@ -15,9 +15,9 @@ from livestyle.errors import UsageError
 from livestyle.settings import Settings
 
 if TYPE_CHECKING:
-    from livestyle.bench.timing import Timing
+    from livestyle.bench.speed.timing import Timing
 
-PARTS = ("colour", "files", "live", "start")
+PARTS = ("color", "files", "live", "start")
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ def speed(
         document = {**told.figures, **({"lines": lines} if lines else {})}
         out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     if plot is not None:
-        from livestyle.bench.timing import draw
+        from livestyle.bench.speed.timing import draw
 
         draw(told.timings, plot)
 
@@ -85,7 +85,7 @@ def _check(out: Path | None, plot: Path | None, device: str | None) -> None:
         if path is not None and not path.absolute().parent.is_dir():
             raise UsageError(f"There is no folder for {path}", hint="make it first")
     if plot is not None:
-        from livestyle.bench.timing import check_plot
+        from livestyle.bench.speed.timing import check_plot
 
         if device is not None:
             raise UsageError("--plot draws what is measured on the CPU", hint="leave out --plot or --device")
@@ -103,32 +103,32 @@ def _parts(text: str) -> list[str]:
 def _cpu(
     told: _Told, parts: list[str], clips: tuple[Path, ...], settings: Settings, live_seconds: float, *, quick: bool
 ) -> None:
-    if "colour" in parts:
-        from livestyle.bench import colour_speed
+    if "color" in parts:
+        from livestyle.bench.speed import color
 
-        sizes = ("720p",) if quick else tuple(colour_speed.SIZES)
-        _tell(told, colour_speed.measure(settings.style, sizes, 2 if quick else 40))
+        sizes = ("720p",) if quick else tuple(color.SIZES)
+        _tell(told, color.measure(settings.style, sizes, 2 if quick else 40))
     with TemporaryDirectory() as folder:
         if "files" in parts or "start" in parts:
             clips = _clips(clips, Path(folder), quick=quick)
         if "files" in parts:
-            from livestyle.bench import file_speed
+            from livestyle.bench.speed import files
 
-            _tell(told, file_speed.measure(list(clips), settings, 1 if quick else 5))
+            _tell(told, files.measure(list(clips), settings, 1 if quick else 5))
         if "start" in parts:
-            from livestyle.bench import start_speed
+            from livestyle.bench.speed import start
 
-            _tell(told, start_speed.measure(clips[0], settings, 1 if quick else 7))
+            _tell(told, start.measure(clips[0], settings, 1 if quick else 7))
     if "live" in parts:
-        from livestyle.bench import live_speed
+        from livestyle.bench.speed import live
 
-        live = live_speed.measure(settings, live_seconds)
-        click.echo(live.line())
-        told.figures["live"] = live.as_json()
+        report = live.measure(settings, live_seconds)
+        click.echo(report.line())
+        told.figures["live"] = report.as_json()
 
 
 def _clips(given: tuple[Path, ...], folder: Path, *, quick: bool) -> tuple[Path, ...]:
-    from livestyle.bench.file_speed import made_clip
+    from livestyle.bench.speed.files import made_clip
     from livestyle.system.paths import check_file
 
     for path in given:
@@ -148,7 +148,7 @@ def _tell(told: _Told, timings: Iterator[Timing]) -> None:
 
 def _gpu(told: _Told, device: str, style: str, model: str | None, *, quick: bool) -> None:
     try:
-        from livestyle.bench.gpu_speed import Setting, as_json, device_name, largest_error, measure, text
+        from livestyle.bench.speed.gpu import Setting, as_json, device_name, largest_error, measure, text
     except ModuleNotFoundError as error:
         raise UsageError(f"measuring a GPU needs {error.name}", hint="pip install 'livestyle[gpu]'") from error
     sizes: dict[str, Any] = {"large": (128, 72), "medium": (128, 72), "seconds": 0, "batches": 2} if quick else {}

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from livestyle.bench.cartoon import Cartoon, Flaws, Oracle
+from livestyle.bench.drawn_people import DrawnPeople, Flaws, Oracle
 from livestyle.bench.layers import cut_out
 from livestyle.bench.motions import KINDS
 from livestyle.bench.sequences import Film, Moment, make_film
@@ -22,7 +22,7 @@ DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
 
 def film(kind: str, **options: object) -> Film:
-    return make_film(kind, Cartoon(), **{"size": SIZE, "seconds": 0.2, **options})  # type: ignore[arg-type]
+    return make_film(kind, DrawnPeople(), **{"size": SIZE, "seconds": 0.2, **options})  # type: ignore[arg-type]
 
 
 def middle(moment: Moment) -> tuple[float, float]:
@@ -85,7 +85,7 @@ def test_what_is_still_is_still_and_what_moves_moves() -> None:
 def test_fast_is_fast(kind: str) -> None:
     """Eight pixels a frame at 720p and 30 frames/s are 4 of a truth at 360p."""
     heads = []
-    for moment in make_film(kind, Cartoon(), size=(1280, 720), seconds=0.4).moments:
+    for moment in make_film(kind, DrawnPeople(), size=(1280, 720), seconds=0.4).moments:
         assert moment.truth is not None
         hair = moment.truth.weights[..., REGIONS.index("hair")]
         heads.append(float((hair.sum(axis=0) * np.arange(hair.shape[1])).sum() / hair.sum()))
@@ -108,7 +108,7 @@ def test_what_labels_do_not_say_is_not_known() -> None:
     maybe[..., 0] = 0
     layer = cut_out(np.full((64, 64, 3), 90, np.uint8), person, sure, maybe, 128)
 
-    class Unlabelled(Cartoon):
+    class Unlabelled(DrawnPeople):
         def portrait(self, number: int, height: int) -> object:  # type: ignore[override]
             return layer
 
@@ -179,10 +179,10 @@ class TestOracle:
 @pytest.mark.skipif(not (DATA / "ccp.parquet").exists(), reason="the labelled sets are not beside the project")
 def test_people_of_the_data_sets_stand_before_places_of_the_data_sets() -> None:
     pytest.importorskip("pyarrow", reason="the labelled sets need the extra train")
-    from livestyle.bench.cast import Labelled
+    from livestyle.bench.people import Labelled
 
-    cast = Labelled(DATA)
-    known, unknown = (make_film("still", cast, size=SIZE, seed=seed, seconds=0.1) for seed in (0, 1))
+    people = Labelled(DATA)
+    known, unknown = (make_film("still", people, size=SIZE, seed=seed, seconds=0.1) for seed in (0, 1))
     assert known.rate == Fraction(30)
     for one, every in ((known, True), (unknown, False)):
         truth = one.moments[0].truth

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from livestyle.bench.answers import Answers
-from livestyle.bench.judge import Judge
-from livestyle.bench.methods import Method, raw_masks
-from livestyle.bench.replay import Remembered
+from livestyle.bench.masks.cached_model import CachedModel
+from livestyle.bench.masks.ground_truth import GroundTruth
+from livestyle.bench.masks.methods import Method, raw_masks
+from livestyle.bench.masks.scoring import Scorer
 from livestyle.bench.sequences import Film
 from livestyle.bench.stopwatch import Stopwatch
 from livestyle.frame import Weights
@@ -28,7 +28,7 @@ class Score:
     film: str
     kind: str
     method: str
-    figures: dict[str, float]  # keys of judge.FIGURES
+    figures: dict[str, float]  # keys of scoring.FIGURES
     regions: dict[str, dict[str, float]]  # region -> iou, biou
     cost: dict[str, float] = field(
         default_factory=dict
@@ -42,20 +42,22 @@ def compare(
 
     Methods that need the truth are left out where there is none.
     """
-    remembered = Remembered(segmenter)
-    answers = Answers(film, list(raw_masks(film, remembered, Stopwatch())))
+    cached = CachedModel(segmenter)
+    ground_truth = GroundTruth(film, list(raw_masks(film, cached, Stopwatch())))
     known = film.moments[0].truth is not None
     wanted = [method for method in methods if known or not method.needs_truth]
-    scores = [_score(method, answers, remembered, grade, watcher) for method in wanted]
-    if remembered.seconds:
-        inference = 1e3 * float(np.median(remembered.seconds))
+    scores = [_score(method, ground_truth, cached, grade, watcher) for method in wanted]
+    if cached.seconds:
+        inference = 1e3 * float(np.median(cached.seconds))
         for score in scores:
             score.cost["one inference"] = inference
     return scores
 
 
-def _score(method: Method, answers: Answers, segmenter: Remembered, grade: Grade, watcher: Watcher | None) -> Score:
-    film, judge, watch = answers.film, Judge(answers, grade), Stopwatch()
+def _score(
+    method: Method, ground_truth: GroundTruth, segmenter: CachedModel, grade: Grade, watcher: Watcher | None
+) -> Score:
+    film, scorer, watch = ground_truth.film, Scorer(ground_truth, grade), Stopwatch()
     segmenter.watch = watch
     masks = method.way(film, segmenter, watch)
     spent, elapsed, index = 0.0, 0.0, 0
@@ -66,14 +68,16 @@ def _score(method: Method, answers: Answers, segmenter: Remembered, grade: Grade
         elapsed += time.perf_counter() - began
         if weights is None:
             break
-        judge.add(index, weights)
+        scorer.add(index, weights)
         if watcher is not None:
             watcher(method.name, index, weights)
         index += 1
     if index != len(film.moments):
         raise RuntimeError(f"{method.name} gave {index} masks for {len(film.moments)} frames")
     kind = "clip" if film.kind is None else film.kind.name
-    return Score(film.name, kind, method.name, judge.figures(), judge.by_region(), _cost(watch, spent, elapsed, index))
+    return Score(
+        film.name, kind, method.name, scorer.figures(), scorer.by_region(), _cost(watch, spent, elapsed, index)
+    )
 
 
 def _cost(watch: Stopwatch, spent: float, elapsed: float, frames: int) -> dict[str, float]:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from livestyle.bench.run import Score
-from livestyle.bench.table import overall
+from livestyle.bench.masks.compare import Score
+from livestyle.bench.masks.table import overall
 
 Rows = Mapping[str, Mapping[str, float]]
 Figure = Callable[[str], float]
@@ -15,7 +15,7 @@ Figure = Callable[[str], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class Target:
     """One requirement, measured."""
 
     what: str
@@ -38,60 +38,60 @@ class Bar:
 
 
 EXACT = ("ours", "ahead")
-"""Methods that give every frame its own mask, in the order in which their bars are told."""
+"""Methods that give every frame its own mask, in the order in which their targets are told."""
 
 
-def bars(scores: Sequence[Score]) -> list[Bar]:
-    """All bars for the methods in EXACT that were measured, and what live costs.
+def targets(scores: Sequence[Score]) -> list[Target]:
+    """All targets for the methods in EXACT that were measured, and what live costs.
 
     A figure that is a ratio or a difference is one of the means over films; a lag is the worst film's.
     """
     rows = overall(scores)
-    found = [bar for method in EXACT if method in rows for bar in _exact(method, scores, rows)]
+    found = [target for method in EXACT if method in rows for target in _exact(method, scores, rows)]
     return [*found, *_live(scores)]
 
 
-def _exact(method: str, scores: Sequence[Score], rows: Rows) -> list[Bar]:
+def _exact(method: str, scores: Sequence[Score], rows: Rows) -> list[Target]:
     named = [*_steadiness(_of(rows, method), rows), *_edges(_of(rows, method), rows), _ghosts(scores, method)]
-    named.append(Bar("CPU ms a frame beside inference", _of(rows, method)("ms all"), 6.0))
-    named.append(Bar("the same by the clock", _of(rows, method)("ms by the clock"), 6.0))
-    return [replace(bar, what=f"{method}: {bar.what}") for bar in named]
+    named.append(Target("CPU ms a frame beside inference", _of(rows, method)("ms all"), 6.0))
+    named.append(Target("the same by the clock", _of(rows, method)("ms by the clock"), 6.0))
+    return [replace(target, what=f"{method}: {target.what}") for target in named]
 
 
-def _steadiness(mine: Figure, rows: Rows) -> list[Bar]:
+def _steadiness(mine: Figure, rows: Rows) -> list[Target]:
     raw = _of(rows, "raw")
-    bars = [
-        Bar("flicker where nothing moves, share of raw", _share(mine("flicker"), raw("flicker")), 0.15),
-        Bar("change beside the true one (ndtssd), share of raw", _share(mine("ndtssd"), raw("ndtssd")), 0.5),
-        Bar("the same for blurred masks (nsteady), share of raw", _share(mine("nsteady"), raw("nsteady")), 0.5),
+    targets = [
+        Target("flicker where nothing moves, share of raw", _share(mine("flicker"), raw("flicker")), 0.15),
+        Target("change beside the true one (ndtssd), share of raw", _share(mine("ndtssd"), raw("ndtssd")), 0.5),
+        Target("the same for blurred masks (nsteady), share of raw", _share(mine("nsteady"), raw("nsteady")), 0.5),
     ]
     for other in ("ema", "mediapipe"):
-        bars.append(Bar(f"ndtssd, share of {other}", _share(mine("ndtssd"), _of(rows, other)("ndtssd")), 1.0))
-    bars.append(Bar("region IoU beyond raw", mine("iou") - raw("iou"), -0.002, at_least=True))
-    bars.append(Bar("lag in frames, worst film", abs(mine("lag")), 0.5))
-    return bars
+        targets.append(Target(f"ndtssd, share of {other}", _share(mine("ndtssd"), _of(rows, other)("ndtssd")), 1.0))
+    targets.append(Target("region IoU beyond raw", mine("iou") - raw("iou"), -0.002, at_least=True))
+    targets.append(Target("lag in frames, worst film", abs(mine("lag")), 0.5))
+    return targets
 
 
-def _edges(mine: Figure, rows: Rows) -> list[Bar]:
+def _edges(mine: Figure, rows: Rows) -> list[Target]:
     raw, lut = _of(rows, "raw"), _of(rows, "global")
     near = _share(mine("skin_band"), lut("skin_band"))
     return [
-        Bar("boundary IoU beyond raw", mine("biou") - raw("biou"), 0.05, at_least=True),
-        Bar("ΔE of skin and hair near the edge, share of the global look", near, 0.5),
-        Bar("ΔE of skin and hair away from the edge, mean", mine("skin_in"), 0.5),
-        Bar("the same, 95th percentile", mine("skin_p95"), 2.0),
+        Target("boundary IoU beyond raw", mine("biou") - raw("biou"), 0.05, at_least=True),
+        Target("ΔE of skin and hair near the edge, share of the global look", near, 0.5),
+        Target("ΔE of skin and hair away from the edge, mean", mine("skin_in"), 0.5),
+        Target("the same, 95th percentile", mine("skin_p95"), 2.0),
     ]
 
 
-def _ghosts(scores: Sequence[Score], method: str) -> Bar:
+def _ghosts(scores: Sequence[Score], method: str) -> Target:
     runs = [s.figures["ghost_run"] for s in scores if s.method == method and s.kind in ("cut", "leave")]
-    return Bar("frames in a row with a false region after a cut or leaving", _worst(runs), 1.0)
+    return Target("frames in a row with a false region after a cut or leaving", _worst(runs), 1.0)
 
 
-def _live(scores: Sequence[Score]) -> Iterator[Bar]:
+def _live(scores: Sequence[Score]) -> Iterator[Target]:
     slow = sorted({score.kind for score in scores} - {"fast", "clip"})
-    yield Bar("live: IoU lost, worst kind but the fast head", _worst(_lost(scores, kind) for kind in slow), 0.01)
-    yield Bar("live: IoU lost, fast head", _lost(scores, "fast"), 0.03)
+    yield Target("live: IoU lost, worst kind but the fast head", _worst(_lost(scores, kind) for kind in slow), 0.01)
+    yield Target("live: IoU lost, fast head", _lost(scores, "fast"), 0.03)
     ghosts = _ghosts(scores, "live")
     yield replace(ghosts, what=f"live: {ghosts.what}")
 

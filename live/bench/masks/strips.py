@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from livestyle.bench.layers import Image
-from livestyle.bench.metrics import Labels, enlarged, labelled
+from livestyle.bench.masks.metrics import Labels, enlarged, labelled
 from livestyle.bench.sequences import Film
 from livestyle.errors import EncodeError
 from livestyle.frame import REGIONS, Weights

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from livestyle.bench.colour_speed import in_turns
-from livestyle.bench.timing import Timing
+from livestyle.bench.speed.color import in_turns
+from livestyle.bench.speed.timing import Timing
 from livestyle.errors import BackendError
 from livestyle.settings import Settings
 from livestyle.sinks.video import VideoSink

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from livestyle.bench import metrics
-from livestyle.bench.colour_difference import delta_e, delta_e_lab
+from livestyle.bench.masks import metrics
+from livestyle.bench.masks.color_difference import delta_e, delta_e_lab
 
 ROWS, COLUMNS = 90, 160
 
@@ -159,14 +159,14 @@ SHARMA = [
 
 
 @pytest.mark.parametrize(("first", "second", "difference"), SHARMA)
-def test_colour_differences_are_those_published(first: tuple, second: tuple, difference: float) -> None:
+def test_color_differences_are_those_published(first: tuple, second: tuple, difference: float) -> None:
     both = np.array([first]), np.array([second])
     assert delta_e_lab(*both)[0] == pytest.approx(difference, abs=5e-5)  # four decimals are published
     assert delta_e_lab(*both[::-1])[0] == pytest.approx(difference, abs=5e-5)
 
 
-def test_equal_colours_do_not_differ_and_black_is_a_hundred_from_white() -> None:
-    colours = np.random.default_rng(0).integers(0, 256, (50, 3), np.uint8)
-    assert delta_e(colours, colours).max() == 0
+def test_equal_colors_do_not_differ_and_black_is_a_hundred_from_white() -> None:
+    colors = np.random.default_rng(0).integers(0, 256, (50, 3), np.uint8)
+    assert delta_e(colors, colors).max() == 0
     black, white = np.zeros((1, 3), np.uint8), np.full((1, 3), 255, np.uint8)
     assert delta_e(black, white)[0] == pytest.approx(100, abs=0.01)

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from livestyle.bench.cartoon import Cartoon, Flaws, Oracle
-from livestyle.bench.methods import methods_named
+from livestyle.bench.drawn_people import DrawnPeople, Flaws, Oracle
+from livestyle.bench.masks.compare import compare
+from livestyle.bench.masks.methods import methods_named
 from livestyle.bench.motions import Pose
-from livestyle.bench.run import compare
 from livestyle.bench.sequences import make_film
 from livestyle.bench.warps import Stand, taken
 from livestyle.frame import Pixels, Weights
@@ -30,7 +30,7 @@ class Unchanged:
 @pytest.mark.parametrize("pose", [Pose(), Pose(-0.2, 0.1, scale=1.3), BENT])
 def test_a_layer_s_place_in_the_frame_looks_back_at_it(pose: Pose) -> None:
     """0.1 pixels: cv2 reads what lies between the frame's pixels at steps of 1/32."""
-    stand = Stand(Cartoon().portrait(0, 150), pose, FRAME)
+    stand = Stand(DrawnPeople().portrait(0, 150), pose, FRAME)
     there, back = stand.to_frame(), stand.from_frame((0, 0, *FRAME))
     right, down = np.moveaxis(there, 2, 0)
     inside = (right > 0) & (down > 0) & (right < FRAME[0] - 1) & (down < FRAME[1] - 1)
@@ -41,7 +41,7 @@ def test_a_layer_s_place_in_the_frame_looks_back_at_it(pose: Pose) -> None:
 
 
 def test_all_that_a_layer_covers_is_within_its_reach() -> None:
-    stand = Stand(Cartoon().portrait(0, 150), BENT, FRAME)
+    stand = Stand(DrawnPeople().portrait(0, 150), BENT, FRAME)
     left, top, right, bottom = stand.reach()
     seen = stand.from_frame((0, 0, *FRAME))
     wide, tall = stand.layer.size
@@ -54,7 +54,7 @@ def test_all_that_a_layer_covers_is_within_its_reach() -> None:
 @pytest.mark.parametrize("kind", ["sway", "walk", "two"])
 def test_perfect_tracking_takes_the_noise_of_a_model_away(kind: str) -> None:
     """A model whose masks are right on average: what is left of its flicker is under two thirds, mostly softness."""
-    one = make_film(kind, Cartoon(), size=FRAME, seconds=0.8)
+    one = make_film(kind, DrawnPeople(), size=FRAME, seconds=0.8)
     noisy = Oracle(Flaws(noise=0.1, jitter=0.5))
     found = {s.method: s.figures for s in compare(one, methods_named(["raw", "perfect"]), noisy, Unchanged())}
     assert found["perfect"]["nsteady"] < 0.66 * found["raw"]["nsteady"]
@@ -64,7 +64,7 @@ def test_perfect_tracking_takes_the_noise_of_a_model_away(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["sway", "walk", "leave", "two"])
 def test_a_late_mask_moved_by_the_true_motion_lacks_only_what_nobody_had_seen(kind: str) -> None:
     """As good as exact masks while nobody comes; who comes in is missed for as long as a mask takes."""
-    film = make_film(kind, Cartoon(), size=FRAME, seconds=None if kind == "leave" else 0.8)
+    film = make_film(kind, DrawnPeople(), size=FRAME, seconds=None if kind == "leave" else 0.8)
     found = {s.method: s.figures for s in compare(film, methods_named(["ours", "perfect-live"]), Oracle(), Unchanged())}
     lost = found["ours"]["iou"] - found["perfect-live"]["iou"]
     assert 0.01 < lost < 0.15 if kind == "leave" else lost < 0.02

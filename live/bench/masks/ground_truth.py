@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.bench.layers import Image
-from livestyle.bench.metrics import Labels, Mask, Planes, band, enlarged, inner_band, labelled
+from livestyle.bench.masks.metrics import Labels, Mask, Planes, band, enlarged, inner_band, labelled
 from livestyle.bench.sequences import Film, Truth
 from livestyle.frame import REGIONS, Weights
 
@@ -25,8 +25,8 @@ _BLUR = 3.0  # pixels at a quarter of the size: motion below this between two fr
 _STYLED = (REGIONS.index("background"), REGIONS.index("clothes"))
 
 
-class Answers:
-    """The right answers about a film, and the model's own."""
+class GroundTruth:
+    """What is true of a film, and the model's own."""
 
     def __init__(self, film: Film, raw: list[Weights]) -> None:
         """`raw`: the model's weights of every frame by itself."""

@@ -14,8 +14,8 @@ pytest.importorskip("onnx", reason="onnx (extra `gpu`) is not installed")
 pytest.importorskip("kornia", reason="kornia (extra `gpu`) is not installed")
 
 from livestyle.bench.cli import bench  # noqa: E402
-from livestyle.bench.gpu_speed import Clock, Line, bandwidth  # noqa: E402
-from livestyle.bench.pictures import natural, noise, soft_weights  # noqa: E402
+from livestyle.bench.speed.gpu import Clock, Line, bandwidth  # noqa: E402
+from livestyle.bench.speed.pictures import natural, noise, soft_weights  # noqa: E402
 from livestyle.compute.gpu_frames import GpuStylist, fitted  # noqa: E402
 
 
@@ -28,14 +28,14 @@ def test_it_measures_everything_and_writes_it_down(tmp_path: Path) -> None:
     lines = {line["what"]: line for line in figures["lines"]}
     assert {"copy on the device", "colour pass, natural", "colour pass, noise", "host to host"} <= set(lines)
     assert all(line["per_s"] > 0 for line in lines.values())
-    colour, copy = lines["colour pass, noise"], lines["copy on the device"]
-    assert colour["ratio"] == pytest.approx(colour["per_s"] / copy["per_s"])
+    color, copy = lines["colour pass, noise"], lines["copy on the device"]
+    assert color["ratio"] == pytest.approx(color["per_s"] / copy["per_s"])
     assert all(what in run.output for what in lines)
 
 
 def test_a_rate_is_calls_over_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("livestyle.bench.gpu_speed.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("livestyle.bench.speed.gpu.time.perf_counter", lambda: now[0])
 
     def work() -> None:
         now[0] += 0.02
@@ -80,7 +80,7 @@ class Inverts:
         return 255 - pixels
 
 
-def test_a_resident_frame_goes_through_model_and_colours() -> None:
+def test_a_resident_frame_goes_through_model_and_colors() -> None:
     grade = Inverts()
     stylist = GpuStylist(Half(), grade, refined=False)  # type: ignore[arg-type]
     out = stylist(torch.zeros(12, 16, 3, dtype=torch.uint8))

@@ -65,8 +65,8 @@ def draw(timings: Sequence[Timing], picture: Path) -> None:
     rows = [timing for timing in timings if timing.ratio is not None]
     figure, axes = pyplot.subplots(figsize=(9, 1.2 + 0.28 * len(rows)), layout="constrained")
     names = [f"{row.what}, {row.size[1]} lines" for row in rows]
-    colours = ["tab:orange" if row.what.startswith("livestyle") else "tab:gray" for row in rows]
-    bars = axes.barh(names, [row.ratio or 0 for row in rows], color=colours)
+    colors = ["tab:orange" if row.what.startswith("livestyle") else "tab:gray" for row in rows]
+    bars = axes.barh(names, [row.ratio or 0 for row in rows], color=colors)
     axes.bar_label(bars, fmt="%.2f", padding=3)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xlabel("time, 1 = " + " · ".join(dict.fromkeys(row.against for row in rows)))

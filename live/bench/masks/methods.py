@@ -17,10 +17,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.bench.replay import PacedInference
+from livestyle.bench.masks.cached_model import SimulatedInference
+from livestyle.bench.masks.oracle_tracking import carried, tracked
 from livestyle.bench.sequences import TIME_BASE, Film, Moment
 from livestyle.bench.stopwatch import Stopwatch, TimedFlow, TimedTracker
-from livestyle.bench.tracked import carried, tracked
 from livestyle.errors import UsageError
 from livestyle.frame import REGIONS, Frame, Pixels, StreamInfo, Weights
 from livestyle.masks.edges import refine
@@ -70,7 +70,7 @@ def raw_masks(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
 
 def _held(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
     """The newest mask that has come, wherever things have gone since."""
-    inference = PacedInference(partial(region_weights_of, segmenter), 1 / RATE)
+    inference = SimulatedInference(partial(region_weights_of, segmenter), 1 / RATE)
     newest = None
     for moment in moments_shown(film, segmenter):
         inference.offer(shrink(moment.pixels, 2 * WORKING_SIDE), float(moment.pts * TIME_BASE))
@@ -137,7 +137,7 @@ def _perfectly_carried(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Ma
     """The newest late mask, as exact masks have it, moved to where people truly are; a new scene waits for its own."""
     _check_known(film, "perfect-live")
     exact = list(own()(film, segmenter, watch))
-    inference = PacedInference(exact.__getitem__, 1 / RATE)
+    inference = SimulatedInference(exact.__getitem__, 1 / RATE)
     at = {float(moment.pts * TIME_BASE): moment for moment in film.moments}
     newest = None
     for index, (seconds, moment) in enumerate(at.items()):
@@ -176,7 +176,7 @@ def own(*, sync: Literal["exact", "live"] = "exact", tau: float = TAU, motion: b
         stages: dict[str, Any] = {
             "tracker": TimedTracker(watch, tau=tau, flow=flow),
             "refine": watch.timed("refine", refine if edges else _unrefined),
-            "inference": lambda segment: PacedInference(segment, 1 / per_second),
+            "inference": lambda segment: SimulatedInference(segment, 1 / per_second),
         }
         with closing(Stylist(segmenter, _Unstyled(), sync=sync, time_base=TIME_BASE, **stages)) as stylist:
             for moment in moments_shown(film, segmenter):

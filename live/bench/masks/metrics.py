@@ -1,4 +1,4 @@
-"""What can be said about masks in numbers. Each function is about one frame or one pair of frames; `judge` sums up.
+"""What can be said about masks in numbers. Each function is about one frame or one pair of frames; `scoring` sums up.
 
 Masks are compared where the truth is known. (R, h, w) and (h, w, R) weights are in [0, 1]; `labels` are (H, W) uint8
 indices of livestyle.frame.REGIONS.

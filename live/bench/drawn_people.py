@@ -26,8 +26,8 @@ _HAIRS = ((40, 28, 22), (92, 60, 34), (178, 138, 84), (130, 52, 30))
 _CLOTHES = ((40, 60, 120), (150, 40, 50), (60, 110, 80), (220, 220, 215))
 
 
-class Cartoon:
-    """A cast of drawn people before drawn walls; every region of every pixel is certain."""
+class DrawnPeople:
+    """Drawn people before drawn walls; every region of every pixel is certain."""
 
     def portrait(self, number: int, height: int) -> Layer:
         """Head and shoulders."""
@@ -40,8 +40,8 @@ class Cartoon:
     def place(self, number: int, size: tuple[int, int]) -> Layer:
         """A wall with a texture that shows how it moves."""
         draw = np.random.default_rng((3, number))
-        colour = np.asarray(draw.uniform(60, 190, 3))
-        small = _texture(draw, (size[1] // 2 + 1, size[0] // 2 + 1), 26)[..., np.newaxis] + colour
+        color = np.asarray(draw.uniform(60, 190, 3))
+        small = _texture(draw, (size[1] // 2 + 1, size[0] // 2 + 1), 26)[..., np.newaxis] + color
         large = cv2.resize(small.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
         return flat(np.asarray(np.clip(large, 0, 255), np.uint8))
 
@@ -71,8 +71,8 @@ def _figure_labels() -> Labels:
 def _layer(labels: Labels, number: int, height: int) -> Layer:
     draw = np.random.default_rng((2, number))
     around = (120, 120, 120)
-    colours = [around, *(choice[draw.integers(len(choice))] for choice in (_HAIRS, _SKINS, _CLOTHES))]
-    pixels = np.asarray(colours, np.float32)[labels] + _texture(draw, labels.shape, 12)[..., np.newaxis]
+    colors = [around, *(choice[draw.integers(len(choice))] for choice in (_HAIRS, _SKINS, _CLOTHES))]
+    pixels = np.asarray(colors, np.float32)[labels] + _texture(draw, labels.shape, 12)[..., np.newaxis]
     sure = (labels[..., np.newaxis] == np.arange(len(REGIONS))).astype(np.float32)
     drawing: Image = np.asarray(np.clip(pixels, 0, 255), np.uint8)
     return cut_out(drawing, labels > 0, sure, sure, height)
@@ -99,7 +99,7 @@ class Oracle:
     """A segmenter that is told the truth of every moment and gives it back with flaws; no model is loaded.
 
     It must be shown each moment (`see`) before it is asked about it. It finds what it is asked about among the last
-    moments seen: the whole picture or any part of it, halved any number of times. Equal pictures get equal answers.
+    moments seen: the whole picture or any part of it, halved any number of times. Equal pictures get equal masks.
     """
 
     classes: tuple[str, ...] = REGIONS

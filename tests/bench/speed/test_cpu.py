@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from livestyle.bench.cli import bench
-from livestyle.bench.colour_speed import in_turns
-from livestyle.bench.file_speed import by_ffmpeg, made_clip
-from livestyle.bench.live_speed import RATE, MadeCamera, made_pictures
-from livestyle.bench.peers import BYTES, FLOAT, FFmpegLut, opencolorio, write_cube
-from livestyle.bench.timing import Timing, draw
+from livestyle.bench.speed.color import in_turns
+from livestyle.bench.speed.files import by_ffmpeg, made_clip
+from livestyle.bench.speed.live import RATE, MadeCamera, made_pictures
+from livestyle.bench.speed.peers import BYTES, FLOAT, FFmpegLut, opencolorio, write_cube
+from livestyle.bench.speed.timing import Timing, draw
 from livestyle.errors import LivestyleError, StyleError, UsageError
 from livestyle.frame import REGIONS
 from livestyle.shaders.look import Look
@@ -49,7 +49,7 @@ def test_every_part_is_measured_and_written_down(clip: Path, tmp_path: Path) -> 
 
 def test_a_part_that_is_none_is_an_error() -> None:
     with pytest.raises(UsageError, match="sound"):
-        CliRunner().invoke(bench, ["speed", "--parts", "colour,sound"], catch_exceptions=False)
+        CliRunner().invoke(bench, ["speed", "--parts", "color,sound"], catch_exceptions=False)
 
 
 def test_the_peers_apply_the_table_they_are_given(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ def delta_e(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> Valu
     return delta_e_lab(_lab(first), _lab(second))
 
 
-def _lab(colours: npt.NDArray[np.uint8]) -> Values:
-    encoded = np.ascontiguousarray(colours, np.float32).reshape(-1, 1, 3) / 255
+def _lab(colors: npt.NDArray[np.uint8]) -> Values:
+    encoded = np.ascontiguousarray(colors, np.float32).reshape(-1, 1, 3) / 255
     return np.asarray(cv2.cvtColor(encoded, cv2.COLOR_RGB2LAB), np.float64).reshape(-1, 3)
 
 

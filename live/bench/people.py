@@ -30,7 +30,7 @@ PLACES = """
 behind count as background there, and these were chosen by eye."""
 
 
-class Cast(Protocol):
+class People(Protocol):
     """Where people and places come from. The same number always gives the same one."""
 
     def portrait(self, number: int, height: int) -> Layer:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from livestyle.bench.layers import BACKGROUND, Plane, Planes
-from livestyle.bench.metrics import enlarged
+from livestyle.bench.masks.metrics import enlarged
 from livestyle.bench.sequences import Moment
 from livestyle.bench.warps import Stand, taken
 from livestyle.frame import REGIONS, Weights

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from livestyle.bench.answers import LAGS, Answers, blurred
-from livestyle.bench.colour_difference import delta_e
 from livestyle.bench.layers import Image
-from livestyle.bench.metrics import (
+from livestyle.bench.masks.color_difference import delta_e
+from livestyle.bench.masks.ground_truth import LAGS, GroundTruth, blurred
+from livestyle.bench.masks.metrics import (
     CHANGED,
     GHOST,
     Contours,
@@ -65,13 +65,13 @@ Comparison = tuple[str, Mask, Image]
 """Name of a figure, the pixels it is about, and the (H, W, 3) colours they should have."""
 
 
-class Judge:
+class Scorer:
     """Takes the weights of every frame in order; `figures` then says how good they were."""
 
-    def __init__(self, answers: Answers, grade: Grade) -> None:
-        self._answers, self._grade = answers, grade
-        kind = answers.film.kind
-        self._has_truth = answers.film.moments[0].truth is not None
+    def __init__(self, ground_truth: GroundTruth, grade: Grade) -> None:
+        self._ground_truth, self._grade = ground_truth, grade
+        kind = ground_truth.film.kind
+        self._has_truth = ground_truth.film.moments[0].truth is not None
         self._still = kind is None or kind.still
         self._before: Planes | None = None
         self._labels: Labels | None = None
@@ -89,52 +89,52 @@ class Judge:
 
     def add(self, index: int, weights: Weights) -> None:
         """The (R, h, w) weights that frame `index` was styled with."""
-        planes = enlarged(weights, self._answers.half)
+        planes = enlarged(weights, self._ground_truth.half)
         if self._has_truth:
             self._add_step(index, planes)
             self._add_ghosts(index, labelled(planes))
-            coarse = blurred(planes, self._answers.quarter)
+            coarse = blurred(planes, self._ground_truth.quarter)
             self._add_coarse_step(index, coarse)
             self._add_lag(index, coarse)
         elif self._before is not None:
-            self._warps.append(warp_error(self._before, planes, *self._answers.flow(index)))
-        if self._still and self._before is not None and index / self._answers.film.rate >= SETTLED_S:
+            self._warps.append(warp_error(self._before, planes, *self._ground_truth.flow(index)))
+        if self._still and self._before is not None and index / self._ground_truth.film.rate >= SETTLED_S:
             self._flickers.append(flicker(self._before, planes))
-        if index % self._answers.step == 0:
+        if index % self._ground_truth.step == 0:
             self._add_look(index, weights)
         self._before = planes
 
     def _add_step(self, index: int, planes: Planes) -> None:
-        if self._before is None or not self._answers.same_scene(index, index - 1):
+        if self._before is None or not self._ground_truth.same_scene(index, index - 1):
             return
-        (now, known), (before, known_before) = self._answers.truth(index), self._answers.truth(index - 1)
+        (now, known), (before, known_before) = self._ground_truth.truth(index), self._ground_truth.truth(index - 1)
         self._steps.append(step_error(planes - self._before, now - before, known & known_before))
 
     def _add_ghosts(self, index: int, labels: Labels) -> None:
         areas = [
-            ghost_area(labels == r, self._answers.outside(index, r), self._answers.excused(index, r))
+            ghost_area(labels == r, self._ground_truth.outside(index, r), self._ground_truth.excused(index, r))
             for r in range(1, len(REGIONS))
         ]
         self._ghosts.append(max(areas) > GHOST)
 
     def _add_coarse_step(self, index: int, planes: Planes) -> None:
         before, self._blurred = self._blurred, planes
-        if before is not None and self._answers.same_scene(index, index - 1):
-            true = self._answers.soft(index) - self._answers.soft(index - 1)
+        if before is not None and self._ground_truth.same_scene(index, index - 1):
+            true = self._ground_truth.soft(index) - self._ground_truth.soft(index - 1)
             self._coarse_steps.append(step_error(planes - before, true, np.ones(true.shape, bool)))
 
     def _add_lag(self, index: int, planes: Planes) -> None:
-        if not all(self._answers.same_scene(index, index - lag) for lag in LAGS):
+        if not all(self._ground_truth.same_scene(index, index - lag) for lag in LAGS):
             return
         for lag in LAGS:
-            self._late[lag].append(float(np.mean(np.square(planes - self._answers.soft(index - lag)))))
+            self._late[lag].append(float(np.mean(np.square(planes - self._ground_truth.soft(index - lag)))))
 
     def _add_look(self, index: int, weights: Weights) -> None:
         """What is seen at full resolution: where the edges are, and what the colours become."""
-        planes = enlarged(weights, self._answers.film.size)
+        planes = enlarged(weights, self._ground_truth.film.size)
         if self._has_truth:
             self._add_places(index, labelled(planes))
-        pixels = self._answers.film.moments[index].pixels
+        pixels = self._ground_truth.film.moments[index].pixels
         everywhere = np.zeros((len(REGIONS), 1, 1), np.float32)
         everywhere[_BACKGROUND] = 1
         output, styled = (np.asarray(self._grade(pixels, w), np.uint8) for w in (weights, everywhere))
@@ -149,7 +149,7 @@ class Judge:
             yield "skin_in", np.maximum(planes[..., _KEPT[0]], planes[..., _KEPT[1]]) > _SURE, pixels
             yield "back_in", planes[..., _BACKGROUND] > _SURE, styled
             return
-        truth, edge = self._answers.given(index), self._answers.edge(index)
+        truth, edge = self._ground_truth.given(index), self._ground_truth.edge(index)
         kept, back = truth.inside(_KEPT[0]) | truth.inside(_KEPT[1]), truth.inside(_BACKGROUND)
         yield "skin_band", kept & edge, pixels
         yield "skin_in", kept & ~edge, pixels
@@ -157,8 +157,8 @@ class Judge:
         yield "back_in", back & ~edge, styled
 
     def _add_places(self, index: int, labels: Labels) -> None:
-        truth = self._answers.given(index)
-        for region, edge in self._answers.bands(index).items():
+        truth = self._ground_truth.given(index)
+        for region, edge in self._ground_truth.bands(index).items():
             inside, outside = truth.inside(region), truth.outside(region)
             guess = (labels == region) & (inside | outside)
             self._regions[region].add(guess, inside)

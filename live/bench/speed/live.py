@@ -121,10 +121,10 @@ def _microseconds(number: int) -> int:
 
 def made_pictures(seconds: float = 3.0) -> list[bytes]:
     """A drawn person who talks, as JPEG pictures."""
-    from livestyle.bench.cartoon import Cartoon
+    from livestyle.bench.drawn_people import DrawnPeople
     from livestyle.bench.sequences import make_film
 
-    film = make_film("talk", Cartoon(), rate=RATE, size=SIZE, seed=0, seconds=seconds)
+    film = make_film("talk", DrawnPeople(), rate=RATE, size=SIZE, seed=0, seconds=seconds)
     return [_jpeg(np.asarray(moment.pixels, np.uint8)) for moment in film.moments]
 
 

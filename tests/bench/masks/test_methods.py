@@ -8,15 +8,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from livestyle.bench.bars import Bar, bars
-from livestyle.bench.cartoon import Cartoon, Oracle
-from livestyle.bench.methods import METHODS, Method, methods_named, raw_masks
-from livestyle.bench.replay import PacedInference, Remembered
-from livestyle.bench.run import Score, compare
+from livestyle.bench.drawn_people import DrawnPeople, Oracle
+from livestyle.bench.masks.cached_model import CachedModel, SimulatedInference
+from livestyle.bench.masks.compare import Score, compare
+from livestyle.bench.masks.methods import METHODS, Method, methods_named, raw_masks
+from livestyle.bench.masks.strips import outlined
+from livestyle.bench.masks.table import as_json, overall, text
+from livestyle.bench.masks.targets import Target, targets
 from livestyle.bench.sequences import Film, make_film
 from livestyle.bench.stopwatch import Stopwatch
-from livestyle.bench.strips import outlined
-from livestyle.bench.table import as_json, overall, text
 from livestyle.errors import UsageError
 from livestyle.frame import REGIONS, Pixels, Weights
 
@@ -29,14 +29,14 @@ class Inverted:
     is_identity = False
 
     def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
-        from livestyle.bench.metrics import enlarged
+        from livestyle.bench.masks.metrics import enlarged
 
         background = enlarged(weights, (pixels.shape[1], pixels.shape[0]))[..., :1]
         return np.asarray(pixels + background * (255.0 - 2.0 * pixels), np.uint8)
 
 
 def film(kind: str, seconds: float = 0.7, rate: int = 30) -> Film:
-    return make_film(kind, Cartoon(), rate=rate, size=SIZE, seconds=seconds)
+    return make_film(kind, DrawnPeople(), rate=rate, size=SIZE, seconds=seconds)
 
 
 def scores(one: Film, *names: str) -> dict[str, Score]:
@@ -101,22 +101,22 @@ def test_a_mask_held_while_somebody_leaves_is_a_ghost_and_the_models_own_is_none
 
 def test_inference_runs_once_for_each_picture_whoever_asks() -> None:
     one = film("sway", seconds=0.3)
-    remembered = Remembered(Oracle())
-    first = list(raw_masks(one, remembered, Stopwatch()))
-    second = list(raw_masks(one, remembered, Stopwatch()))
-    assert len(remembered.seconds) == len(one.moments)
+    cached = CachedModel(Oracle())
+    first = list(raw_masks(one, cached, Stopwatch()))
+    second = list(raw_masks(one, cached, Stopwatch()))
+    assert len(cached.seconds) == len(one.moments)
     for mask, again in zip(first, second, strict=True):
         np.testing.assert_array_equal(mask, again)
-    assert remembered.watch.seconds["inference"] >= sum(remembered.seconds)
+    assert cached.watch.seconds["inference"] >= sum(cached.seconds)
 
 
 class TestPacedInference:
     @staticmethod
-    def paced(latency: float) -> PacedInference:
-        return PacedInference(lambda picture: np.full((1, 1, 1), picture[0, 0, 0], np.float32), latency)
+    def paced(latency: float) -> SimulatedInference:
+        return SimulatedInference(lambda picture: np.full((1, 1, 1), picture[0, 0, 0], np.float32), latency)
 
     @staticmethod
-    def offer(inference: PacedInference, number: int) -> float | None:
+    def offer(inference: SimulatedInference, number: int) -> float | None:
         """Offer picture `number` at number / 10 seconds; which picture's mask has come, if any."""
         inference.offer(np.full((1, 1, 3), number, np.uint8), number / 10)
         done = inference.result()
@@ -157,7 +157,7 @@ def test_unknown_methods_are_named() -> None:
 
 
 def score(method: str, film_: str = "a", kind: str = "sway", **figures: float) -> Score:
-    from livestyle.bench.judge import FIGURES
+    from livestyle.bench.masks.scoring import FIGURES
 
     return Score(film_, kind, method, {name: figures.get(name, math.nan) for name in FIGURES}, {}, {"all": 2.0})
 
@@ -180,10 +180,10 @@ def test_json_has_no_nan() -> None:
 
 
 def test_bars_are_held_missed_or_unknown() -> None:
-    assert Bar("x", 0.1, 0.15).held is True
-    assert Bar("x", 0.1, 0.15, at_least=True).held is False
-    assert Bar("x", math.nan, 0.15).held is None
-    found = {bar.what: bar for bar in bars([
+    assert Target("x", 0.1, 0.15).held is True
+    assert Target("x", 0.1, 0.15, at_least=True).held is False
+    assert Target("x", math.nan, 0.15).held is None
+    found = {target.what: target for target in targets([
         score("raw", flicker=10, iou=0.8), score("ours", flicker=1, iou=0.79), score("live", iou=0.75)])}  # fmt: skip
     assert found["ours: flicker where nothing moves, share of raw"].value == pytest.approx(0.1)
     assert found["ours: region IoU beyond raw"].held is False
@@ -192,7 +192,7 @@ def test_bars_are_held_missed_or_unknown() -> None:
     assert not any(what.startswith("ahead") for what in found), "it was not measured"
 
 
-def test_edges_are_drawn_in_the_colour_of_what_they_enclose() -> None:
+def test_edges_are_drawn_in_the_color_of_what_they_enclose() -> None:
     labels = np.zeros((20, 30), np.uint8)
     labels[5:15, 10:20] = REGIONS.index("hair")
     grey = np.full((20, 30, 3), 50, np.uint8)

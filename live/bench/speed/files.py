@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from livestyle.bench.colour_speed import in_turns
-from livestyle.bench.peers import lut_chain, write_cube
-from livestyle.bench.pictures import Size
+from livestyle.bench.speed.color import in_turns
+from livestyle.bench.speed.peers import lut_chain, write_cube
+from livestyle.bench.speed.pictures import Size
+from livestyle.bench.speed.timing import Timing
 from livestyle.bench.stopwatch import Stopwatch
-from livestyle.bench.timing import Timing
 from livestyle.current_style import CurrentStyle
 from livestyle.errors import BackendError
 from livestyle.frame import Frame, StreamInfo, Weights
@@ -154,10 +154,10 @@ def _by_stage(clip: Path, output: Path, style: CurrentStyle, size: Size) -> Iter
 
 def made_clip(folder: Path, size: Size, seconds: float) -> Path:
     """A film of a drawn person at 720p, in `size`, H.264 in MP4 at 30 frames/s, for those who give no clip."""
-    from livestyle.bench.cartoon import Cartoon
+    from livestyle.bench.drawn_people import DrawnPeople
     from livestyle.bench.sequences import TIME_BASE, make_film
 
-    film = make_film("talk", Cartoon(), rate=30, size=(1280, 720), seed=0, seconds=seconds)
+    film = make_film("talk", DrawnPeople(), rate=30, size=(1280, 720), seed=0, seconds=seconds)
     info = StreamInfo(film.name, film.size, TIME_BASE, Fraction(30))
     path = folder / f"made-{size[1]}.mp4"
     with closing(VideoSink(path, info, size=size)) as sink:

@@ -16,7 +16,7 @@ from livestyle.masks.pyramid import Picture
 from livestyle.protocols import Segmenter
 
 
-class Remembered:
+class CachedModel:
     """A segmenter that is asked once for each picture, however many methods want to know.
 
     What is asked is told to `watch` as the stage "inference"; each new picture's cost to `seconds`.
@@ -58,7 +58,7 @@ class Remembered:
             return self._known[key]
 
 
-class PacedInference(Inference[T]):
+class SimulatedInference(Inference[T]):
     """Inference that takes `latency` seconds of the stream's own time, so that every run gives the same masks.
 
     Like the threaded one it works on one picture at a time and goes on with the newest offered; unlike it nothing runs

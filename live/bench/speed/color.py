@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from livestyle.bench.peers import BYTES, FLOAT, FFmpegLut, opencolorio, write_cube
-from livestyle.bench.pictures import Size, natural, noise, soft_weights
-from livestyle.bench.timing import Timing
+from livestyle.bench.speed.peers import BYTES, FLOAT, FFmpegLut, opencolorio, write_cube
+from livestyle.bench.speed.pictures import Size, natural, noise, soft_weights
+from livestyle.bench.speed.timing import Timing
 from livestyle.frame import Pixels
 from livestyle.shaders.compile import compile_look
 from livestyle.shaders.cpu import CpuGrade

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from livestyle.bench.run import Score
+from livestyle.bench.masks.compare import Score
 
 Column = tuple[str, int]
 """Key of a figure and its decimals."""

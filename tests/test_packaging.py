@@ -69,7 +69,7 @@ ALLOWED = {
     "livestyle.training": ("livestyle.training", "livestyle.models"),
 }
 APPLICATION = (
-    "livestyle.cli",
+    "livestyle.cli.main",
     "livestyle.session",
     "livestyle.current_style",
     "livestyle.demo",
@@ -95,7 +95,7 @@ def test_imports_point_the_right_way(name, path):
         assert not {m for m in ours if m.startswith("livestyle.bench")}
     if name not in APPLICATION and not name.startswith(("livestyle.models", "livestyle.shaders", "livestyle.training")):
         assert not {
-            m for m in ours if m.startswith(("livestyle.cli", "livestyle.session", "livestyle.current_style"))
+            m for m in ours if m.startswith(("livestyle.cli.main", "livestyle.session", "livestyle.current_style"))
         } or (name == "livestyle.__main__")
 
 
@@ -115,7 +115,7 @@ def loaded_by(code: str) -> set[str]:
 def test_starting_the_command_line_imports_nothing_heavy():
     """--version and --help answer at once because the command line alone loads none of the working libraries."""
     heavy = {"numpy", "cv2", "av", "onnxruntime", "torch", "rich", "PIL", "PyOpenColorIO", "pyvirtualcam"}
-    assert not heavy & loaded_by("import livestyle.cli")
+    assert not heavy & loaded_by("import livestyle.cli.main")
 
 
 def test_the_cpu_path_never_imports_training_libraries():

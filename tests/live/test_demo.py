@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from livestyle import demo
-from livestyle.cli import main
+from livestyle.cli.main import main
 from livestyle.frame import Frame
 from livestyle.media.pyav import cv2
 from livestyle.shaders.library import list_recipes
@@ -27,7 +27,7 @@ PHOTO = (512, 512, 3)
 @pytest.fixture(autouse=True)
 def _short_and_unconfigured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(demo, "MovingPhoto", partial(demo.MovingPhoto, frames=FRAMES))
-    monkeypatch.setattr("livestyle.config.config_path", lambda: tmp_path / "none.toml")
+    monkeypatch.setattr("livestyle.cli.config_file.config_path", lambda: tmp_path / "none.toml")
 
 
 def run(*arguments: object) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from mjpeg_server import MjpegServer, color_bars
 
-from livestyle.cli import main
+from livestyle.cli.main import main
 from livestyle.sinks import loopback, viewers
 from livestyle.system import v4l2
 

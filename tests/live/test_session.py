@@ -19,7 +19,7 @@ import pytest
 from tests_devices import Driver, Recorder
 
 from livestyle import loop
-from livestyle.cli import main
+from livestyle.cli.main import main
 from livestyle.current_style import CurrentStyle
 from livestyle.errors import UsageError
 from livestyle.frame import Frame, StreamInfo, Weights, read_only
@@ -325,7 +325,7 @@ def test_the_command_line_styles_a_camera_into_a_file(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("livestyle.config.config_path", lambda: tmp_path / "none.toml")
+    monkeypatch.setattr("livestyle.cli.config_file.config_path", lambda: tmp_path / "none.toml")
     output = tmp_path / "call.mp4"
     options = ["--style", "stark-mono", "--intensity", "1", "--duration", "0.5", "--json", "--size", "1280x720"]
     with pytest.raises(SystemExit) as stop:

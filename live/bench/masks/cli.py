@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from livestyle.cli import Seconds, Size
+from livestyle.cli.parameter_types import Seconds, Size
 from livestyle.console.messages import answer
 from livestyle.console.terminal import json_text
 from livestyle.errors import UsageError

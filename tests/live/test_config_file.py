@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from livestyle.cli import NOT_FOR_CONFIG, _accepts, command, main
+from livestyle.cli.configuration import NOT_FOR_CONFIG, accepted_by
+from livestyle.cli.main import command, main
 
 VALUES = {
     "string": '"a"',
@@ -85,11 +86,11 @@ def test_every_option_of_a_number_takes_one(capsys, tmp_path):
     assert run(capsys, "--config", config, "--list-styles")[0] == 0
 
 
-def test_every_option_says_what_it_accepts():
+def test_every_option_says_what_itaccepted_by():
     """A new option cannot be forgotten: each is in the table above, or takes a string."""
     for param in command.params:
         if param.name in OPTIONS:
-            assert set(_accepts(param).types) == TAKES.get(param.name, {str}), param.name
+            assert set(accepted_by(param).types) == TAKES.get(param.name, {str}), param.name
 
 
 @pytest.mark.parametrize(

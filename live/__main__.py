@@ -1,6 +1,6 @@
 """`python -m livestyle`."""
 
-from livestyle.cli import main
+from livestyle.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.console.terminal import printable
+from livestyle.current_style import CurrentStyle
 from livestyle.errors import BackendError, UsageError
 from livestyle.feed import Feed
 from livestyle.frame import ColorInfo, Frame, Pixels, StreamInfo, read_only
 from livestyle.loop import run
-from livestyle.media import cv2
-from livestyle.paths import kind_of_path
-from livestyle.plan import make_folder
+from livestyle.media.pyav import cv2
+from livestyle.outputs import make_folder
 from livestyle.report import Meter, Report
 from livestyle.session import style_file
 from livestyle.settings import Settings
@@ -31,10 +32,9 @@ from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.recipe import Adjust
 from livestyle.sinks.output import check_output
 from livestyle.sinks.rescue import tidied
-from livestyle.stop import Stop
-from livestyle.studio import Studio
 from livestyle.stylist import Stylist
-from livestyle.terminal import printable
+from livestyle.system.paths import kind_of_path
+from livestyle.system.stop import Stop
 
 SIDE = 480  # pixels; the photograph has 512, so the camera can move inside it
 FRAMES = 90
@@ -85,7 +85,7 @@ class MovingPhoto:
         return np.asarray(cv2.warpAffine(self._photo, matrix, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REFLECT))
 
 
-def run_demo(folder: Path, studio: Studio, settings: Settings, stop: Stop) -> Report:
+def run_demo(folder: Path, style: CurrentStyle, settings: Settings, stop: Stop) -> Report:
     """Write the four files of WRITTEN into `folder`; the report of the styling.
 
     Raises OutputExistsError for one that is there already, unless overwriting was allowed.
@@ -100,24 +100,24 @@ def run_demo(folder: Path, studio: Studio, settings: Settings, stop: Stop) -> Re
     clip, styled = folder / "clip.mp4", folder / "styled.mp4"
     with tidied([folder]):
         _write_clip(MovingPhoto(photo), clip, stop)
-        report = style_file(clip, styled, studio, replace(settings, overwrite=True), stop, quiet=False)
-    _write_picture(folder / "before-after.png", before_after(photo, studio))
-    _write_picture(folder / "styles.png", contact_sheet(photo, studio))
+        report = style_file(clip, styled, style, replace(settings, overwrite=True), stop, quiet=False)
+    _write_picture(folder / "before-after.png", before_after(photo, style))
+    _write_picture(folder / "styles.png", contact_sheet(photo, style))
     log.info("the demonstration is in %s: %s", folder.resolve(), ", ".join(WRITTEN))
     return report
 
 
-def before_after(photo: Pixels, studio: Studio) -> Pixels:
+def before_after(photo: Pixels, style: CurrentStyle) -> Pixels:
     """The photograph and its styled version side by side: (H, 2W, 3) uint8 RGB."""
-    weights = _weights(photo, studio)
-    return np.asarray(np.hstack([photo, studio.grade()(photo, weights)]), np.uint8)
+    weights = _weights(photo, style)
+    return np.asarray(np.hstack([photo, style.grade()(photo, weights)]), np.uint8)
 
 
-def contact_sheet(photo: Pixels, studio: Studio) -> Pixels:
+def contact_sheet(photo: Pixels, style: CurrentStyle) -> Pixels:
     """Every style on the photograph, with its name, after the original: (rows·TILE, COLUMNS·TILE, 3) uint8 RGB."""
-    weights = _weights(photo, studio)
+    weights = _weights(photo, style)
     tiles = [_tile(photo, "original")]
-    for recipe in studio.recipes:
+    for recipe in style.recipes:
         tiles.append(_tile(CpuGrade(compile_look(recipe, Adjust()))(photo, weights), recipe.name))
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % COLUMNS)
     rows = [np.hstack(tiles[at : at + COLUMNS]) for at in range(0, len(tiles), COLUMNS)]
@@ -131,8 +131,8 @@ def _write_clip(source: MovingPhoto, path: Path, stop: Stop) -> None:
         run(feed, lambda frame: frame, [sink], Meter(), stop=stop)
 
 
-def _weights(photo: Pixels, studio: Studio) -> npt.NDArray[np.float32]:
-    with closing(Stylist(studio.segmenter(live=False), studio.grade(), sync="exact", time_base=1 / RATE)) as stylist:
+def _weights(photo: Pixels, style: CurrentStyle) -> npt.NDArray[np.float32]:
+    with closing(Stylist(style.segmenter(live=False), style.grade(), sync="exact", time_base=1 / RATE)) as stylist:
         masks = stylist.render(Frame(read_only(photo), 0, time.monotonic())).masks
     if masks is None:
         raise UsageError("a sheet needs a style that does something", hint="give --intensity above 0")

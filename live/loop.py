@@ -10,9 +10,9 @@ from fractions import Fraction
 
 from livestyle.feed import Feed
 from livestyle.frame import Frame, Pixels, StreamInfo, read_only
-from livestyle.interval import UsualInterval
 from livestyle.protocols import Render, Sink
 from livestyle.report import Meter
+from livestyle.sources.interval import UsualInterval
 
 IDLE_S = 0.05  # how long the loop waits for a frame before it lets the sinks pump their events
 HOLD_AFTER_S = 1.0  # a live source silent for longer, and longer than it usually is, gets a hold card on its outputs

@@ -1,133 +1,168 @@
-"""The outputs of a live run, side by side: each may fail without ending the others."""
+"""Which file becomes which: everything that can be refused is refused before the first frame is read."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Sequence
-from typing import Protocol
+import os
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
 
-from livestyle.errors import LivestyleError
-from livestyle.frame import Frame
-from livestyle.protocols import Sink
-from livestyle.report import Meter, OutputReport, latencies
+from livestyle.errors import InputError, LivestyleError, SourceError, UsageError
+from livestyle.sinks.containers import CONTAINERS
+from livestyle.sinks.output import check_output
+from livestyle.sinks.photo import FORMATS
+from livestyle.sources.file_type import PHOTO_SUFFIXES, kind_of, list_folder
+from livestyle.system.paths import kind_of_path, shell_word, unreachable
 
-GIVE_UP_S = 10.0  # without any output for so long, a run has nothing to do
+Overwrite = Literal["yes", "no"] | None
 
 log = logging.getLogger("livestyle")
 
 
-class LiveOutput(Sink, Protocol):
-    """A sink that tells of its troubles instead of raising them."""
+def expand_inputs(inputs: Sequence[Path]) -> list[Path]:
+    """The files meant by `inputs`: a folder gives the photos and videos directly inside it, in natural order.
 
-    name: str
-    failure: LivestyleError | None  # it is gone, because of that
-    trouble: LivestyleError | None  # it is away, because of that; it may come back
-    away_since: float | None  # time.monotonic() seconds, while it is away
-
-    def end(self) -> None:
-        """Begin to finish, without waiting for it; `close` waits."""
-
-    def report(self) -> OutputReport:
-        """What became of the frames so far."""
+    Raises InputError for a folder without any.
+    """
+    files: list[Path] = []
+    for path in inputs:
+        files.extend(_inside(path) if kind_of_path(path, SourceError) == "folder" else [path])
+    return files
 
 
-class DirectOutput:
-    """A sink on the main thread, where windows must be."""
-
-    trouble: LivestyleError | None = None
-    away_since: float | None = None
-
-    def __init__(self, name: str, sink: Sink) -> None:
-        self.name = name
-        self.failure: LivestyleError | None = None
-        self._sink = sink
-        self._meter = Meter()
-
-    @property
-    def closed(self) -> bool:
-        """The sink's own."""
-        return self._sink.closed
-
-    def write(self, frame: Frame) -> None:
-        """To the sink, unless it has failed."""
-        if self.failure is None:
-            self._guard(lambda: self._sink.write(frame))
-        if self.failure is None and frame.before is not None:
-            self._meter.wrote(frame.captured)
-
-    def idle(self) -> None:
-        """The sink's own, unless it has failed."""
-        if self.failure is None:
-            self._guard(self._sink.idle)
-
-    def end(self) -> None:
-        """Nothing: it is finished at once."""
-
-    def close(self) -> None:
-        """Close the sink."""
-        self._sink.close()
-
-    def report(self) -> OutputReport:
-        """What became of the frames so far."""
-        error = None if self.failure is None else self.failure.message
-        return OutputReport(self.name, self._meter.out, 0, 0, latencies(self._meter), error)
-
-    def _guard(self, call: Callable[[], None]) -> None:
-        try:
-            call()
-        except LivestyleError as error:
-            log.warning("%s has ended early: %s", self.name, error)
-            self.failure = error
+def _inside(folder: Path) -> list[Path]:
+    try:
+        inside = list_folder(folder)
+        with os.scandir(folder) as entries:
+            deeper = any(_is_folder(entry) and not entry.name.startswith(".") for entry in entries)
+    except OSError as error:  # it may not be read, or was removed meanwhile
+        raise unreachable(folder, error, SourceError) from error
+    if deeper:
+        log.info("the folders inside %s are not looked into: name them too", folder)
+    if not inside:
+        raise InputError(f"{folder} holds no photo or video", hint="name a folder that does, or single files")
+    return inside
 
 
-class Outputs:
-    """All of them as one sink. It raises what the last one failed with, when none is left."""
-
-    def __init__(self, outputs: Sequence[LiveOutput]) -> None:
-        self._outputs = outputs
-
-    @property
-    def closed(self) -> bool:
-        """True once the user closed one of them."""
-        return any(output.closed for output in self._outputs)
-
-    @property
-    def failure(self) -> LivestyleError | None:
-        """Of the first one that is gone, or away at this moment."""
-        failures = (output.failure or output.trouble for output in self._outputs)
-        return next((failure for failure in failures if failure is not None), None)
-
-    def write(self, frame: Frame) -> None:
-        """To each that is there. Raises LivestyleError when all are gone, or away for GIVE_UP_S."""
-        for output in self._outputs:
-            output.write(frame)
-        self._give_up_without_any()
-
-    def idle(self) -> None:
-        """Likewise."""
-        for output in self._outputs:
-            output.idle()
-        self._give_up_without_any()
-
-    def close(self) -> None:
-        """Close each; those with a queue finish side by side."""
-        for output in self._outputs:
-            output.end()
-        for output in self._outputs:
-            output.close()
-
-    def reports(self) -> tuple[OutputReport, ...]:
-        """One for each, in their order."""
-        return tuple(output.report() for output in self._outputs)
-
-    def _give_up_without_any(self) -> None:
-        now = time.monotonic()
-        failure = self.failure  # read once: an output that comes back clears it
-        if failure is not None and all(_is_lost(output, now) for output in self._outputs):
-            raise failure
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself, or where one may not look
+        return False
 
 
-def _is_lost(output: LiveOutput, now: float) -> bool:
-    away = output.away_since
-    return output.failure is not None or (away is not None and now - away > GIVE_UP_S)
+def plan_outputs(
+    files: Sequence[Path], named: Sequence[Path], output: Path | None, overwrite: Overwrite
+) -> list[tuple[Path, Path | None]]:
+    """(input, output) pairs for `files`, which `named` on the command line stood for; output None means a window.
+
+    Raises UsageError (OutputExistsError) for what cannot be done as asked.
+    """
+    if output is None:
+        if len(files) > 1:
+            raise UsageError("several inputs need -o FOLDER", hint="or play them one at a time")
+        return [(files[0], None)]
+    into_folder = is_folder_for(files, named, output)
+    outputs = [output / name_in_folder(path) if into_folder else output for path in files]
+    _refuse_twice(outputs)
+    return [(path, target) for path, target in zip(files, outputs, strict=True) if wanted(target, path, overwrite)]
+
+
+def _refuse_twice(outputs: Sequence[Path]) -> None:
+    twice = _repeated(outputs, outputs)
+    if twice is None and (alike := _repeated(outputs, [_folded(path) for path in outputs])) is not None:
+        twice = alike if ignores_case(alike.parent) else None
+    if twice is not None:
+        raise UsageError(f"two inputs would both become {twice}", hint="rename one, or style them in two runs")
+
+
+def _repeated(outputs: Sequence[Path], keys: Sequence[object]) -> Path | None:
+    """The first output whose key an earlier one has."""
+    seen: set[object] = set()
+    for path, key in zip(outputs, keys, strict=True):
+        if key in seen:
+            return path
+        seen.add(key)
+    return None
+
+
+def _folded(path: Path) -> str:
+    return unicodedata.normalize("NFC", path.name).casefold()
+
+
+def ignores_case(folder: Path) -> bool:
+    """Whether names in `folder` that differ only in case are one file, told by the name of the folder itself."""
+    here = folder.absolute()
+    return any(_is_same(path, path.with_name(path.name.swapcase())) for path in (here, *here.parents[:-1]))
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path != other and os.path.samefile(path, other)
+    except OSError:
+        return False
+
+
+def wanted(output: Path, source: Path | None, overwrite: Overwrite) -> bool:
+    """Whether to write `output`. Raises UsageError, or OutputExistsError when neither -y nor -n was given."""
+    if overwrite == "no" and kind_of_path(output, UsageError) is not None:
+        log.info("%s exists and is left as it is (-n)", output)
+        return False
+    check_output(output, source, overwrite=overwrite == "yes")
+    return True
+
+
+def name_in_folder(path: Path) -> str:
+    """The name of the styled `path`: its own, with another ending where that format is only read."""
+    is_photo = _is_photo(path)
+    if path.suffix.lower() in (FORMATS if is_photo else CONTAINERS):
+        return path.name
+    return f"{path.stem}{'.png' if is_photo else '.mp4'}"
+
+
+def _is_photo(path: Path) -> bool:
+    """By its content, as a moving PNG is a video; by its name where it cannot be read, which opening it will say."""
+    try:
+        return kind_of(path) == "photo"
+    except LivestyleError:
+        return path.suffix.lower() in PHOTO_SUFFIXES
+
+
+def is_folder_for(files: Sequence[Path], named: Sequence[Path], output: Path) -> bool:
+    """Whether `output` means a folder for the styled `files`, which `named` on the command line stood for.
+
+    Raises UsageError when it must be one but looks like a file.
+    """
+    if kind_of_path(output, UsageError) == "folder":
+        return True
+    several = len(files) > 1 or kind_of_path(named[0], SourceError) == "folder"
+    if several and output.suffix:
+        hint = f"write -o {shell_word(output)}/"
+        raise UsageError(f"{output} looks like one file, but there are several inputs", hint=hint)
+    return several
+
+
+@contextmanager
+def folder_made(folder: Path) -> Iterator[None]:
+    """`folder` is there inside the `with`, and gone again after it if it was made here and nothing was put in."""
+    made = kind_of_path(folder, UsageError) is None
+    make_folder(folder)
+    try:
+        yield
+    finally:
+        if made:
+            with suppress(OSError):  # it is not empty: it stays
+                folder.rmdir()
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and its parents unless they are there. Raises UsageError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    except ValueError as error:  # a NUL in its name
+        raise UsageError(f"the folder {folder} cannot be made: {error}") from error

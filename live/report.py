@@ -95,8 +95,10 @@ class Report:
     latency_ms: dict[str, float]  # p50, p95, p99
     masks: dict[str, Any]  # the stylist's own figures: rate, age, sync
     device: str  # really used for the masks, with its provider
-    colour: str  # the backend really used for the colour pass
-    quality: dict[str, Any] | None = None  # live with a budget: livestyle.budgeted's figures about the steps taken
+    color: str  # the backend really used for the colour pass
+    quality: dict[str, Any] | None = (
+        None  # live with a budget: livestyle.governor.monitor's figures about the steps taken
+    )
     error: str | None = None  # what ended the run early; the outputs hold every frame up to there
     hint: str = ""
     exit_code: int = 0
@@ -111,7 +113,7 @@ class Report:
         """One line for people."""
         p = self.latency_ms
         if self.frames_in == 1 == self.frames_out:
-            return f"{self.seconds:.1f} s · {self._masks_text()} · {self.device}, colour {self.colour}"
+            return f"{self.seconds:.1f} s · {self._masks_text()} · {self.device}, colour {self.color}"
         parts = [
             f"{self.frames_in} frames in, {self.frames_out} out, {self.dropped} dropped",
             f"{self.held} hold cards" if self.held else "",
@@ -120,7 +122,7 @@ class Report:
             f"latency p50 {p['p50']:.0f} p95 {p['p95']:.0f} p99 {p['p99']:.0f} ms",
             self._masks_text(),
             self._quality_text(),
-            f"{self.device}, colour {self.colour}",
+            f"{self.device}, colour {self.color}",
         ]
         return " · ".join(part for part in parts if part)
 

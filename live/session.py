@@ -10,27 +10,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from livestyle.budgeted import Budgeted, budget_of
-from livestyle.cards import hold_card
+from livestyle.console.progress import progress_sink
+from livestyle.current_style import CurrentStyle
 from livestyle.errors import INTERRUPTED, LivestyleError, StreamError, UsageError
 from livestyle.feed import Feed
-from livestyle.fit import Size, fit_size
 from livestyle.frame import StreamInfo
-from livestyle.governed import Gears, Resizable
-from livestyle.governor import Budget, Governor, Step, ladder
-from livestyle.lookahead import INTERVAL
+from livestyle.governor.monitor import BudgetMonitor, budget_of
+from livestyle.governor.policy import Budget, Governor, Step, ladder
+from livestyle.governor.switch import QualitySwitch, Resizable
 from livestyle.loop import Hold, run
-from livestyle.outputs import DirectOutput, LiveOutput, Outputs
-from livestyle.progress import progress_sink
+from livestyle.masks.lookahead import INTERVAL
+from livestyle.media.hold_card import hold_card
+from livestyle.media.resize import Size, fit_size
 from livestyle.protocols import Segmenter, Sink, Source
 from livestyle.report import Meter, Report, latencies, slowest
 from livestyle.settings import Settings
-from livestyle.sinks.capture import RecordSink, SnapshotSink
+from livestyle.sinks.live_outputs import DirectOutput, LiveOutput, Outputs
 from livestyle.sinks.queued import REALTIME, QueuedSink
+from livestyle.sinks.recording import RecordSink, SnapshotSink
 from livestyle.sinks.rescue import tidied
-from livestyle.stop import Stop
-from livestyle.studio import Studio
 from livestyle.stylist import Stylist
+from livestyle.system.stop import Stop
 
 log = logging.getLogger("livestyle")
 
@@ -38,7 +38,7 @@ AWAY = ("One moment", "the camera is away")
 STARTING = ("One moment", "the camera is starting")  # what waits for whoever begins to watch
 
 
-def style_file(path: Path, output: Path, studio: Studio, settings: Settings, stop: Stop, *, quiet: bool) -> Report:
+def style_file(path: Path, output: Path, style: CurrentStyle, settings: Settings, stop: Stop, *, quiet: bool) -> Report:
     """Style one photo or video into `output`."""
     photo = is_photo(path)
     if photo:
@@ -50,29 +50,29 @@ def style_file(path: Path, output: Path, studio: Studio, settings: Settings, sto
         sinks: list[Sink] = [sink]
         if not quiet:
             sinks.append(stack.enter_context(closing(progress_sink(source.info, path.name))))
-        report = Job(source, studio, settings, live=False).run(sinks, (str(output),), stop)
+        report = Job(source, style, settings, live=False).run(sinks, (str(output),), stop)
     if report.interrupted and report.outputs:
         log.warning("stopped on request: %s is whole, but holds only the first %d frames", output, report.frames_out)
     return report
 
 
-def play_file(path: Path, studio: Studio, settings: Settings, stop: Stop) -> Report:
+def play_file(path: Path, style: CurrentStyle, settings: Settings, stop: Stop) -> Report:
     """Play one photo or video, styled, in a window."""
     from livestyle.sources.paced import PacedSource, RepeatedSource
 
     photo = is_photo(path)
     with closing(_open_file(path, settings, photo=photo)) as source:
         paced = RepeatedSource(source) if photo else PacedSource(source)
-        return _show(paced, studio, replace(settings, mirror=False, window=True, virtual_camera=None), stop)
+        return _show(paced, style, replace(settings, mirror=False, window=True, virtual_camera=None), stop)
 
 
-def run_camera(which: str, output: Path | None, studio: Studio, settings: Settings, stop: Stop) -> Report:
+def run_camera(which: str, output: Path | None, style: CurrentStyle, settings: Settings, stop: Stop) -> Report:
     """Style a camera into a window, a virtual camera, a file, or several of them."""
     from livestyle.sources.addresses import is_address
 
     settings = replace(settings, mirror=not is_address(which) if settings.mirror is None else settings.mirror)
     with closing(_open_camera(which, settings)) as source:
-        return _show(source, studio, settings, stop, output)
+        return _show(source, style, settings, stop, output)
 
 
 def _open_camera(which: str, settings: Settings) -> Source:
@@ -102,7 +102,7 @@ def _say_what_photos_ignore(path: Path, settings: Settings) -> None:
 
 def is_photo(path: Path) -> bool:
     """Whether the file's content is a still picture."""
-    from livestyle.sources.opening import kind_of
+    from livestyle.sources.file_type import kind_of
 
     return kind_of(path) == "photo"
 
@@ -145,8 +145,8 @@ def even_fit(size: Size, box: Size) -> Size:
     return max(2, width - width % 2), max(2, height - height % 2)
 
 
-def _show(source: Source, studio: Studio, settings: Settings, stop: Stop, output: Path | None = None) -> Report:
-    job = Job(source, studio, settings, live=True)
+def _show(source: Source, style: CurrentStyle, settings: Settings, stop: Stop, output: Path | None = None) -> Report:
+    job = Job(source, style, settings, live=True)
     with ExitStack() as stack:
         stack.enter_context(stop.listening(protected=source.info.is_live))
         outputs: list[LiveOutput] = []
@@ -226,7 +226,7 @@ class _Preview:
         elif command == "record":
             self._recorder.toggle()
         elif self._job.command(command):
-            self._window.toast(self._job.studio.title)
+            self._window.toast(self._job.style.title)
 
     def _open_photo(self, path: Path) -> Sink:
         from livestyle.sinks.photo import PhotoSink
@@ -241,15 +241,15 @@ class _Preview:
 class Job:
     """One source and its stylist, run once."""
 
-    def __init__(self, source: Source, studio: Studio, settings: Settings, *, live: bool) -> None:
-        self.studio = studio
+    def __init__(self, source: Source, style: CurrentStyle, settings: Settings, *, live: bool) -> None:
+        self.style = style
         self._source = source
         self._settings = settings
         self._live = live
         self._sync = settings.sync if settings.sync != "auto" else "live" if live else "exact"
         self._meter = Meter()
         self._stylist: Stylist | None = None
-        self._budgeted: Budgeted | None = None
+        self._monitor: BudgetMonitor | None = None
 
     def run(self, sinks: Sequence[Sink], names: tuple[str, ...], stop: Stop, outputs: Outputs | None = None) -> Report:
         """Run to the end; a LivestyleError that ends it early stands in the report.
@@ -264,7 +264,7 @@ class Job:
         asked = stop if not self._live or self._settings.duration is None or info.path else self._until(stop)
         with ExitStack() as stack:
             stylist = self._stylist = self._open_stylist(stack)
-            sinks = sinks if self._budgeted is None else [*sinks, self._budgeted]
+            sinks = sinks if self._monitor is None else [*sinks, self._monitor]
             with Feed(self._frames(stylist)) as feed:
                 failure: LivestyleError | None = None
                 try:
@@ -288,15 +288,15 @@ class Job:
     def _open_stylist(self, stack: ExitStack) -> Stylist:
         """The run's stylist, closed by `stack`; with a budget to hold, one whose parts the governor switches."""
         budget = self._budget()
-        grade, time_base = self.studio.grade(), self._source.info.time_base
+        grade, time_base = self.style.grade(), self._source.info.time_base
         if budget.unlimited:
-            segmenter = self.studio.segmenter(live=self._sync == "live")
+            segmenter = self.style.segmenter(live=self._sync == "live")
             return stack.enter_context(closing(Stylist(segmenter, grade, sync=self._sync, time_base=time_base)))
         steps = self._steps()
-        gears = stack.enter_context(closing(Gears(steps[0], self._segmenter_of)))
-        self._budgeted = Budgeted(Governor(steps, budget), gears)
-        switched = Stylist(gears.segmenter, grade, sync=self._sync, time_base=time_base, inference=gears.inference,
-                           refine=gears.edges)  # fmt: skip
+        switch = stack.enter_context(closing(QualitySwitch(steps[0], self._segmenter_of)))
+        self._monitor = BudgetMonitor(Governor(steps, budget), switch)
+        switched = Stylist(switch.segmenter, grade, sync=self._sync, time_base=time_base, inference=switch.inference,
+                           refine=switch.edges)  # fmt: skip
         return stack.enter_context(closing(switched))
 
     def _budget(self) -> Budget:
@@ -310,11 +310,11 @@ class Job:
 
     def _steps(self) -> tuple[Step, ...]:
         live = self._sync == "live"
-        resizable = isinstance(self.studio.segmenter(live=live), Resizable)
-        return ladder(smaller=self.studio.smaller_model, resizable=resizable, paced=live)
+        resizable = isinstance(self.style.segmenter(live=live), Resizable)
+        return ladder(smaller=self.style.smaller_model, resizable=resizable, paced=live)
 
     def _segmenter_of(self, step: Step) -> Segmenter:
-        segmenter: Segmenter = self.studio.segmenter(live=self._sync == "live", model=step.model)
+        segmenter: Segmenter = self.style.segmenter(live=self._sync == "live", model=step.model)
         return segmenter.resized(step.share) if step.share != 1 and isinstance(segmenter, Resizable) else segmenter
 
     def _until(self, stop: Stop) -> Callable[[], bool]:
@@ -325,20 +325,20 @@ class Job:
     def command(self, command: str) -> bool:
         """A window's key. True when the style changed."""
         if command in ("next-style", "previous-style"):
-            self.studio.step_style(1 if command == "next-style" else -1)
+            self.style.step_style(1 if command == "next-style" else -1)
         elif command in ("stronger", "weaker"):
-            self.studio.step_intensity(1 if command == "stronger" else -1)
+            self.style.step_intensity(1 if command == "stronger" else -1)
         else:
             return False
         if self._stylist is not None:
-            self._stylist.grade = self.studio.grade()
+            self._stylist.grade = self.style.grade()
         return True
 
     def status(self) -> str:
         """The overlay's line."""
         rate, latency = self._meter.now()
-        line = f"{self.studio.title}   {rate:.0f} frames/s   {latency * 1e3:.0f} ms"
-        reduced = self._budgeted.reduced if self._budgeted is not None else ""
+        line = f"{self.style.title}   {rate:.0f} frames/s   {latency * 1e3:.0f} ms"
+        reduced = self._monitor.reduced if self._monitor is not None else ""
         return f"{line}   {reduced}" if reduced else line
 
     def _report(
@@ -357,7 +357,7 @@ class Job:
         return Report(
             source=self._source.info.name,
             outputs=names if meter.out or self._live else (),
-            style=self.studio.title,
+            style=self.style.title,
             frames_in=feed.received,
             frames_out=meter.out,
             dropped=feed.dropped,
@@ -367,9 +367,9 @@ class Job:
             first_frame_s=None if meter.first_out is None else round(meter.first_out, 3),
             latency_ms=slowest(latencies(meter), by_output),
             masks=stats,
-            quality=None if self._budgeted is None else self._budgeted.report(),
+            quality=None if self._monitor is None else self._monitor.report(),
             device=str(stats.pop("device", "cpu")),
-            colour=self.studio.grade().backend,
+            color=self.style.grade().backend,
             error=None if failure is None else failure.message,
             hint="" if failure is None else failure.hint,
             by_output=by_output,

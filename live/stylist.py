@@ -9,21 +9,15 @@ from fractions import Fraction
 from functools import partial
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from livestyle.copies import Copies
-from livestyle.focus import Focus
 from livestyle.frame import Frame, Masks, Weights, read_only
-from livestyle.guide import SteadyGuide
-from livestyle.inference import Inference, MaskStats, Result, too_slow
-from livestyle.lookahead import Lookahead
-from livestyle.masks import MaskTracker, region_weights_of
+from livestyle.masks.denoise import TemporalDenoiser
+from livestyle.masks.edges import Refine, refine
+from livestyle.masks.inference import Inference, MaskStats, Result, too_slow
+from livestyle.masks.lookahead import Lookahead
+from livestyle.masks.pyramid import FramePyramid
+from livestyle.masks.roi import RoiSegmenter
+from livestyle.masks.tracker import MaskTracker, region_weights_of
 from livestyle.protocols import Grade, Segmenter, Source
-from livestyle.refine import refine
-
-Refine = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], Weights]
-"""(h, w, R) weights and the picture in [0, 1], at least as large -> (R, H, W) weights with its edges, at its size."""
 
 MAX_AGE_S = 2.0
 """Live, a mask is carried along for at most so long: what it says by then is a guess."""
@@ -52,19 +46,19 @@ class Stylist:
         sync: Literal["exact", "live"] = "exact",
         time_base: Fraction | float = Fraction(1, 1000),
         tracker: MaskTracker | None = None,
-        inference: Callable[[Callable[[Copies], Weights]], Inference[Copies]] = Inference,
+        inference: Callable[[Callable[[FramePyramid], Weights]], Inference[FramePyramid]] = Inference,
         refine: Refine = refine,
     ) -> None:
         self.grade = grade  # may be replaced between two frames
         self._sync = sync
         self._time_base = float(time_base)
         self._tracker = tracker or MaskTracker()
-        self._guide = SteadyGuide()
+        self._denoiser = TemporalDenoiser()
         self._refine = refine
         self._stats = MaskStats(segmenter, sync)
         self._newest: Result | None = None  # live: the mask in use
-        self._focus = Focus(partial(region_weights_of, segmenter))
-        self._inference = inference(self._focus) if sync == "live" else None
+        self._roi_segmenter = RoiSegmenter(partial(region_weights_of, segmenter))
+        self._inference = inference(self._roi_segmenter) if sync == "live" else None
 
     def render(self, frame: Frame) -> Frame:
         """`frame` styled, with `before` and `masks` set; size, dtype, pts and captured stay.
@@ -88,7 +82,7 @@ class Stylist:
         if self.grade.is_identity:
             return source
         self._stats.sync = "ahead" if interval else "exact"
-        return Lookahead(source, self._focus, self._refine, self._note, interval=interval)
+        return Lookahead(source, self._roi_segmenter, self._refine, self._note, interval=interval)
 
     def stats(self) -> Mapping[str, object]:
         """For the report: sync, device, masks, masks_per_s, and the age of masks in seconds as age_p50_s, age_p95_s."""
@@ -101,22 +95,22 @@ class Stylist:
 
     def _weights(self, frame: Frame) -> Weights:
         seconds = frame.pts * self._time_base
-        copies = Copies(frame.pixels, seconds)
-        self._tracker.advance(copies.luma, seconds)
+        pyramid = FramePyramid(frame.pixels, seconds)
+        self._tracker.advance(pyramid.luma, seconds)
         if self._inference is None:
-            self._correct(self._focus(copies), seconds)
+            self._correct(self._roi_segmenter(pyramid), seconds)
         else:
-            self._take_turns(self._inference, copies, seconds)
+            self._take_turns(self._inference, pyramid, seconds)
         planes = self._tracker.planes
         assert planes is not None  # the first frame of a scene waited for its mask
         self._stats.used(seconds)
         # Edges are what shows most. A file has the time for fine ones of any frame, a live picture for those of 720p.
-        fine = self._inference is None or max(copies.medium.shape) < _FINE_SIDE
-        shown = copies.medium if fine else copies.small
-        return self._refine(planes, self._guide.follow(shown, copies.luma, seconds, self._tracker.motion))
+        fine = self._inference is None or max(pyramid.medium.shape) < _FINE_SIDE
+        shown = pyramid.medium if fine else pyramid.small
+        return self._refine(planes, self._denoiser.follow(shown, pyramid.luma, seconds, self._tracker.motion))
 
-    def _take_turns(self, inference: Inference[Copies], copies: Copies, seconds: float) -> None:
-        inference.offer(copies, seconds)
+    def _take_turns(self, inference: Inference[FramePyramid], pyramid: FramePyramid, seconds: float) -> None:
+        inference.offer(pyramid, seconds)
         if (done := inference.result()) is not None:
             self._take(done)
         end = time.monotonic() + (FIRST_MASK_S if self._newest is None else _NEXT_SCENE_S)

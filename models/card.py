@@ -15,7 +15,7 @@ from typing import Any
 
 from livestyle.errors import ModelError
 from livestyle.frame import REGIONS
-from livestyle.reading import read_file, shortened
+from livestyle.system.reading import read_file, shortened
 
 MULTIPLE = 32
 """Both sides of a network's input are multiples of this: five halvings, and an even number of cells at stride 16."""

@@ -19,11 +19,11 @@ import numpy.typing as npt
 
 from livestyle.errors import DeviceError, LivestyleError, ModelError, device_failure
 from livestyle.frame import Weights
-from livestyle.interrupts import SLICE_S, noted_interrupts
 from livestyle.models.card import MULTIPLE, ModelCard, network_size, read_card
 from livestyle.models.trial import RUN_S, try_model
-from livestyle.paths import kind_of_path
-from livestyle.reading import read_file
+from livestyle.system.interrupts import SLICE_S, noted_interrupts
+from livestyle.system.paths import kind_of_path
+from livestyle.system.reading import read_file
 
 DEFAULT_MODEL = "lite"
 SMALLER_MODEL = "xxsmall"  # for computers on which the default is too slow, where it is bundled

@@ -1,7 +1,7 @@
 """A model file tried in a child process: what loops, crashes or takes all memory does so there.
 
-`python -m livestyle.models.trial` is started by `livestyle.models.segmenter` through `livestyle.child`, for models that
-did not come with livestyle.
+`python -m livestyle.models.trial` is started by `livestyle.models.segmenter` through `livestyle.system.child`, for
+models that did not come with livestyle.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from livestyle.child import Answer, ChildFailure, Limits, allow_processor, run_child, serve
 from livestyle.errors import ModelError
 from livestyle.models.card import ModelCard, parse_card
+from livestyle.system.child import Answer, ChildFailure, Limits, allow_processor, run_child, serve
 
 MEMORY = 4 << 30  # bytes of address space, and for each byte of the file some more:
 MEMORY_PER_BYTE = 8

@@ -103,8 +103,8 @@ def shift_hues(colors: Colors, band: HueBand) -> Colors:
     hue = hue + weight * (math.radians(band.shift) - band.gather * offset)
     spare = np.exp(-((chroma / 0.14) ** 2)) if band.saturation > 0 else 1.0
     chroma_after = chroma * (1 + band.saturation * weight * spare)
-    colourful = chroma / (chroma + 0.04)  # greys have no hue: their lightness must not depend on it
-    x = colors.x + 0.5 * band.lightness * weight * colourful * colors.x * (1 - colors.x)
+    colorful = chroma / (chroma + 0.04)  # greys have no hue: their lightness must not depend on it
+    x = colors.x + 0.5 * band.lightness * weight * colorful * colors.x * (1 - colors.x)
     return Colors(x, chroma_after * np.cos(hue), chroma_after * np.sin(hue))
 
 

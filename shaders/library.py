@@ -10,9 +10,9 @@ from importlib import resources
 from pathlib import Path
 
 from livestyle.errors import StyleError
-from livestyle.paths import kind_of_path
-from livestyle.reading import read_file
 from livestyle.shaders.recipe import Recipe, lut_recipe, parse_recipe
+from livestyle.system.paths import kind_of_path
+from livestyle.system.reading import read_file
 
 MAX_RECIPE = 1 << 20  # bytes; those that come with livestyle have about a thousand
 

@@ -17,13 +17,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from livestyle.child import ChildFailure, Limits, run_child
 from livestyle.errors import StyleError
 from livestyle.frame import Pixels
-from livestyle.quiet import libraries_quiet
-from livestyle.reading import read_file
 from livestyle.shaders.lut import MAX_SIZE, Lut3D, interpolate, lattice
 from livestyle.shaders.lut_text import BROKEN, checked_text, decode, no_copy, read_cube, shown
+from livestyle.system.child import ChildFailure, Limits, run_child
+from livestyle.system.quiet import libraries_quiet
+from livestyle.system.reading import read_file
 
 log = logging.getLogger("livestyle")
 

@@ -1,6 +1,6 @@
 """LUT files as OpenColorIO evaluates them. Run as a child process: its readers may loop, crash or take all memory.
 
-`python -m livestyle.shaders.lut_ocio` is started by `livestyle.shaders.lut_files` through `livestyle.child`.
+`python -m livestyle.shaders.lut_ocio` is started by `livestyle.shaders.lut_files` through `livestyle.system.child`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.child import Answer, serve
 from livestyle.errors import StyleError
 from livestyle.shaders.lut import BOUND, MAX_SIZE, Lut3D, lattice
 from livestyle.shaders.lut_text import BROKEN, checked_text, decode, no_copy, shown
+from livestyle.system.child import Answer, serve
 
 DEFAULT_SIZE = 33
 BAKE_SIZES = (33, 65, MAX_SIZE)

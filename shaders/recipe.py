@@ -42,8 +42,8 @@ from typing import Any, TypeVar
 
 from livestyle.errors import StyleError, UsageError
 from livestyle.frame import REGIONS
-from livestyle.paths import kind_of_path
-from livestyle.reading import parse_toml, shortened
+from livestyle.system.paths import kind_of_path
+from livestyle.system.reading import parse_toml, shortened
 
 VERSION = 1
 """The version of the recipe format that this reader knows."""

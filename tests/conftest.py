@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from livestyle.media import av, cv2
+from livestyle.media.pyav import av, cv2
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode adds nothing: tests_media is shared by all folders
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.media import av, open_output
+from livestyle.media.pyav import av, open_output
 
 Picture = npt.NDArray[Any]
 

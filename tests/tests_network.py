@@ -13,7 +13,7 @@ from typing import Self
 
 import numpy as np
 
-from livestyle.media import av, cv2
+from livestyle.media.pyav import av, cv2
 
 Send = Callable[[bytes], None]
 Answer = Callable[[Send], None]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from livestyle.console.terminal import say, say_lines
 from livestyle.errors import LivestyleError, UsageError
-from livestyle.terminal import say, say_lines
 
 if TYPE_CHECKING:
     from livestyle.protocols import Segmenter

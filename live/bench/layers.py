@@ -60,8 +60,8 @@ def cut_out(pixels: Image, person: npt.NDArray[np.bool_], sure: Planes, maybe: P
     cover = _softened(matte, size)
     least = _carried_on(sure[part], inside, size)
     most = least if np.array_equal(sure[part], maybe[part]) else _carried_on(maybe[part], inside, size)
-    colours = _beyond_edge(np.ascontiguousarray(pixels[part]), core)
-    return Layer(np.asarray(cv2.resize(colours, size, interpolation=cv2.INTER_CUBIC), np.uint8), cover, least, most)
+    colors = _beyond_edge(np.ascontiguousarray(pixels[part]), core)
+    return Layer(np.asarray(cv2.resize(colors, size, interpolation=cv2.INTER_CUBIC), np.uint8), cover, least, most)
 
 
 def _matte(pixels: Image, inside: Image) -> Plane:

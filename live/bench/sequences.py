@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.bench.cast import Cast
 from livestyle.bench.layers import BACKGROUND, Image, Layer, Planes
 from livestyle.bench.motions import KINDS, Kind, Pose, Shot
+from livestyle.bench.people import People
 from livestyle.bench.warps import Field, Stand, taken
 from livestyle.frame import REGIONS
 
@@ -87,37 +87,37 @@ class Film:
         return width, height
 
 
-def make_film(kind: str, cast: Cast, *, rate: int = 30, size: tuple[int, int] = (1280, 720), seed: int = 0,
+def make_film(kind: str, people: People, *, rate: int = 30, size: tuple[int, int] = (1280, 720), seed: int = 0,
               seconds: float | None = None) -> Film:  # fmt: skip
-    """The film of `kind` (a key of KINDS) with the people of `cast`; `seconds` cuts it short."""
+    """The film of `kind` (a key of KINDS) with the `people`; `seconds` cuts it short."""
     what = KINDS[kind]
     count = max(2, round(rate * min(seconds or what.seconds, what.seconds)))
-    stage = _Stage(what, cast, size, seed)
+    stage = _Stage(what, people, size, seed)
     moments = tuple(stage.moment(index, Fraction(index, rate)) for index in range(count))
     name = f"{kind}-{seed}" + (f"-{rate}" if rate != 30 else "")
     return Film(name, moments, Fraction(rate), what)
 
 
 class _Stage:
-    def __init__(self, kind: Kind, cast: Cast, size: tuple[int, int], seed: int) -> None:
+    def __init__(self, kind: Kind, people: People, size: tuple[int, int], seed: int) -> None:
         self._kind, self._size = kind, size
         self._draw = np.random.default_rng((zlib.crc32(kind.name.encode()), seed))
         self._chance = self._draw.random(8)
         # Portraits of the first seeds come from sets whose labels know every region: see Labelled.portrait.
         first = len(kind.actors) * seed + 2 * int(self._draw.integers(0, 10))
-        self._actors = [_actor(cast, what, first + 2 * k, round(share * size[1]))
+        self._actors = [_actor(people, what, first + 2 * k, round(share * size[1]))
                         for k, (what, share) in enumerate(zip(kind.actors, kind.heights, strict=True))]  # fmt: skip
         behind = int(self._draw.integers(0, 1000))
         around = round(size[0] * MARGIN), round(size[1] * MARGIN)
-        self._places = [cast.place(behind + k, around) for k in range(kind.places)]
+        self._places = [people.place(behind + k, around) for k in range(kind.places)]
         self._noise = _noise_bank(size, kind.noise)
         self._seen: object = None
         self._last: tuple[Field, Truth] | None = None
 
     def moment(self, index: int, seconds: Fraction) -> Moment:
         shot = self._kind.shot(float(seconds), self._chance)
-        colours, truth = self._composed(shot)
-        pixels = self._exposed(colours, shot, index)
+        colors, truth = self._composed(shot)
+        pixels = self._exposed(colors, shot, index)
         pixels.flags.writeable = False
         return Moment(pixels, int(seconds / TIME_BASE), shot.place, truth, tuple(self._stands(shot)))
 
@@ -133,26 +133,26 @@ class _Stage:
             picture = self._behind(shot)
             for stand in self._stands(shot):
                 picture = _laid_over(picture, stand)
-            colours, least, most = picture
-            self._seen, self._last = seen, (colours, _truth(least, most))
+            colors, least, most = picture
+            self._seen, self._last = seen, (colors, _truth(least, most))
         return self._last
 
     def _behind(self, shot: Shot) -> Composed:
         place = self._places[shot.place]
         field = _filling(place, shot.camera, self._size).from_frame((0, 0, *self._size))
-        colours = taken(place.pixels, field, cv2.BORDER_REFLECT_101)
-        least = np.zeros((*colours.shape[:2], len(REGIONS)), np.float32)
+        colors = taken(place.pixels, field, cv2.BORDER_REFLECT_101)
+        least = np.zeros((*colors.shape[:2], len(REGIONS)), np.float32)
         least[..., BACKGROUND] = 1
-        return colours, least, least
+        return colors, least, least
 
-    def _exposed(self, colours: Field, shot: Shot, index: int) -> Image:
+    def _exposed(self, colors: Field, shot: Shot, index: int) -> Image:
         """Light is scaled as light, so the encoded values (exponent 1/2.2) by the same root; then the noise comes."""
         rows = np.linspace(0, 2.5 * 2 * np.pi, self._size[1], dtype=np.float32) + np.float32(shot.band_phase)
         gain = 2.0**shot.exposure * (1 + shot.bands * np.sin(rows))
-        colours = colours * (gain ** (1 / 2.2)).astype(np.float32)[:, np.newaxis, np.newaxis]
+        colors = colors * (gain ** (1 / 2.2)).astype(np.float32)[:, np.newaxis, np.newaxis]
         x, y = np.random.default_rng((index, len(self._noise))).integers(0, _NOISE_ROOM, 2)
-        colours += self._noise[y : y + self._size[1], x : x + self._size[0]]
-        return np.asarray(np.clip(colours + 0.5, 0, 255), np.uint8)
+        colors += self._noise[y : y + self._size[1], x : x + self._size[0]]
+        return np.asarray(np.clip(colors + 0.5, 0, 255), np.uint8)
 
 
 _NOISE_ROOM = 61  # pixels that the noise is moved about by, in both directions
@@ -166,8 +166,8 @@ def _noise_bank(size: tuple[int, int], deviation: float) -> Field:
     return np.asarray(noise * (deviation / noise.std()), np.float32)
 
 
-def _actor(cast: Cast, what: str, number: int, height: int) -> Layer:
-    return cast.portrait(number, height) if what == "portrait" else cast.figure(number, height)
+def _actor(people: People, what: str, number: int, height: int) -> Layer:
+    return people.portrait(number, height) if what == "portrait" else people.figure(number, height)
 
 
 def _filling(place: Layer, camera: Pose, size: tuple[int, int]) -> Stand:
@@ -178,7 +178,7 @@ def _filling(place: Layer, camera: Pose, size: tuple[int, int]) -> Stand:
 
 def _laid_over(below: Composed, stand: Stand) -> Composed:
     """Writes into `below`."""
-    colours, least, most = below
+    colors, least, most = below
     left, top, right, bottom = box = stand.reach()
     if left >= right or top >= bottom:
         return below
@@ -187,11 +187,11 @@ def _laid_over(below: Composed, stand: Stand) -> Composed:
         most = least.copy()
     field, part = stand.from_frame(box), np.s_[top:bottom, left:right]
     cover = taken(layer.cover, field, cv2.BORDER_CONSTANT)[..., np.newaxis]
-    _cover(colours[part], layer.pixels, field, cover)
+    _cover(colors[part], layer.pixels, field, cover)
     _cover(least[part], layer.least, field, cover)
     if most is not least:
         _cover(most[part], layer.most, field, cover)
-    return colours, least, most
+    return colors, least, most
 
 
 def _cover(below: Field, above: Planes | Image, field: Field, cover: Field) -> None:

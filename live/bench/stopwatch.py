@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from livestyle.frame import Weights
-from livestyle.masks import TAU, MaskTracker
-from livestyle.motion import FlowEstimator, Luma, Motion
+from livestyle.masks.flow import FlowEstimator, Luma, Motion
+from livestyle.masks.tracker import TAU, MaskTracker
 
 P = ParamSpec("P")
 T = TypeVar("T")

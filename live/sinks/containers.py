@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from livestyle.errors import UsageError
-from livestyle.media import av
+from livestyle.media.pyav import av
 
 log = logging.getLogger("livestyle")
 

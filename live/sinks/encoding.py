@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from livestyle.color import (
+from livestyle.frame import ColorInfo, Pixels
+from livestyle.media.color import (
     MATRICES,
     PRIMARIES,
     SWSCALE_MATRICES,
@@ -20,8 +21,7 @@ from livestyle.color import (
     code_of,
     complete_color,
 )
-from livestyle.frame import ColorInfo, Pixels
-from livestyle.media import av, cv2
+from livestyle.media.pyav import av, cv2
 
 _INTERPOLATION = av.video.reformatter.Interpolation
 _FLAGS = (

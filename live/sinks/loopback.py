@@ -28,10 +28,10 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.errors import VirtualCameraError
-from livestyle.fit import Size
+from livestyle.media.resize import Size
 from livestyle.sinks import virtual_camera_errors as errors
 from livestyle.sinks.viewers import Viewers, is_open_elsewhere, open_viewers
-from livestyle.sources import v4l2
+from livestyle.system import v4l2
 
 _log = logging.getLogger("livestyle")
 

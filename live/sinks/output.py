@@ -10,12 +10,12 @@ import threading
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from weakref import WeakSet
 
-from livestyle.errors import EncodeError, LivestyleError, OutputExistsError, UsageError, reason_of
-from livestyle.paths import Kind, kind_of_path, shell_word
+from livestyle.errors import EncodeError, OutputExistsError, UsageError, reason_of
 from livestyle.sinks.replacing import behind_link, keep_access, move_without_replacing
 from livestyle.sinks.unfinished import Claim, temporary_path
+from livestyle.system.paths import Kind, kind_of_path, shell_word
+from livestyle.system.stop import settle_if_abandoned
 
 _TRIES = 100  # to take a free name before another process does
 
@@ -84,7 +84,7 @@ class Pending:
             keep_access(path, self.temporary)
         self._lock = threading.Lock()  # `settle_all` comes from another thread
         self._open = True
-        _open_outputs.add(self)
+        settle_if_abandoned(self)
 
     def commit(self) -> None:
         """Move the finished file in place. Where that fails it is kept under a free name, which the hint says."""
@@ -152,16 +152,6 @@ def _moved_to_free_name(temporary: Path, path: Path) -> Path:
             break
         return free
     return temporary
-
-
-_open_outputs: WeakSet[Pending] = WeakSet()
-
-
-def settle_all() -> None:
-    """End all outputs that are being written at this moment: for a process that is about to end."""
-    for pending in list(_open_outputs):
-        with suppress(LivestyleError, OSError):
-            pending.settle()
 
 
 def free_path(path: Path, word: str = "") -> Path:

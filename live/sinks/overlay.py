@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from livestyle.fit import Size, letterbox, resize, size_of, to_8_bit
 from livestyle.frame import Masks, Pixels
+from livestyle.media.resize import Size, letterbox, resize, size_of, to_8_bit
+from livestyle.media.text import Canvas, Color, draw_text, shade, text_size
 from livestyle.sinks.keys import help_rows
-from livestyle.text import Canvas, Color, draw_text, shade, text_size
 
 TINTS: dict[str, Color] = {"hair": (255, 190, 0), "skin": (255, 60, 110), "clothes": (40, 130, 255)}
 """Colours of the mask overlay; the background stays as it is. Told apart also by people who see red and green alike."""

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from livestyle.errors import EncodeError, UsageError, foreign_errors
 from livestyle.frame import Frame, Pixels
-from livestyle.media import cv2
+from livestyle.media.photo_file import ORIENTATION, exif_of, open_photo, read_photo
+from livestyle.media.pyav import cv2
 from livestyle.sinks.output import Pending, check_output, write_error
-from livestyle.sources.photo import ORIENTATION, exif_of, open_photo, read_photo
 
 log = logging.getLogger("livestyle")
 

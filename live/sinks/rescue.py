@@ -151,7 +151,7 @@ def _copy_packets(broken: Path, whole: Path, stop: Callable[[], bool]) -> float 
 
 
 def _copied(broken: Path, whole: Path, stop: Callable[[], bool]) -> float | None:
-    from livestyle.media import av, open_input, open_output
+    from livestyle.media.pyav import av, open_input, open_output
     from livestyle.sinks.containers import container_of
 
     try:
@@ -178,7 +178,7 @@ def _copied(broken: Path, whole: Path, stop: Callable[[], bool]) -> float | None
 
 def _readable(source: Any, video: Any) -> Iterator[Any]:
     """Whole packets up to where the file breaks off."""
-    from livestyle.media import av
+    from livestyle.media.pyav import av
 
     with suppress(av.error.FFmpegError):
         for packet in source.demux(video):

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from livestyle.errors import UsageError, foreign_errors
-from livestyle.fit import letterbox
 from livestyle.frame import Frame, StreamInfo
-from livestyle.media import open_output
-from livestyle.sinks.companions import Companions
+from livestyle.media.pyav import open_output
+from livestyle.media.resize import letterbox
 from livestyle.sinks.containers import (
     choose_codec,
     choose_pixels,
@@ -26,6 +25,7 @@ from livestyle.sinks.encoding import Converter, aspect_after, output_color, quie
 from livestyle.sinks.fragments import drop_broken_fragment
 from livestyle.sinks.output import Pending, check_output, write_error
 from livestyle.sinks.pacing import Pace, Shown
+from livestyle.sinks.stream_copy import Companions
 
 _FALLBACK_RATE = Fraction(30)
 

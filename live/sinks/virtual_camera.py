@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.errors import UsageError, VirtualCameraError
-from livestyle.fit import Size, letterbox, to_8_bit
 from livestyle.frame import Frame, Pixels, StreamInfo
+from livestyle.media.resize import Size, letterbox, to_8_bit
 from livestyle.sinks.viewers import Viewers
 from livestyle.sinks.virtual_camera_errors import cannot_tell, hint_for, hint_in_mid_run, how_to_get_one
 

@@ -7,7 +7,7 @@ import os
 import sys
 
 from livestyle.errors import VirtualCameraError
-from livestyle.fit import Size
+from livestyle.media.resize import Size
 
 _GET_ONE = {
     "linux": (

@@ -13,8 +13,8 @@ from pathlib import Path
 import cv2
 
 from livestyle.errors import DisplayError
-from livestyle.fit import Size, centred, fit_size, size_of
 from livestyle.frame import Frame
+from livestyle.media.resize import Size, centred, fit_size, size_of
 from livestyle.sinks.keys import command_of
 from livestyle.sinks.overlay import Scene, View, compose, scaled
 

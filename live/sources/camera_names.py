@@ -15,7 +15,7 @@ from typing import Any
 
 from livestyle.errors import RefusedError, SourceNotFoundError
 from livestyle.sources.addresses import refuse_incomplete
-from livestyle.sources.v4l2 import can_capture
+from livestyle.system.v4l2 import can_capture
 
 _log = logging.getLogger("livestyle")
 

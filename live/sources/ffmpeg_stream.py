@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from livestyle.color import SWSCALE_MATRICES, complete_color, name_tags
 from livestyle.errors import LivestyleError, RefusedError, SourceError
 from livestyle.frame import ColorInfo, Pixels
-from livestyle.media import av, open_stream
+from livestyle.media.color import SWSCALE_MATRICES, complete_color, name_tags
+from livestyle.media.orientation import flip_of
+from livestyle.media.pyav import av, open_stream
 from livestyle.sources.addresses import Address, is_address, parse_address
 from livestyle.sources.http_stream import ANSWER_WITHIN_S, HttpStream, connect, login_refused, no_answer, refusal
 from livestyle.sources.live_source import Received, Stopped
-from livestyle.sources.pictures import PictureReader, flip_of, is_rgb
+from livestyle.sources.pixel_format import PictureReader, is_rgb
 
 _READ_S = 6.0  # silence after which FFmpeg gives up
 _TICK_S = 0.1

@@ -11,9 +11,9 @@ from fractions import Fraction
 from typing import NamedTuple, Protocol
 
 from livestyle.errors import LivestyleError, RefusedError, SourceError
-from livestyle.fit import size_of
 from livestyle.frame import ColorInfo, Frame, Pixels, StreamInfo, read_only
-from livestyle.interval import UsualInterval
+from livestyle.media.resize import size_of
+from livestyle.sources.interval import UsualInterval
 
 _log = logging.getLogger("livestyle")
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from livestyle.frame import ColorInfo, Pixels, read_only
-from livestyle.media import av, cv2
-from livestyle.sources.pictures import PictureReader, flip_of, make_upright
+from livestyle.media.orientation import flip_of, make_upright
+from livestyle.media.pyav import av, cv2
+from livestyle.sources.pixel_format import PictureReader
 
 _BEGIN = b"\xff\xd8\xff"
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # in a picture's coded data, where FF00 and FFD0 to FFD7 are none

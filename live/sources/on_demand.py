@@ -12,8 +12,8 @@ from fractions import Fraction
 from typing import Protocol
 
 from livestyle.errors import LivestyleError
-from livestyle.fit import Size
 from livestyle.frame import Frame, StreamInfo
+from livestyle.media.resize import Size
 from livestyle.protocols import Source
 
 _log = logging.getLogger("livestyle")

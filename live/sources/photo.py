@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import logging
 import threading
 import time
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
-from livestyle.color import SRGB
-from livestyle.errors import ColorError, LivestyleError, SourceError, foreign_errors, reason_of
 from livestyle.frame import Frame, Pixels, StreamInfo, read_only
-from livestyle.media import cv2
-from livestyle.memory import check_photo
-from livestyle.quiet import libraries_quiet
-from livestyle.sources.opening import check_file
-from livestyle.sources.pictures import UPRIGHT, Flip, make_upright
-
-log = logging.getLogger("livestyle")
-
-ORIENTATION = 0x0112  # EXIF tag
-_BITS_PER_SAMPLE = 258  # TIFF tag
-# Pillow's other readers run programs (EPS) or scripts, or read formats that nothing here is made for.
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "JPEG2000", "AVIF")
-
-# EXIF orientation -> (transpose, mirror left-right, mirror top-bottom)
-_FLIPS: dict[int, Flip] = {
-    2: (False, True, False),
-    3: (False, True, True),
-    4: (False, False, True),
-    5: (True, False, False),
-    6: (True, True, False),
-    7: (True, True, True),
-    8: (True, False, True),
-}
+from livestyle.media.color import SRGB
+from livestyle.media.photo_file import read_photo
 
 
 class PhotoSource:
@@ -73,123 +43,3 @@ class PhotoSource:
     def close(self) -> None:
         with self._lock:
             self._pixels = None
-
-
-@dataclass(frozen=True, slots=True)
-class Photo:
-    """A decoded photo, upright."""
-
-    pixels: Pixels  # (H, W, 3) RGB, uint8 or uint16 (full scale 65535); not multiplied by alpha
-    alpha: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | None  # (H, W) of the same dtype; None where opaque
-
-
-def read_photo(path: Path) -> Photo:
-    """Decode a photo. Raises SourceNotFoundError, SourceError, ColorError.
-
-    CMYK becomes sRGB, by the embedded profile where there is one. Other profiles are left to the sink to keep: the
-    values stay in the photo's own space.
-    """
-    with open_photo(path) as image:
-        if getattr(image, "n_frames", 1) > 1:
-            log.info("%s holds %d pictures: only the first is styled", path, image.n_frames)
-        pixels: Any = _deep(path) if is_deep(image) else _shallow(image)
-        flip = _FLIPS.get(exif_of(image).get(ORIENTATION, 1), UPRIGHT)
-    upright = make_upright(np.ascontiguousarray(pixels), flip)
-    alpha: Any = np.ascontiguousarray(upright[..., 3]) if upright.shape[2] == 4 else None
-    colors: Any = np.ascontiguousarray(upright[..., :3])
-    return Photo(colors, alpha)
-
-
-@contextmanager
-def open_photo(path: Path) -> Iterator[Any]:
-    """The PIL image; whatever fails while it is used is raised as SourceError."""
-    from PIL import Image
-
-    check_file(path)
-    # Pillow warns of photos of 100 megapixels, which are no attack, and of slight damage.
-    with foreign_errors(lambda error: _unreadable(path, error)), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(path, formats=_FORMATS) as image:
-            check_photo(path, image.size, 2 if is_deep(image) else 1)
-            yield image
-
-
-def _unreadable(path: Path, error: Exception) -> LivestyleError:
-    from PIL import Image, UnidentifiedImageError
-
-    if isinstance(error, Image.DecompressionBombError):
-        megapixels = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        return SourceError(
-            f"{path} says it has far more pixels than a photo: {error}",
-            hint=f"scale it down: {megapixels} megapixels can be styled",
-        )
-    if isinstance(error, UnidentifiedImageError):
-        return SourceError(f"{path} is not a photo that can be read", hint="PNG, JPEG, WebP, TIFF and BMP can")
-    if isinstance(error, PermissionError):
-        return SourceError(f"{path} may not be read", hint="check its permissions")
-    return SourceError(f"{path} is damaged or cut short: {reason_of(error)}", hint="copy or export it again")
-
-
-def exif_of(image: Any) -> Any:
-    """The PIL.Image.Exif of an image: empty where there is none, or where it is damaged (logged)."""
-    from PIL import Image
-
-    try:
-        exif = image.getexif()
-        hash(exif.get(ORIENTATION))  # a list there would not be looked up
-        return exif
-    except Exception as error:
-        log.warning("The EXIF data of %s are damaged and left out: %s", image.filename, reason_of(error))
-        return Image.Exif()
-
-
-def is_deep(image: Any) -> bool:
-    """Whether a PIL image has more than 8 bits per sample; PIL itself cuts such colour pictures to 8."""
-    if image.mode.startswith("I"):
-        return True
-    if image.format == "TIFF":
-        return bool(max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))) == 16)
-    tile: Any = image.tile[0] if image.format == "PNG" and image.tile else None
-    return tile is not None and "16" in str(tile[3])  # the raw mode, as "RGB;16B"
-
-
-def _deep(path: Path) -> Pixels:
-    data = path.read_bytes()
-    cut = data.startswith(b"\x89PNG") and b"IEND" not in data  # what is missing would be black
-    with libraries_quiet():
-        # UNCHANGED: the orientation as it is
-        pixels = None if cut else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise SourceError(f"{path} is damaged or cut short", hint="open it elsewhere to see whether it is whole")
-    if pixels.dtype != np.uint16:
-        raise SourceError(
-            f"{path} holds samples that are neither 8 nor 16 bits", hint="export it as 16-bit PNG or TIFF"
-        )
-    if pixels.ndim == 2 or pixels.shape[2] == 1:
-        return cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
-    code = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    return cast(Pixels, cv2.cvtColor(pixels, code))
-
-
-def _shallow(image: Any) -> Pixels:
-    with libraries_quiet():
-        image.load()
-    if image.mode in ("F", "LAB", "HSV"):
-        raise ColorError(f"{image.filename} stores colour as {image.mode}, which cannot be styled here",
-                         hint="export it as RGB")  # fmt: skip
-    if image.mode == "CMYK":
-        return np.asarray(_from_cmyk(image))
-    return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
-
-
-def _from_cmyk(image: Any) -> Any:
-    from PIL import ImageCms
-
-    profile = image.info.get("icc_profile")
-    if not profile:
-        return image.convert("RGB")
-    try:
-        return ImageCms.profileToProfile(image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except Exception:  # PyCMSError, OSError: whatever a damaged profile leads to
-        log.info("%s has a damaged CMYK profile: its colours are approximate", image.filename)
-        return image.convert("RGB")

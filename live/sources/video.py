@@ -10,14 +10,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from livestyle.color import complete_color, name_tags, refuse_unsupported
 from livestyle.errors import ColorError, DecodeError, LivestyleError, SourceError, UsageError, foreign_errors, reason_of
 from livestyle.frame import ColorInfo, Frame, Pixels, StreamInfo
-from livestyle.media import av, fraction_of, open_input
-from livestyle.memory import check_video, most_pixels
-from livestyle.sources.opening import refuse_lists
-from livestyle.sources.pictures import PictureReader, bit_depth, flip_of, is_rgb
-from livestyle.timeline import first_tick, start_of
+from livestyle.media.color import complete_color, name_tags, refuse_unsupported
+from livestyle.media.memory import check_video, most_pixels
+from livestyle.media.orientation import flip_of
+from livestyle.media.pyav import av, fraction_of, open_input
+from livestyle.media.timeline import first_tick, start_of
+from livestyle.sources.file_type import refuse_lists
+from livestyle.sources.pixel_format import PictureReader, bit_depth, is_rgb
 
 log = logging.getLogger("livestyle")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from livestyle.media import av
+from livestyle.media.pyav import av
 
 
 def shows(path: Path) -> str:

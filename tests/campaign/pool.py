@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-PRODUCT = "livestyle.cli:main"
+PRODUCT = "livestyle.cli.main:main"
 START_S = 120.0  # for a new process to be ready, which imports everything
 RUNS = 2000  # after so many a worker is replaced: what a library leaks must not add up to a failure
 

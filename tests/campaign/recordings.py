@@ -11,7 +11,7 @@ from campaign.judge import Failure
 from campaign.playing import pictures
 from campaign.programs import files_in
 
-from livestyle.media import av
+from livestyle.media.pyav import av
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,13 @@ if "$cc" --version | grep -q clang; then
   preload=$("$cc" -print-file-name="libclang_rt.asan-$(uname -m).so")
 fi
 "$cc" "${flags[@]}" -I"$include" "$copy/livestyle/shaders/_grade.c" -o "$copy/livestyle/shaders/_grade.abi3.so" -lm
-"$cc" "${flags[@]}" -I"$include" "$copy/livestyle/_refine.c" -o "$copy/livestyle/_refine.abi3.so" -lm
+"$cc" "${flags[@]}" -I"$include" "$copy/livestyle/masks/_masks.c" -o "$copy/livestyle/masks/_masks.abi3.so" -lm
 
 tests=("$@")
 if [ ${#tests[@]} -eq 0 ]; then
   cd "$root/tests"
-  tests=(shaders/test_c_arguments.py shaders/test_cpu.py contract/test_grade_contract.py live/test_masks_refined.py
-         live/test_motion.py live/test_guide.py)
+  tests=(shaders/test_c_arguments.py shaders/test_cpu.py contract/test_grade_contract.py masks/test_edges.py
+         masks/test_flow.py masks/test_denoise.py)
   tests=("${tests[@]/#/$root/tests/}")
 fi
 cd "$root"

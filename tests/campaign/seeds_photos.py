@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageCms
 from tests_media import scene
 
-from livestyle.media import cv2
+from livestyle.media.pyav import cv2
 
 _SIZE = (48, 32)
 _EXIF = Image.Exif()

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from tests_media import add_sound, add_subtitles_and_notes, scene, write_clip
 
-from livestyle.media import av, cv2
+from livestyle.media.pyav import av, cv2
 
 _FRAMES, _SIZE = 10, (64, 48)
 

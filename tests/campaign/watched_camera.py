@@ -92,7 +92,7 @@ def main() -> None:
     camera.BACKENDS.clear()
     pyvirtualcam.register_backend("watched", WatchedCamera)
     pyvirtualcam.register_backend = lambda *_, **__: None  # no other one takes its place
-    from livestyle.cli import main as livestyle
+    from livestyle.cli.main import main as livestyle
 
     if share := float(os.environ.get("CAMPAIGN_FAIL", 0)):
         _fail_now_and_then(share)

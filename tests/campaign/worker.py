@@ -55,16 +55,16 @@ def _command(entry: str) -> Any:
 
 def _keep_bundled_models() -> None:
     """Load a bundled model once: it is not what is damaged, and takes longer than all the rest."""
-    from livestyle import studio
+    from livestyle import current_style
 
-    load = studio.open_segmenter
+    load = current_style.open_segmenter
     kept = functools.cache(load)
 
     @functools.wraps(load)
     def load_or_keep(model: str | None, device: str, **options: Any) -> Any:
         return (load if model is not None and "/" in model else kept)(model, device, **options)
 
-    studio.open_segmenter = load_or_keep
+    current_style.open_segmenter = load_or_keep
     load_or_keep("xxsmall", "auto", threads=None)  # what libraries open once for all must not count for an input
 
 

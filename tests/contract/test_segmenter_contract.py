@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from livestyle.devices import open_segmenter
+from livestyle.compute.devices import open_segmenter
 from livestyle.frame import REGIONS
 from livestyle.models.segmenter import bundled_names, load_segmenter, read_model
 from livestyle.protocols import Segmenter

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from livestyle.cli import StyleName, main
+from livestyle.cli.main import main
+from livestyle.cli.parameter_types import StyleName
 from livestyle.frame import Frame, StreamInfo, read_only
-from livestyle.media import cv2
-from livestyle.plan import name_in_folder
+from livestyle.media.pyav import cv2
+from livestyle.outputs import name_in_folder
 from livestyle.sinks.video import VideoSink
 from livestyle.sources.video import VideoSource
 
@@ -35,7 +36,9 @@ def run(capsys, *arguments) -> tuple[int, str, str]:
 def _own_config(tmp_path, monkeypatch):
     """No test reads or is changed by the configuration of the person who runs it."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr("livestyle.config.config_path", lambda: tmp_path / "config" / "livestyle" / "config.toml")
+    monkeypatch.setattr(
+        "livestyle.cli.config_file.config_path", lambda: tmp_path / "config" / "livestyle" / "config.toml"
+    )
 
 
 def test_version(capsys):
@@ -225,7 +228,7 @@ def test_completion_prints_a_script(capsys, shell):
 def test_completing_a_command_line_makes_no_folder(tmp_path):
     words = f"livestyle a.mp4 -o {tmp_path}/styled/ --st"
     environment = {**os.environ, "COMP_WORDS": words, "COMP_CWORD": "4", "_LIVESTYLE_COMPLETE": "bash_complete"}
-    program = "from livestyle.cli import main; main()"
+    program = "from livestyle.cli.main import main; main()"
     result = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert "--style" in result.stdout
     assert not (tmp_path / "styled").exists()

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from tests_network import HttpCamera, jpeg, multipart, page, stream
 
-from livestyle.cli import Wait, main
+from livestyle.cli.main import main
+from livestyle.cli.parameter_types import Wait
 
 SECRET = "s3cr3t"
 ADDRESS_LIMIT_S = 60  # a start of the whole program, on a slow machine

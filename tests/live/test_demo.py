@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from livestyle import demo
-from livestyle.cli import main
+from livestyle.cli.main import main
 from livestyle.frame import Frame
-from livestyle.media import cv2
+from livestyle.media.pyav import cv2
 from livestyle.shaders.library import list_recipes
 from livestyle.sources.video import VideoSource
 
@@ -27,7 +27,7 @@ PHOTO = (512, 512, 3)
 @pytest.fixture(autouse=True)
 def _short_and_unconfigured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(demo, "MovingPhoto", partial(demo.MovingPhoto, frames=FRAMES))
-    monkeypatch.setattr("livestyle.config.config_path", lambda: tmp_path / "none.toml")
+    monkeypatch.setattr("livestyle.cli.config_file.config_path", lambda: tmp_path / "none.toml")
 
 
 def run(*arguments: object) -> int:
@@ -106,7 +106,7 @@ def test_none_of_the_four_is_overwritten_without_asking(
 def test_y_overwrites_all_four(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("livestyle.studio.list_recipes", lambda: list_recipes()[:2])  # a short sheet is a sheet
+    monkeypatch.setattr("livestyle.current_style.list_recipes", lambda: list_recipes()[:2])  # a short sheet is a sheet
     for name in demo.WRITTEN:
         (tmp_path / name).write_bytes(b"old")
     assert run("-o", tmp_path, "-y", "--quiet") == 0

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from livestyle import session
-from livestyle.cli import main
+from livestyle.cli.main import main
 
 PROGRAM = [sys.executable, "-m", "livestyle"]
 LIMIT_S = 120  # generous: only a hang makes a test wait for it
@@ -30,7 +30,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def _own_config(tmp_path, monkeypatch):
-    monkeypatch.setattr("livestyle.config.config_path", lambda: tmp_path / "config" / "livestyle" / "config.toml")
+    monkeypatch.setattr(
+        "livestyle.cli.config_file.config_path", lambda: tmp_path / "config" / "livestyle" / "config.toml"
+    )
 
 
 def shell(line: str, environment: dict[str, str], *arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
@@ -115,7 +117,7 @@ def test_every_failure_is_json_where_that_was_asked_for(capsys, arguments):
 
 def test_hostile_styles_are_listed_safely_and_not_completed(capsys, tmp_path, monkeypatch):
     """Their names are what somebody else wrote; a line feed would also end the shell's list."""
-    from livestyle.cli import StyleName
+    from livestyle.cli.parameter_types import StyleName
 
     folder = tmp_path / "styles"
     folder.mkdir()

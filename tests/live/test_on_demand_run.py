@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from mjpeg_server import MjpegServer, color_bars
 
-from livestyle.cli import main
+from livestyle.cli.main import main
 from livestyle.sinks import loopback, viewers
-from livestyle.sources import v4l2
+from livestyle.system import v4l2
 
 WAIT_S = 120.0  # generous: only a fault makes a test wait for it
 HEADER = Path("/usr/include/linux/videodev2.h")

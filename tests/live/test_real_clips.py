@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from livestyle.cli import main
+from livestyle.cli.main import main
 from livestyle.frame import Frame
 from livestyle.sources.video import VideoSource
 
@@ -39,7 +39,7 @@ Style = Callable[..., dict[str, Any]]
 @pytest.fixture
 def style(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Style:
     """Styles the first second with some options; gives the report."""
-    monkeypatch.setattr("livestyle.config.config_path", lambda: tmp_path / "none.toml")
+    monkeypatch.setattr("livestyle.cli.config_file.config_path", lambda: tmp_path / "none.toml")
 
     def run(clip: Path, output: Path, *options: str) -> dict[str, Any]:
         with pytest.raises(SystemExit) as stop:

@@ -57,7 +57,7 @@ def a_report(**changes) -> Report:
         "source": "a", "outputs": ("b",), "style": "Vivid 100%", "frames_in": 12, "frames_out": 10, "dropped": 2,
         "held": 0, "seconds": 1.0, "fps": 10.0, "first_frame_s": 0.1,
         "latency_ms": {"p50": 1.0, "p95": 2.0, "p99": 3.0},
-        "masks": {"sync": "live", "masks": 95, "masks_per_s": 9.5}, "device": "cpu", "colour": "compiled",
+        "masks": {"sync": "live", "masks": 95, "masks_per_s": 9.5}, "device": "cpu", "color": "compiled",
     }  # fmt: skip
     return Report(**{**values, **changes})
 

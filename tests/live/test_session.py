@@ -19,18 +19,18 @@ import pytest
 from tests_devices import Driver, Recorder
 
 from livestyle import loop
-from livestyle.cards import hold_card
-from livestyle.cli import main
+from livestyle.cli.main import main
+from livestyle.current_style import CurrentStyle
 from livestyle.errors import UsageError
 from livestyle.frame import Frame, StreamInfo, Weights, read_only
-from livestyle.media import cv2
+from livestyle.media.hold_card import hold_card
+from livestyle.media.pyav import cv2
 from livestyle.session import AWAY, play_file, run_camera
 from livestyle.settings import Settings
 from livestyle.sinks.video import VideoSink
 from livestyle.sources import camera, live_source
 from livestyle.sources.video import VideoSource
-from livestyle.stop import Stop
-from livestyle.studio import Studio
+from livestyle.system.stop import Stop
 
 WAIT_S = 60.0  # generous: only a hang makes a test wait for it
 SIZE = (64, 48)
@@ -132,7 +132,7 @@ def impatient(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def segmenter(monkeypatch: pytest.MonkeyPatch) -> Backdrop:
     segmenter = Backdrop()
-    monkeypatch.setattr("livestyle.studio.open_segmenter", lambda *_, **__: segmenter)
+    monkeypatch.setattr("livestyle.current_style.open_segmenter", lambda *_, **__: segmenter)
     return segmenter
 
 
@@ -173,11 +173,11 @@ def kind_of(picture: np.ndarray, tolerance: float) -> str:
     return "card" if np.abs(pixels - hold_card(SIZE, AWAY)).mean() <= tolerance else "neither"
 
 
-def worn(studio: Studio) -> np.ndarray:
-    """The camera's picture in the style that `studio` wears, as background."""
+def worn(style: CurrentStyle) -> np.ndarray:
+    """The camera's picture in its style, as background."""
     weights = np.zeros((4, 2, 2), np.float32)
     weights[0] = 1
-    return studio.grade()(np.full((SIZE[1], SIZE[0], 3), RAW, np.uint8), weights)
+    return style.grade()(np.full((SIZE[1], SIZE[0], 3), RAW, np.uint8), weights)
 
 
 def fresh(count: int = 2) -> Callable[[], bool]:
@@ -192,7 +192,7 @@ def fresh(count: int = 2) -> Callable[[], bool]:
     return enough
 
 
-MONO_GREY = worn(Studio(MONO))[0, 0].astype(int)
+MONO_GREY = worn(CurrentStyle(MONO))[0, 0].astype(int)
 
 
 def recorded_kinds(path: Path) -> list[str]:
@@ -213,7 +213,7 @@ def test_a_long_frame_of_a_played_file_is_no_lost_camera(tmp_path: Path, monkeyp
             sink.write(Frame(read_only(np.full((48, 64, 3), 80 * at, np.uint8)), 5 * at, 0.0))
     settings = Settings(intensity=0.0)
     stop = Stop()
-    report = play_file(path, Studio(settings), settings, stop)
+    report = play_file(path, CurrentStyle(settings), settings, stop)
     assert stop.seen  # a request while the outputs are finished finds a main thread that has nothing to react to
     assert (report.frames_out, report.held) == (3, 0)
     assert len(FakeWindow.last.shown) == 3
@@ -222,7 +222,7 @@ def test_a_long_frame_of_a_played_file_is_no_lost_camera(tmp_path: Path, monkeyp
 def test_a_photo_in_a_window_tries_styles_on_until_the_window_is_closed(tmp_path: Path, segmenter: Backdrop) -> None:
     path = tmp_path / "photo.png"
     cv2.imwrite(str(path), np.full((SIZE[1], SIZE[0], 3), RAW[::-1], np.uint8))
-    studio = Studio(MONO)
+    style = CurrentStyle(MONO)
     worn_first: list[Frame] = []
 
     def next_style() -> None:
@@ -232,11 +232,11 @@ def test_a_photo_in_a_window_tries_styles_on_until_the_window_is_closed(tmp_path
     def close() -> None:
         FakeWindow.last.closed = True
 
-    report = play_file(path, studio, MONO, Play((fresh(1), next_style), (fresh(), close), (never, nothing)))
+    report = play_file(path, style, MONO, Play((fresh(1), next_style), (fresh(), close), (never, nothing)))
     assert (report.exit_code, report.held, report.interrupted) == (0, 0, False)
     assert kind_of(worn_first[0].pixels, EXACT) == "styled"
     last = FakeWindow.last.shown[-1].pixels.astype(int)
-    assert np.abs(last - worn(studio)).max() <= EXACT
+    assert np.abs(last - worn(style)).max() <= EXACT
     assert np.abs(last - worn_first[0].pixels).max() > 10  # Natural after Stark Mono, the last in the row
     assert not FakeWindow.last.mirror
 
@@ -252,7 +252,7 @@ def test_a_camera_goes_styled_to_a_virtual_camera_and_a_file_at_once(
 ) -> None:
     """Every frame of either is styled from the first on; afterwards both devices are free and the file is whole."""
     play = Play((device.shows("styled", 20), nothing))
-    report = run_camera("0", tmp_path / "call.mp4", Studio(CALL), CALL, play)
+    report = run_camera("0", tmp_path / "call.mp4", CurrentStyle(CALL), CALL, play)
     assert (report.exit_code, report.error, report.held, report.interrupted) == (0, None, 0, False)
     assert report.outputs == (str(tmp_path / "call.mp4"), "virtual camera")
     assert set(device.kinds()) == {"styled"}
@@ -275,7 +275,7 @@ def test_a_lost_camera_is_a_card_on_every_output_until_it_is_back(
         (device.shows("card", 3), plug(True)),
         (device.shows("styled", 3), nothing),
     )
-    report = run_camera("0", tmp_path / "call.mp4", Studio(CALL), CALL, play)
+    report = run_camera("0", tmp_path / "call.mp4", CurrentStyle(CALL), CALL, play)
     assert report.exit_code == 0
     recorded = recorded_kinds(tmp_path / "call.mp4")
     for kinds in (device.kinds(), recorded):
@@ -300,7 +300,7 @@ def test_while_the_model_fails_every_output_shows_the_card(
         (device.shows("card", 3), model(False)),
         (device.shows("styled", 3), nothing),
     )
-    report = run_camera("0", tmp_path / "call.mp4", Studio(CALL), CALL, play)
+    report = run_camera("0", tmp_path / "call.mp4", CurrentStyle(CALL), CALL, play)
     assert report.exit_code == 0
     for kinds in (device.kinds(), recorded_kinds(tmp_path / "call.mp4")):
         assert set(kinds) == {"styled", "card"}
@@ -311,7 +311,7 @@ def test_while_the_model_fails_every_output_shows_the_card(
 def test_a_camera_ends_by_itself_after_the_duration(tmp_path: Path, driver: Driver, segmenter: Backdrop) -> None:
     """--duration: not before it has passed, as a success and with a whole file."""
     settings = replace(MONO, duration=0.5)
-    report = run_camera("0", tmp_path / "call.mkv", Studio(settings), settings, Play((never, nothing)))
+    report = run_camera("0", tmp_path / "call.mkv", CurrentStyle(settings), settings, Play((never, nothing)))
     assert (report.exit_code, report.interrupted) == (0, False)
     assert report.seconds >= 0.5
     assert recorded_kinds(tmp_path / "call.mkv") == ["styled"] * report.frames_out != []
@@ -325,7 +325,7 @@ def test_the_command_line_styles_a_camera_into_a_file(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("livestyle.config.config_path", lambda: tmp_path / "none.toml")
+    monkeypatch.setattr("livestyle.cli.config_file.config_path", lambda: tmp_path / "none.toml")
     output = tmp_path / "call.mp4"
     options = ["--style", "stark-mono", "--intensity", "1", "--duration", "0.5", "--json", "--size", "1280x720"]
     with pytest.raises(SystemExit) as stop:
@@ -350,7 +350,7 @@ def test_a_virtual_camera_that_goes_away_does_not_end_the_recording(
         return len(Recorder.opened) == 3
 
     stop = Play((device.shows("styled", 5), unplug), (tried_again, nothing))
-    report = run_camera("0", tmp_path / "call.mp4", Studio(CALL), CALL, stop)
+    report = run_camera("0", tmp_path / "call.mp4", CurrentStyle(CALL), CALL, stop)
     assert report.exit_code == 5
     assert "No such device" in str(report.error)
     recorded = recorded_kinds(tmp_path / "call.mp4")
@@ -365,7 +365,7 @@ def test_a_virtual_camera_that_goes_away_does_not_end_the_recording(
 def test_a_recording_without_a_picture_is_no_success(tmp_path: Path, driver: Driver, segmenter: Backdrop) -> None:
     """A run that is over before its first frame leaves no file, and says so."""
     settings = replace(MONO, duration=1e-9)
-    report = run_camera("0", tmp_path / "call.mp4", Studio(settings), settings, Stop())
+    report = run_camera("0", tmp_path / "call.mp4", CurrentStyle(settings), settings, Stop())
     assert list(tmp_path.iterdir()) == []
     assert report.exit_code == 4
     assert "call.mp4 was not written" in str(report.error)
@@ -374,7 +374,7 @@ def test_a_recording_without_a_picture_is_no_success(tmp_path: Path, driver: Dri
 
 def test_nowhere_to_send_is_refused_and_the_camera_is_let_go(driver: Driver) -> None:
     with pytest.raises(UsageError, match="nowhere"):
-        run_camera("0", None, Studio(MONO), MONO, Stop())
+        run_camera("0", None, CurrentStyle(MONO), MONO, Stop())
     assert driver.live == 0
 
 
@@ -391,16 +391,16 @@ def key(command: str) -> Callable[[], None]:
 
 
 def test_the_style_keys_change_the_picture_and_say_so(preview: Settings) -> None:
-    studio = Studio(preview)
+    style = CurrentStyle(preview)
     seen: list[tuple[np.ndarray, np.ndarray, str, str]] = []
 
     def note() -> None:
         window = FakeWindow.last
-        seen.append((window.shown[-1].pixels, worn(studio), window.toasts[-1], studio.title))
+        seen.append((window.shown[-1].pixels, worn(style), window.toasts[-1], style.title))
 
     commands = ("next-style", "next-style", "weaker", "stronger", "previous-style", "previous-style", "weaker")
     acts = [act for command in commands for act in ((fresh(), key(command)), (fresh(), note))]
-    report = run_camera("0", None, studio, preview, Play(*acts))
+    report = run_camera("0", None, style, preview, Play(*acts))
     assert report.outputs == ("window",)
     assert report.style == "Stark Mono 90%"
     for shown, wanted, toast, title in seen:
@@ -416,7 +416,7 @@ def test_the_style_keys_change_the_picture_and_say_so(preview: Settings) -> None
 
 def test_the_snapshot_key_saves_the_styled_picture(preview: Settings, tmp_path: Path) -> None:
     acts = ((fresh(), key("snapshot")), (fresh(), nothing))
-    run_camera("0", None, Studio(preview), preview, Play(*acts))
+    run_camera("0", None, CurrentStyle(preview), preview, Play(*acts))
     (photo,) = tmp_path.glob("*.png")
     saved = cv2.imread(str(photo))
     assert saved is not None
@@ -438,7 +438,11 @@ def test_the_record_key_saves_what_was_shown_meanwhile(preview: Settings, tmp_pa
 
     last = (fresh(), nothing)
     run_camera(
-        "0", None, Studio(preview), preview, Play((fresh(), press), (fresh(5), press if ended_by_key else count), last)
+        "0",
+        None,
+        CurrentStyle(preview),
+        preview,
+        Play((fresh(), press), (fresh(5), press if ended_by_key else count), last),
     )
     (video,) = tmp_path.glob("*.mp4")
     until = shown[1] if ended_by_key else len(FakeWindow.last.shown)
@@ -450,7 +454,7 @@ def test_the_record_key_saves_what_was_shown_meanwhile(preview: Settings, tmp_pa
 def test_a_capture_that_cannot_be_written_costs_only_itself(preview: Settings, tmp_path: Path) -> None:
     settings = replace(preview, captures=tmp_path / "no such folder")
     acts = ((fresh(), key("snapshot")), (fresh(), key("record")), (fresh(), nothing))
-    report = run_camera("0", None, Studio(settings), settings, Play(*acts))
+    report = run_camera("0", None, CurrentStyle(settings), settings, Play(*acts))
     assert (report.exit_code, report.error) == (0, None)
     assert len(FakeWindow.last.toasts) == 2
     assert not list(tmp_path.iterdir())
@@ -467,13 +471,13 @@ def test_only_a_local_camera_is_a_mirror_unless_asked(
     opened = partial(camera.CameraSource, "0")
     monkeypatch.setattr(camera, "CameraSource", lambda _, **wishes: opened(**wishes))
     settings = replace(preview, mirror=asked)
-    run_camera(which, None, Studio(settings), settings, Play((fresh(1), nothing)))
+    run_camera(which, None, CurrentStyle(settings), settings, Play((fresh(1), nothing)))
     assert FakeWindow.last.mirror is mirrored
 
 
 def test_the_status_line_names_the_style_and_the_rate(preview: Settings) -> None:
     lines: list[str] = []
     play = Play((fresh(3), lambda: lines.append(FakeWindow.last.status())))
-    run_camera("0", None, Studio(preview), preview, play)
+    run_camera("0", None, CurrentStyle(preview), preview, play)
     assert lines[0].startswith("Stark Mono 100%")
     assert "frames/s" in lines[0]

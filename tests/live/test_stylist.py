@@ -10,11 +10,11 @@ from contextlib import closing, suppress
 import numpy as np
 import pytest
 
-from livestyle import inference as inference_module
 from livestyle import stylist as stylist_module
 from livestyle.errors import ModelError, StreamError
 from livestyle.frame import Frame, Pixels, Weights, read_only
-from livestyle.inference import Inference
+from livestyle.masks import inference as inference_module
+from livestyle.masks.inference import Inference
 from livestyle.stylist import Stylist
 
 RATE = 30

@@ -66,7 +66,7 @@ def test_greys_rise_in_every_channel_without_a_jump(recipe: Recipe) -> None:
 
 
 @every_style
-def test_ordinary_colours_change_smoothly(recipe: Recipe) -> None:
+def test_ordinary_colors_change_smoothly(recipe: Recipe) -> None:
     """Second differences over colours of up to middling saturation, where skies, walls and skin lie; a lattice step is
     0.031, so 0.03 means that the slope changes by 1 from one cell to the next. Only the few points on the border of
     the gamut, bright cyan and yellow, may bend more."""
@@ -102,12 +102,12 @@ def test_no_two_look_alike() -> None:
     muted = 0.25 + 0.5 * lattice(9).reshape(-1, 3)
 
     @cache
-    def colours(recipe: Recipe) -> npt.NDArray[np.float32]:
+    def colors(recipe: Recipe) -> npt.NDArray[np.float32]:
         return oklab.srgb_to_oklab(main_lut(recipe).apply(SKIN if recipe.name in UNDERTONES else muted))
 
     for kind in (True, False):
         for one, other in itertools.combinations([r for r in STYLES if (r.name in UNDERTONES) is kind], 2):
-            distance = np.linalg.norm(colours(one) - colours(other), axis=-1).mean()
+            distance = np.linalg.norm(colors(one) - colors(other), axis=-1).mean()
             assert distance > (0.004 if kind else 0.01), (one.name, other.name)
 
 
@@ -151,7 +151,7 @@ def test_undertones_stand_in_the_order_of_their_names_from_rose_to_gold() -> Non
 
 
 @pytest.mark.parametrize("name", MONO)
-def test_black_and_whites_leave_skin_and_hair_in_colour(name: str) -> None:
+def test_black_and_whites_leave_skin_and_hair_in_color(name: str) -> None:
     background, hair, skin, clothes = look_of(name).luts
     assert hair is skin is None
     assert background is clothes

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from livestyle.compiled import COMPILED
+from livestyle.masks.compiled import COMPILED
 from livestyle.shaders.cpu import _compiled as GRADE
 
 pytestmark = pytest.mark.skipif(COMPILED is None or GRADE is None, reason="the C extensions were not built")
@@ -47,8 +47,8 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "differ": lambda: (floats(*SIZE), luma(), floats(*SIZE), SIZE),
     "count": lambda: (floats(*SIZE), floats(*SIZE), luma(), floats(*SIZE), floats(*SIZE), floats(*SIZE), floats(*SIZE),
                       SIZE, 0.1, 0.5, 8.0),
-    "lead": lambda: (floats(*SIZE, 2), floats(*SIZE), floats(*SIZE), floats(*SIZE, 2), SIZE, 2, 0.5, 0.1, 0.2),
-    "carry": lambda: (floats(*SIZE, 4), floats(*SIZE, 4), SIZE, floats(*SIZE, 2)),
+    "edge_align": lambda: (floats(*SIZE, 2), floats(*SIZE), floats(*SIZE), floats(*SIZE, 2), SIZE, 2, 0.5, 0.1, 0.2),
+    "warp": lambda: (floats(*SIZE, 4), floats(*SIZE, 4), SIZE, floats(*SIZE, 2)),
 }  # fmt: skip
 NUMBERS = (0, -1, 1, 7, 2**31 - 1, -(2**31), 2**40, 10**30, 0.5, np.nan, np.inf, -1e300, None, "x", b"")
 

@@ -51,7 +51,7 @@ def test_a_recipe_that_changes_nothing_is_the_identity() -> None:
     assert compile_look(style(""), Adjust(strengths=EVERYWHERE)).luts == (None,) * 4
 
 
-def test_a_neutral_grade_gives_back_every_colour() -> None:
+def test_a_neutral_grade_gives_back_every_color() -> None:
     """Also those on the border of the gamut: nothing is compressed that was not pushed. float32 leaves 0.01 steps."""
     rgb = lattice(SIZE).reshape(-1, 3)
     np.testing.assert_allclose(grading.grade(grading.Picture.of(rgb), Treatment()), rgb, atol=0.01 / 255)
@@ -136,7 +136,7 @@ def test_black_and_white_stay_unless_the_recipe_fades_them() -> None:
         assert oklab.toe(oklab.srgb_to_oklab(faded[end])[0]) == pytest.approx(lightness, abs=2e-3)
 
 
-def test_monochrome_leaves_no_colour() -> None:
+def test_monochrome_leaves_no_color() -> None:
     assert lch(table_of("[palette]\nmonochrome = 1"))[1].max() < 1e-3
 
 
@@ -159,7 +159,7 @@ def test_a_hue_band_touches_only_its_hues_and_no_grey() -> None:
 
 
 @pytest.mark.parametrize("text", ["color = 1", "[palette]\nsaturation = 1", "[curve]\nexposure = 1\n"])
-def test_pushed_colours_keep_their_hue_and_their_order_at_the_border_of_the_gamut(text: str) -> None:
+def test_pushed_colors_keep_their_hue_and_their_order_at_the_border_of_the_gamut(text: str) -> None:
     """From grey to a pure colour chroma must not turn back (a clipped blotch), nor the hue wander by more than a table
     of 33 points and 8-bit-like rounding near black explain: 4 degrees."""
     look = compile_look(style(text)).luts[0]

@@ -42,7 +42,7 @@ def test_the_toe_maps_black_grey_and_white_as_published_and_inverts() -> None:
     assert grey == pytest.approx(0.5339, abs=0.003)  # CIELAB's L*/100 of the same grey is 0.5339
 
 
-def test_no_colour_of_srgb_has_more_than_the_largest_chroma() -> None:
+def test_no_color_of_srgb_has_more_than_the_largest_chroma() -> None:
     lab = oklab.srgb_to_oklab(lattice(17).reshape(-1, 3))
     chroma = np.hypot(lab[:, 1], lab[:, 2])
     room = oklab.max_chroma(lab[:, 0], np.arctan2(lab[:, 2], lab[:, 1]))

@@ -83,7 +83,7 @@ def test_weights_too_faint_to_see_cost_less_than_a_step(faint: float) -> None:
 
 
 @needs_compiled
-def test_every_eight_bit_colour_goes_through_the_lut_right() -> None:
+def test_every_eight_bit_color_goes_through_the_lut_right() -> None:
     """Against the LUT's own interpolation in float64; the stride of 11 over the 2^24 colours meets every cell."""
     lut = Lut3D(
         np.clip(lattice(33) ** (0.7, 1.0, 1.6) @ np.array([[0.8, 0.1, 0], [0.2, 0.8, 0.1], [0, 0.1, 0.9]]), 0, 1)
@@ -101,7 +101,7 @@ def test_the_mask_is_enlarged_like_opencv_does() -> None:
         np.testing.assert_allclose(enlarge(plane, size), cv2.resize(plane, size[::-1]), atol=1e-6)  # cv2: float32 steps
 
 
-def test_a_memo_answers_colours_it_meets_later() -> None:
+def test_a_memo_answers_colors_it_meets_later() -> None:
     look = Look((_noise_lut(9),) * 4)
     grade, weights = CpuGrade(look, backend="numpy"), _soft_weights(3, 3)
     for value in (0, 90, 255):

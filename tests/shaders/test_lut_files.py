@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from livestyle.errors import StyleError
-from livestyle.media import cv2
+from livestyle.media.pyav import cv2
 from livestyle.shaders.lut import Lut3D, lattice
 from livestyle.shaders.lut_files import LUT_SUFFIXES, read_lut
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livestyle.child import ChildFailure
 from livestyle.errors import StyleError
 from livestyle.shaders import lut_files
 from livestyle.shaders.compile import compile_look
 from livestyle.shaders.library import MAX_RECIPE, find_recipe, load_recipe
 from livestyle.shaders.lut_files import MAX_BYTES, read_lut
 from livestyle.shaders.recipe import parse_recipe
+from livestyle.system.child import ChildFailure
 
 NAMES = ("a.cube", "a.csp", "a.icc", "a.png")
 

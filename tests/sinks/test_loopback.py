@@ -15,7 +15,7 @@ import pytest
 from livestyle.errors import VirtualCameraError
 from livestyle.sinks import loopback
 from livestyle.sinks.loopback import FORMAT, S_FMT, YUYV, Linux, LoopbackOutput, find_devices
-from livestyle.sources.v4l2 import _CAPABILITY, _QUERYCAP
+from livestyle.system.v4l2 import _CAPABILITY, _QUERYCAP
 
 SIZE = (64, 48)
 BYTES = 64 * 48 * 2

@@ -13,8 +13,9 @@ from PIL import Image, ImageCms
 from tests_media import psnr, scene
 
 from livestyle.errors import EncodeError, OutputExistsError, UsageError
+from livestyle.media.photo_file import read_photo
 from livestyle.sinks.photo import PhotoSink
-from livestyle.sources.photo import PhotoSource, read_photo
+from livestyle.sources.photo import PhotoSource
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

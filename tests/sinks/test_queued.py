@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livestyle import outputs
 from livestyle.errors import DisplayError, EncodeError, VirtualCameraError
 from livestyle.frame import Frame, read_only
-from livestyle.outputs import DirectOutput, Outputs
-from livestyle.sinks import queued
+from livestyle.sinks import live_outputs, queued
+from livestyle.sinks.live_outputs import DirectOutput, Outputs
 from livestyle.sinks.queued import Queue, QueuedSink
 
 WAIT_S = 60.0
@@ -205,7 +204,7 @@ def test_a_device_is_opened_again_until_it_takes_frames(caplog: pytest.LogCaptur
 
 def test_a_run_with_nothing_but_a_lost_device_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """With another output it would go on."""
-    monkeypatch.setattr(outputs, "GIVE_UP_S", 0.05)
+    monkeypatch.setattr(live_outputs, "GIVE_UP_S", 0.05)
 
     def reopen() -> Memory:
         raise VirtualCameraError("still not there")

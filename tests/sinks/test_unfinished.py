@@ -15,11 +15,12 @@ from types import SimpleNamespace
 import pytest
 
 from livestyle.errors import EncodeError, OutputExistsError
-from livestyle.media import av
+from livestyle.media.pyav import av
 from livestyle.sinks import replacing, rescue, unfinished
-from livestyle.sinks.output import Pending, settle_all
+from livestyle.sinks.output import Pending
 from livestyle.sinks.rescue import Rescued, tidied, tidy
 from livestyle.sinks.unfinished import Claim, leftovers, temporary_path
+from livestyle.system.stop import settle_all
 
 RATE = 20
 FRAMES = 80

@@ -17,9 +17,9 @@ import pytest
 from tests_media import frames_of, psnr, scene, write_clip
 
 from livestyle.errors import EncodeError, OutputExistsError, UsageError
-from livestyle.fit import to_8_bit
 from livestyle.frame import Frame, StreamInfo, read_only
-from livestyle.media import av
+from livestyle.media.pyav import av
+from livestyle.media.resize import to_8_bit
 from livestyle.sinks.containers import container_of, encoder_options
 from livestyle.sinks.video import VideoSink
 from livestyle.sources.video import VideoSource
@@ -153,7 +153,7 @@ def test_stopping_half_way_leaves_a_playable_file(media: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("tags", [(1, 1, 1, 1), (6, 6, 6, 1), (1, 1, 1, 2)], ids=["709", "601", "709 full"])
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm"])
-def test_colours_and_tags_survive(tmp_path: Path, tags: tuple[int, int, int, int], name: str) -> None:
+def test_colors_and_tags_survive(tmp_path: Path, tags: tuple[int, int, int, int], name: str) -> None:
     """All four tags as in the source, and the picture the same: above 38 dB at crf 5 (two lossy 4:2:0 passes)."""
     source = write_clip(tmp_path / "s.mp4", [scene()], [0], tags=tags, matrix=5 if tags[2] == 6 else 1)
     target = copy(source, tmp_path / name, crf=5)

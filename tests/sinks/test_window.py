@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import pytest
 
-from livestyle.cards import hold_card
 from livestyle.errors import DisplayError
 from livestyle.frame import Frame, Masks, read_only
+from livestyle.media.hold_card import hold_card
 from livestyle.sinks import window as module
 from livestyle.sinks.keys import BINDINGS, command_of, help_rows
 from livestyle.sinks.window import Window, require_display

@@ -61,7 +61,7 @@ def test_mirrored_wipe_keeps_before_on_the_left() -> None:
 
 
 @pytest.mark.parametrize("region", ["hair", "skin", "clothes"])
-def test_tint_mixes_the_region_colour_in(region: str) -> None:
+def test_tint_mixes_the_region_color_in(region: str) -> None:
     """0.6 colour and 0.4 picture where the weight is 1; tolerance 2: three roundings to whole numbers."""
     canvas = flat(100)
     overlay.tint(canvas, masks_of(region))

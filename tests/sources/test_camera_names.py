@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from livestyle.errors import RefusedError, SourceError, SourceNotFoundError
-from livestyle.sources import v4l2
 from livestyle.sources.camera_names import (
     Camera,
     darwin_cameras,
@@ -22,6 +21,7 @@ from livestyle.sources.camera_names import (
     there_are,
     windows_cameras,
 )
+from livestyle.system import v4l2
 
 CAMERAS = [
     Camera(0, "Integrated Camera", "/dev/video0"),

@@ -16,10 +16,10 @@ import pytest
 from tests_media import scene, write_clip
 
 from livestyle.errors import DecodeError, EncodeError, LivestyleError, SourceError, foreign_errors
-from livestyle.media import av, open_input
+from livestyle.media.pyav import av, open_input
 from livestyle.sinks.photo import PhotoSink
 from livestyle.sinks.video import VideoSink
-from livestyle.sources.opening import kind_of
+from livestyle.sources.file_type import kind_of
 from livestyle.sources.photo import PhotoSource
 from livestyle.sources.video import VideoSource
 

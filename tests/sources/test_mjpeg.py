@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests_network import jpeg
 
-from livestyle.media import cv2
+from livestyle.media.pyav import cv2
 from livestyle.sources.mjpeg import JpegDecoder, JpegSplitter
 
 PICTURE = jpeg()

@@ -26,7 +26,7 @@ from tests_network import HttpCamera, RtspCamera, Send, jpeg, multipart, page, s
 
 from livestyle.errors import LivestyleError, RefusedError, SourceError
 from livestyle.frame import Frame
-from livestyle.media import av
+from livestyle.media.pyav import av
 from livestyle.sources import http_stream, live_source
 from livestyle.sources.camera import CameraSource
 

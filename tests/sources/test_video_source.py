@@ -16,8 +16,8 @@ from tests_media import VFR, psnr, scene, write_clip
 
 from livestyle.errors import ColorError, DecodeError, SourceError, SourceNotFoundError, UsageError
 from livestyle.frame import Frame
-from livestyle.media import av
-from livestyle.sources.opening import kind_of, list_folder
+from livestyle.media.pyav import av
+from livestyle.sources.file_type import kind_of, list_folder
 from livestyle.sources.video import VideoSource
 
 
@@ -98,7 +98,7 @@ def independent_rgb(frame: av.VideoFrame, kr: float, kb: float, *, full: bool) -
     ],
     ids=["709", "601", "709 full range", "untagged small: 601", "untagged 720 lines: 709"],
 )
-def test_colours_follow_the_matrix(
+def test_colors_follow_the_matrix(
     tmp_path: Path, size: tuple[int, int], tags: tuple[int, int, int, int], matrix: int,
     weights: tuple[float, float], full: bool, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip

@@ -102,7 +102,7 @@ def test_nobody_gets_no_hand() -> None:
         assert labels is empty
 
 
-def test_a_disguise_changes_colours_of_what_is_no_hair_or_skin_and_keeps_the_rest() -> None:
+def test_a_disguise_changes_colors_of_what_is_no_hair_or_skin_and_keeps_the_rest() -> None:
     """Each of the three is recoloured in some of 30 draws; one pixel of blur lies along the edge."""
     members = np.full((90, 90), BACKGROUND, np.uint8)
     members[20:40], members[40:70], members[70:] = FACE, CLOTHES, ACCESSORIES
@@ -115,7 +115,7 @@ def test_a_disguise_changes_colours_of_what_is_no_hair_or_skin_and_keeps_the_res
     assert changed == {BACKGROUND, CLOTHES, ACCESSORIES}
 
 
-def test_disguised_clothes_have_a_colour_of_skin_and_keep_their_folds() -> None:
+def test_disguised_clothes_have_a_color_of_skin_and_keep_their_folds() -> None:
     """60: tones vary by 12 (standard deviation) and up to a quarter of the old colour stays."""
     members = np.full((60, 60), CLOTHES, np.uint8)
     pixels = np.full((60, 60, 3), (40, 120, 200), np.uint8)
@@ -126,7 +126,7 @@ def test_disguised_clothes_have_a_colour_of_skin_and_keep_their_folds() -> None:
     assert after[:, 10].mean() < 0.8 * after[:, 15].mean()
 
 
-def test_a_place_in_skin_tones_has_their_colours_and_keeps_its_pattern() -> None:
+def test_a_place_in_skin_tones_has_their_colors_and_keeps_its_pattern() -> None:
     pixels = np.full((60, 60, 3), (40, 120, 200), np.uint8)
     pixels[:, ::10] //= 2
     for seed in range(8):

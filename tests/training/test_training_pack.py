@@ -51,7 +51,7 @@ def test_the_commands_set_keeps_names_split_and_labels(drawn: Path, tmp_path: Pa
             assert (np.kron(small.members, np.ones((2, 2), np.uint8)) == large.members).mean() > 0.96
 
 
-def test_a_row_keeps_its_proportions_and_colours() -> None:
+def test_a_row_keeps_its_proportions_and_colors() -> None:
     """Eight levels in the mean: WebP halves the resolution of colour, which shows along edges."""
     pixels, labels = _portrait()
     small = packed(_row(pixels, labels), 100, 85)

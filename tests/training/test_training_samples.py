@@ -153,7 +153,7 @@ def test_the_largest_empty_rectangle_is_the_largest() -> None:
         assert (members[y : y + height + 1, x : x + width + 1] == BACKGROUND).all()
 
 
-def test_some_pictures_without_people_are_in_the_colours_of_skin(drawn: Path) -> None:
+def test_some_pictures_without_people_are_in_the_colors_of_skin(drawn: Path) -> None:
     """All places here are blue; disguises at their most make nearly all of them skin-coloured: red above blue."""
     sets = open_sets([find_set(str(drawn / "drawn.toml"))], drawn, validation=False)
     places = [np.full((90, 90, 3), (40, 60, 200), np.uint8)]

@@ -1,0 +1,1 @@
+"""How good masks are: methods, films whose truth is known, figures and targets."""

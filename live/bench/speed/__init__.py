@@ -1,0 +1,1 @@
+"""How fast livestyle is, beside others that do a part of it."""

@@ -1,0 +1,112 @@
+"""The entry: reads the options, chooses the run, tells an expected error in one sentence."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+from click.core import ParameterSource
+
+from livestyle.cli.checks import overwrite_of
+from livestyle.cli.configuration import key_of
+from livestyle.cli.context import CONFIG_PATH, run_messages, typed
+from livestyle.cli.lists import print_list
+from livestyle.cli.options import with_options
+from livestyle.cli.runs import demo, rescue, style_camera, style_files
+from livestyle.console.messages import Messages
+from livestyle.console.terminal import occupy_standard_streams, start_logging
+from livestyle.errors import INTERRUPTED, LivestyleError, UsageError, unforeseen
+from livestyle.system.stop import interrupt_once, leave
+
+log = logging.getLogger("livestyle")
+
+
+@with_options
+def command(**options: Any) -> None:
+    """Photographic styles that leave skin and hair true: for cameras, video files and photos.
+
+    \b
+    livestyle --camera 0                   live, in a window (h shows the keys)
+    livestyle --camera 0 --virtual-camera  for video calls
+    livestyle video.mp4 -o out.mp4         a video file, with its sound
+    livestyle video.mp4                    plays it styled
+    livestyle photo.jpg -o out.jpg         a photo
+    livestyle holiday/ -o styled/          everything in a folder
+    """
+    messages = run_messages()
+    messages.as_json, messages.debug = options["as_json"], options["debug"]
+    start_logging(quiet=options["quiet"], debug=options["debug"])
+    options["overwrite"] = overwrite_of(options.pop("replace"), options.pop("keep"))
+    listing = next((name for name in ("styles", "cameras", "devices") if options[f"list_{name}"]), None)
+    if listing is not None:
+        print_list(listing, as_json=options["as_json"])
+    elif options["rescue"]:
+        rescue(options)
+    elif options["demo"] and (options["inputs"] or typed("camera")):
+        raise UsageError("--demo brings its own picture", hint="drop --demo, or the input")
+    elif options["demo"]:
+        demo(options)
+    elif options["camera"] is not None and not (options["inputs"] and not typed("camera")):
+        style_camera(options)
+    elif options["inputs"]:
+        style_files(options)
+    else:
+        raise UsageError("nothing to style", hint="name a video or photo, or use --camera 0, --demo or --help")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The console command: runs, prints one clear sentence for an expected error, and exits with its code."""
+    is_console = arguments is None
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    occupy_standard_streams()
+    log.addHandler(logging.NullHandler())  # until the options say how much is wanted; completing a word, nothing is
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    messages = Messages(as_json="--json" in options, debug="--debug" in options)
+    if is_console:
+        interrupt_once()
+    try:
+        result = command.main(arguments, prog_name="livestyle", standalone_mode=False, obj=messages)
+        code = result if isinstance(result, int) else 0
+    except (KeyboardInterrupt, click.Abort):
+        code = INTERRUPTED
+    except Exception as error:
+        code = messages.error(_in_our_words(error))
+    if is_console:
+        leave(code)
+    sys.exit(code)
+
+
+def _in_our_words(error: Exception) -> LivestyleError:
+    """Any exception that reached the top as an error of ours, which has it as its cause."""
+    if isinstance(error, LivestyleError):
+        return error
+    if isinstance(error, click.BadParameter):
+        ours: LivestyleError = _blamed(error)
+    elif isinstance(error, click.ClickException):
+        ours = UsageError(error.format_message(), hint="livestyle --help shows the options")
+    elif isinstance(error, MemoryError):
+        ours = unforeseen("this", error)
+    else:  # a fault of ours: the outputs were closed on the way here
+        ours = LivestyleError(
+            f"internal error: {type(error).__name__}: {error}", hint="please report it with what --debug prints"
+        )
+    ours.__cause__ = error
+    return ours
+
+
+def _blamed(error: click.BadParameter) -> UsageError:
+    """The same as a sentence of ours, naming the configuration file where the value came from there."""
+    name = error.param.name if error.param is not None else None
+    asked = (
+        error.param.get_error_hint(error.ctx).replace("'", "") if error.param is not None and error.ctx else "the value"
+    )
+    if (
+        error.ctx is not None
+        and name is not None
+        and error.ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
+    ):
+        return UsageError(f"{error.ctx.meta[CONFIG_PATH]}: {key_of(name)}: {error.message}")
+    return UsageError(f"{asked}: {error.message}", hint="livestyle --help shows the options")

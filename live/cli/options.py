@@ -1,0 +1,99 @@
+"""The table of options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from livestyle import __version__
+from livestyle.cli.configuration import load_config
+from livestyle.cli.early import SHELLS, answer_and_stop, print_completion
+from livestyle.cli.parameter_types import NamedPath, Number, OutputPath, Seconds, Size, StyleName, Wait
+
+DEVICES = ("auto", "cpu", "cuda", "mps", "tensorrt", "directml", "openvino")
+
+
+def _unit(help_text: str) -> dict[str, Any]:
+    return {"type": Number(0, 1), "help": help_text}
+
+
+def _signed(help_text: str) -> dict[str, Any]:
+    return {"type": Number(-1, 1), "default": 0.0, "help": help_text}
+
+
+_OPTIONS: Sequence[Callable[[Any], Any]] = (
+    click.argument("inputs", nargs=-1, type=NamedPath(readable=False, path_type=Path),
+                   metavar="[VIDEO|PHOTO|FOLDER]..."),
+    click.option("-o", "--output", type=OutputPath(), metavar="PATH",
+                 help="File to write; a folder (or a path that ends in /) for several inputs."),
+    click.option("--camera", metavar="WHICH",
+                 help="Index, (part of a) name, device path, or an address: rtsp://, rtsps://, http://, https://."),
+    click.option("--wait", type=Wait(), is_flag=False, flag_value="", default=None, metavar="[SECONDS]",
+                 help="Wait for a camera that is not there yet (without a number: for ever)."),
+    click.option("--virtual-camera", is_flag=False, flag_value="", default=None, metavar="[DEVICE]",
+                 help="Send to a virtual camera, for video calls. On Linux: its path, number or label."),
+    click.option("--on-demand", is_flag=True,
+                 help="Open the camera only while somebody watches the virtual camera (Linux, no window, no file)."),
+    click.option("--window/--no-window", default=None,
+                 help="Show the preview window (default: unless a file goes into a file)."),
+    click.option("--mirror/--no-mirror", default=None,
+                 help="Mirror the preview, never the output (default: for a local camera)."),
+    click.option("-s", "--style", type=StyleName(), default="vivid", show_default=True,
+                 help="A style's name, a recipe file (.toml) or a LUT file."),
+    click.option("--intensity", **_unit("How much of the style; 0 changes nothing.")),
+    click.option("--tone", **_signed("Darker and richer (-) to brighter (+).")),
+    click.option("--color", **_signed("Muted (-) to vivid (+).")),
+    click.option("--skin", **_unit("How strongly skin takes the style.")),
+    click.option("--hair", **_unit("How strongly hair takes it.")),
+    click.option("--clothes", **_unit("How strongly clothes take it.")),
+    click.option("--background", **_unit("How strongly the background takes it.")),
+    click.option("--list-styles", is_flag=True, help="List the styles and stop."),
+    click.option("--list-cameras", is_flag=True, help="List the cameras and stop."),
+    click.option("--list-devices", is_flag=True, help="List the devices that can run the model and stop."),
+    click.option("--model", metavar="NAME|PATH", help="A bundled model, or an .onnx file with its card."),
+    click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True,
+                 help="Where the model runs (with the extra gpu the colours too); one that is named is used, or it is "
+                      "an error."),
+    click.option("--sync", type=click.Choice(["auto", "exact", "live"]), default="auto", show_default=True,
+                 help="exact: every frame has its own mask; live: masks run beside and follow the motion (cameras). "
+                      "auto: for files a mask every 0.1 s at least, carried to the frames between from both sides."),
+    click.option("--max-latency", type=Number(0, 10_000), metavar="MS",
+                 help="Live: milliseconds from camera to output that 95 of 100 frames keep; masks get simpler if they "
+                      "must (default for cameras: the time of one frame, at least 33; 0: no limit)."),
+    click.option("--max-cpu", type=Number(1, 100), metavar="PERCENT",
+                 help="Live, likewise: percent of the processor time of all cores."),
+    click.option("--start", type=Seconds(), default=0.0, help="Where in a file to begin (12.5 or 0:00:12.5)."),
+    click.option("--duration", type=Seconds(), help="How much of a file to take; how long a camera runs."),
+    click.option("--size", type=Size(), help="1280x720, 720p …: asked of the camera; an output video fits inside it."),
+    click.option("--fps", type=Number(1, 240), help="Frames per second, likewise."),
+    click.option("--codec", metavar="NAME", help="Video encoder: h264, h265, vp9, av1, prores, or as FFmpeg names it."),
+    click.option("--crf", type=click.IntRange(0, 63), help="Encoder quality; lower is better and larger."),
+    click.option("-y", "replace", is_flag=True, help="Overwrite outputs that exist."),
+    click.option("-n", "keep", is_flag=True, help="Leave outputs that exist and skip their inputs."),
+    click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout, one line for each input."),
+    click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors."),
+    click.option("--debug", is_flag=True, help="Show tracebacks and what the parts decide."),
+    click.option("--demo", is_flag=True,
+                 help="Without camera or file: make a clip from a photograph, style it, and a sheet of all styles."),
+    click.option("--rescue", is_flag=True,
+                 help="Finish recordings that killed runs left in FOLDER (default: the current one), and stop."),
+    click.option("--config", type=NamedPath(path_type=Path), is_eager=True, expose_value=False, metavar="PATH",
+                 callback=lambda ctx, _, path: load_config(ctx, path),
+                 help="Configuration file to use instead of the usual one."),
+    click.option("--completion", type=click.Choice(SHELLS), is_eager=True, expose_value=False,
+                 callback=lambda ctx, _, shell: print_completion(ctx, shell),
+                 help="Print a completion script and stop."),
+    click.option("--version", is_flag=True, is_eager=True, expose_value=False, help="Show the version and exit.",
+                 callback=lambda ctx, _, wanted: answer_and_stop(ctx, wanted, lambda: f"livestyle {__version__}")),
+    click.help_option("-h", "--help", callback=lambda ctx, _, wanted: answer_and_stop(ctx, wanted, ctx.get_help)),
+)  # fmt: skip
+
+
+def with_options(function: Callable[..., Any]) -> click.Command:
+    """A command with all of them."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return click.command("livestyle", context_settings={"max_content_width": 110})(function)

@@ -1,0 +1,1 @@
+"""The terminal: text made safe to print, messages, progress, the process title."""

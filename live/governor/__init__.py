@@ -1,0 +1,1 @@
+"""Keeps a live run within its budget of latency and processor time."""

@@ -1,0 +1,1 @@
+"""From frames to the weights of their regions: segmentation, motion, time, edges."""

@@ -1,0 +1,14 @@
+"""What touches every pixel of masks, in C: an optional extension. Each of its functions has a twin in numpy."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+try:
+    COMPILED: ModuleType | None = importlib.import_module("livestyle.masks._masks")
+except ImportError:  # installing without a C compiler leaves it out
+    COMPILED = None
+
+NARROW = 8
+"""Pixels: the least width of what its functions take means over windows of."""

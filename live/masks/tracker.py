@@ -1,0 +1,269 @@
+"""Region weights over time: steady where nothing changes, carried along where the picture moves, new where it is new.
+
+The only state about masks lives in `MaskTracker`. Time constants are in seconds, so that 15, 30 and 60 frames/s look
+the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, reduce
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.frame import REGIONS, Weights
+from livestyle.masks.flow import (
+    FlowEstimator,
+    Luma,
+    Motion,
+    Plane,
+    edge_aligned,
+    half_of,
+    is_cut,
+    total,
+    warp,
+    warp_weights,
+)
+from livestyle.protocols import Segmenter
+
+Planes = npt.NDArray[np.float32]
+"""(h, w, R) float32: weights with the regions last, as cv2 moves and enlarges them."""
+
+TAU = 0.3
+"""Seconds in which a steady new mask replaces 63 % of the old. Longer flickers less, shorter settles sooner."""
+
+MEMORY = 2.0
+"""Seconds for which a mask may be late; a later one is thrown away."""
+
+GAP = 0.5
+"""Seconds without a frame after which what was believed is forgotten instead of carried."""
+
+_LEAST_WORTH = 0.1  # of a late mask where nothing shows what it said: a guess, but nobody has a better one
+
+_UNKNOWN = _LEAST_WORTH  # support below which a belief is a guess; livestyle.masks.flow._ENTERS is just not
+_UNCOVERED = 0.03  # seconds in which 63 % of such a belief is given up
+_NEAR = 0.03  # of the width: how far from people what is unknown may still be theirs
+
+_AWAY = 1.0  # pixels that something has moved since a late mask's frame for the way to be looked at once more
+
+_DISAGREES = (0.15, 0.4)
+"""Difference between belief and new mask below which it is noise, and above which it is news."""
+
+
+def region_weights_of(segmenter: Segmenter, pixels: npt.NDArray[np.uint8]) -> Weights:
+    """What `segmenter` sees in (H, W, 3) uint8 RGB, as region_weights."""
+    return region_weights(segmenter(pixels), segmenter.classes, segmenter.regions)
+
+
+def region_weights(probabilities: Weights, classes: Sequence[str], regions: Mapping[str, str]) -> Weights:
+    """(C, h, w) class probabilities summed to (R, h, w) weights in the order of livestyle.frame.REGIONS."""
+    belongs = np.array([[regions[name] == region for name in classes] for region in REGIONS], np.float32)
+    return np.asarray(np.tensordot(belongs, probabilities, axes=1), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """A weighted mean of masks, each carried to the frame at hand; at a Motion's resolution."""
+
+    planes: Planes
+    support: Plane  # (h, w) sum of the masks' weights: fades with time, is lost where the picture says something else
+
+    def carried(self, motion: Motion, seconds: float) -> tuple[Belief, Motion]:
+        """The same for the frame that `motion` leads back from, `seconds` away, and the motion it took."""
+        aligned = edge_aligned(motion, 1 - self.planes[..., 0])
+        planes, support = (
+            warp_weights(self.planes, aligned.backward),
+            warp(self.support, aligned.backward) * aligned.trust,
+        )
+        return Belief(_guessed(planes, support, seconds), support), aligned
+
+    def faded(self, seconds: float, tau: float) -> Belief:
+        """What is left of it after `seconds`."""
+        return Belief(self.planes, self.support * np.float32(math.exp(-seconds / tau)))
+
+    def corrected(self, new: Belief) -> Belief:
+        """The mean of both; where they contradict each other only what is `new`."""
+        support = self.support * (1 - _disagreement(self.planes, new.planes))
+        total = support + new.support
+        share = new.support / total
+        return Belief(_mixed(self.planes, new.planes, share), total)
+
+    def merged_preferring_self(self, other: Belief) -> Belief:
+        """The mean of both; where they contradict each other only this one."""
+        return Belief(other.planes, other.support * (1 - _disagreement(other.planes, self.planes))).corrected(self)
+
+    def merged_by_support(self, other: Belief) -> Belief:
+        """The mean of both; where they contradict each other only the one with more support."""
+        kept = 1 - _disagreement(other.planes, self.planes)
+        ours = self.support * np.where(self.support < other.support, kept, 1)
+        theirs = other.support * np.where(self.support < other.support, 1, kept)
+        total = ours + theirs + np.float32(1e-6)  # neither may have any: then both count alike
+        share = np.asarray((ours + np.float32(0.5e-6)) / total, np.float32)
+        return Belief(_mixed(other.planes, self.planes, share), total)
+
+
+def mask_of(weights: Weights, width: int, height: int) -> Belief:
+    """The belief of one who knows but this (R, h, w) mask."""
+    planes = np.ascontiguousarray(weights.transpose(1, 2, 0))
+    enlarged = np.asarray(cv2.resize(planes, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return Belief(enlarged, np.ones((height, width), np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    seconds: float
+    luma: Luma
+    motion: Motion | None  # since the frame before; None for the first of a scene
+
+
+class MaskTracker:
+    """What is believed about one stream's regions. Not thread-safe.
+
+    For every frame call `advance`; whenever a mask is there, of this frame or of an earlier one, `correct`. `planes`
+    then holds for the frame last advanced to.
+    """
+
+    def __init__(self, *, tau: float = TAU, flow: FlowEstimator | None = None) -> None:
+        self._tau = tau
+        self._flow = flow or FlowEstimator()
+        self._steps: deque[_Step] = deque()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: a new stream, or a new scene."""
+        self._belief: Belief | None = None
+        self._motion: Motion | None = None
+        self._corrected = 0.0
+        self._steps.clear()
+
+    @property
+    def planes(self) -> Planes | None:
+        """(h, w, R) float32 weights that sum to 1, at half the luma's size; None until the first mask of a scene."""
+        return None if self._belief is None else self._belief.planes
+
+    @property
+    def belief(self) -> Belief | None:
+        """The same with what supports it."""
+        return self._belief
+
+    @property
+    def motion(self) -> Motion | None:
+        """Between the two frames last advanced to; None at the start of a scene."""
+        return self._motion
+
+    @property
+    def latest(self) -> float:
+        """Seconds of the frame last advanced to."""
+        return self._steps[-1].seconds
+
+    def advance(self, luma: Luma, seconds: float) -> None:
+        """Go on to the frame at `seconds`, of which `luma` is the working copy; carries the weights by its motion.
+
+        On a cut, on another size, after a GAP and where time runs backwards everything is forgotten.
+        """
+        before = self._steps[-1] if self._steps else None
+        if before is not None and (before.luma.shape != luma.shape or not 0 < seconds - before.seconds <= GAP):
+            before = None
+        motion = None if before is None else self._flow.between(luma, before.luma)
+        if motion is None or before is None or is_cut(luma, before.luma, motion):
+            self.reset()
+            self._steps.append(_Step(seconds, luma, None))
+        else:
+            self._motion = motion
+            self._remember(_Step(seconds, luma, self._move(motion, seconds - before.seconds)))
+
+    def correct(self, weights: Weights, seconds: float) -> bool:
+        """Take in the (R, h, w) mask of the frame at `seconds`: the one last advanced to, or an earlier one.
+
+        A mask of a frame that is not remembered (from before a cut, or too old) changes nothing and gives False.
+        """
+        step = next((step for step in self._steps if step.seconds == seconds), None)
+        if step is None:
+            return False
+        new = mask_of(weights, *half_of(step.luma))
+        if (motion := self._motion_since(step, new)) is not None:
+            carried = self._late(warp_weights(new.planes, motion.backward), motion.trust, self.latest - seconds)
+            new = Belief(carried, np.maximum(motion.trust, _LEAST_WORTH))
+        # max(..., 0) keeps a mask that came out of order from gaining support.
+        age = max(self.latest - self._corrected, 0)
+        self._belief = new if self._belief is None else self._belief.faded(age, self._tau).corrected(new)
+        self._corrected = self.latest
+        return True
+
+    def _late(self, planes: Planes, trust: Plane, age: float) -> Planes:
+        """A late mask's carried `planes`, less the people whom nothing supports and nobody believes in any more.
+
+        At the rim of what moves fast flow leads to the thing in front: what it has just uncovered would be it again.
+        """
+        if self._belief is None:
+            return planes
+        return _mixed(planes, _guessed(planes, trust, age), np.square(self._belief.planes[..., 0]))
+
+    def _remember(self, step: _Step) -> None:
+        self._steps.append(step)
+        while self._steps[0].seconds < step.seconds - MEMORY:
+            self._steps.popleft()
+
+    def _move(self, motion: Motion, elapsed: float) -> Motion:
+        """Carries what is believed along; returns the motion that it took."""
+        if self._belief is None:
+            return motion
+        self._belief, aligned = self._belief.carried(motion, elapsed)
+        return aligned
+
+    def _motion_since(self, then: _Step, mask: Belief) -> Motion | None:
+        """From that frame, of which this is the mask, to the newest; None where they are the same."""
+        later = [step.motion for step in self._steps if step.seconds > then.seconds and step.motion is not None]
+        if not later:
+            return None
+        motion = reduce(Motion.then, later)
+        if len(later) == 1 or np.abs(motion.backward).max() < _AWAY:
+            return motion
+        return motion.confirmed(
+            edge_aligned(self._flow.between(self._steps[-1].luma, then.luma), 1 - mask.planes[..., 0])
+        )
+
+
+def _guessed(planes: Planes, support: Plane, seconds: float) -> Planes:
+    """Where nothing supports them, and nobody who is supported is near, background: it is what is uncovered.
+
+    Within _UNCOVERED seconds, of which these are some; a late mask that nothing supports is still worth _LEAST_WORTH.
+    """
+    unknown = np.clip(1 - support / np.float32(_UNKNOWN), 0, 1)
+    if not unknown.any():
+        return planes
+    side = 2 * max(1, round(_NEAR * planes.shape[1])) + 1
+    somebody = cv2.blur(cv2.blur(np.minimum(support, 1) * (1 - planes[..., 0]), (side, side)), (side, side))
+    share = unknown * np.clip(1 - somebody / np.float32(0.2), 0, 1) * np.float32(1 - math.exp(-seconds / _UNCOVERED))
+    return _mixed(planes, _background_only(*share.shape), share)
+
+
+@lru_cache(maxsize=8)
+def _background_only(height: int, width: int) -> Planes:
+    planes = np.zeros((height, width, len(REGIONS)), np.float32)
+    planes[..., 0] = 1
+    planes.flags.writeable = False
+    return planes
+
+
+def _mixed(planes: Planes, others: Planes, share: Plane) -> Planes:
+    """`planes`, the (h, w) `share` in [0, 1] of the way to `others`."""
+    return np.asarray(cv2.blendLinear(others, planes, share, 1 - share), np.float32)
+
+
+def _disagreement(old: Planes, new: Planes) -> Plane:
+    """(h, w) in [0, 1]: how surely the new mask says something else than the old.
+
+    Half the L1 distance of two distributions is the largest difference they give to any event; the new mask's own
+    certainty weighs it, so that a mask that wavers between two regions is smoothed and one that has decided is not.
+    """
+    distance = total(cv2.absdiff(new, old)) / 2
+    sure = np.clip(reduce(cv2.max, cv2.split(new)) * 2 - 1, 0, 1)
+    low, high = _DISAGREES
+    x = np.clip((cv2.blur(distance * np.sqrt(sure), (3, 3)) - low) / (high - low), 0, 1)
+    return np.asarray(x * x * (3 - 2 * x), np.float32)

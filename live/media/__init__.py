@@ -1,0 +1,1 @@
+"""Media files and pictures: PyAV and OpenCV, colour tags, sizes, text on pictures."""

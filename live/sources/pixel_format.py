@@ -1,0 +1,99 @@
+"""Decoded video frames (any pixel format) to upright full-range RGB."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from livestyle.frame import ColorInfo, Pixels, read_only
+from livestyle.media.color import SWSCALE_MATRICES, SWSCALE_RANGES
+from livestyle.media.orientation import Flip, make_upright
+from livestyle.media.pyav import av, cv2
+
+# Without these flags libswscale truncates: a third of a level too dark on average.
+_FLAGS = (
+    av.video.reformatter.Interpolation.BILINEAR
+    | av.video.reformatter.Interpolation.ACCURATE_RND
+    | av.video.reformatter.Interpolation.FULL_CHR_H_INT
+)
+# libswscale counts white as 255 * 2^7 of 2^15 inside, so 16-bit planes reach only 65283 of 65535 (measured; linear).
+SWSCALE_WHITE_16 = 65283
+_PLANES_RGB = (2, 0, 1)  # where R, G, B are in FFmpeg's "gbrp" formats
+
+
+def bit_depth(video_format: Any) -> int:
+    """Significant bits of the deepest colour sample of an av.VideoFormat, at most 16 (floats count as 16)."""
+    bits = max((part.bits for part in video_format.components), default=8)
+    return min(int(bits), 16)
+
+
+def is_rgb(video_format: Any) -> bool:
+    """True for RGB in any packing, palettes included."""
+    return bool(video_format.is_rgb) or "pal8" in video_format.name
+
+
+class PictureReader:
+    """Converts frames of one stream; keeps libswscale's tables between frames. For one thread."""
+
+    def __init__(self, color: ColorInfo, size: tuple[int, int], depth: int, flip: Flip) -> None:
+        """`color`: complete; `size`: coded (width, height) that frames are scaled to; `depth`: bits per sample."""
+        self._color = color
+        self._size = size
+        self._deep = depth > 8
+        self._flip = flip
+        self._swscale = av.video.reformatter.VideoReformatter()
+
+    def read(self, frame: Any) -> Pixels:
+        """(H, W, 3) upright read-only RGB, uint8 or uint16."""
+        pixels = self._deep_rgb(frame) if self._deep else self._rgb(frame)
+        return read_only(make_upright(pixels, self._flip))
+
+    def _rgb(self, frame: Any) -> Pixels:
+        if is_rgb(frame.format):
+            return np.array(self._convert(frame, "rgb24").to_ndarray())
+        return _merge(self._convert(frame, "gbrp"), np.uint8)
+
+    def _deep_rgb(self, frame: Any) -> Pixels:
+        """Planar RGB keeps its own samples, stretched to 65535; the rest goes through libswscale's 16-bit planes."""
+        same_size = (frame.width, frame.height) == self._size
+        if same_size and frame.format.name.startswith("gbrp") and frame.format.name.endswith("le"):
+            return _stretch(_merge(frame, np.uint16), (1 << bit_depth(frame.format)) - 1)
+        if same_size and frame.format.name in ("rgb48le", "rgb48be"):
+            return np.array(frame.to_ndarray())
+        return _stretch(_merge(self._convert(frame, "gbrp16le"), np.uint16), SWSCALE_WHITE_16)
+
+    def _convert(self, frame: Any, target: str) -> Any:
+        matrix = SWSCALE_MATRICES[self._color.matrix or "bt709"]
+        return self._swscale.reformat(
+            frame,
+            width=self._size[0],
+            height=self._size[1],
+            format=target,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
+            src_color_range=SWSCALE_RANGES[self._color.range or "tv"],
+            dst_color_range=SWSCALE_RANGES["pc"],
+            interpolation=_FLAGS,
+        )
+
+
+def _merge(frame: Any, dtype: type[np.uint8] | type[np.uint16]) -> Pixels:
+    planes = [frame.planes[index] for index in _PLANES_RGB]
+    pixels: Any = cv2.merge([_plane(plane, frame.width, dtype) for plane in planes])
+    return cast(Pixels, pixels)
+
+
+def _plane(plane: Any, width: int, dtype: type[np.uint8] | type[np.uint16]) -> npt.NDArray[Any]:
+    rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)
+    return rows[:, :width]
+
+
+def _stretch(pixels: Pixels, white: int) -> Pixels:
+    """uint16 samples whose full scale is `white` to full scale 65535, rounded; above white is clipped."""
+    if white == 65535:
+        return pixels
+    table = np.minimum(np.arange(65536, dtype=np.uint64) * 65535 + white // 2, 65535 * white) // white
+    stretched: npt.NDArray[np.uint16] = np.take(table.astype(np.uint16), pixels)
+    return stretched

@@ -1,0 +1,204 @@
+"""Methods side by side: each gives a mask for every frame, from the same outputs of the model, and is judged fairly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from livestyle.bench.drawn_people import DrawnPeople, Oracle
+from livestyle.bench.masks.cached_model import CachedModel, SimulatedInference
+from livestyle.bench.masks.compare import Score, compare
+from livestyle.bench.masks.methods import METHODS, Method, methods_named, raw_masks
+from livestyle.bench.masks.strips import outlined
+from livestyle.bench.masks.table import as_json, overall, text
+from livestyle.bench.masks.targets import Target, targets
+from livestyle.bench.sequences import Film, make_film
+from livestyle.bench.stopwatch import Stopwatch
+from livestyle.errors import UsageError
+from livestyle.frame import REGIONS, Pixels, Weights
+
+SIZE = (320, 180)
+
+
+class Inverted:
+    """A style whose every change can be computed by hand: what is background becomes its negative."""
+
+    is_identity = False
+
+    def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
+        from livestyle.bench.masks.metrics import enlarged
+
+        background = enlarged(weights, (pixels.shape[1], pixels.shape[0]))[..., :1]
+        return np.asarray(pixels + background * (255.0 - 2.0 * pixels), np.uint8)
+
+
+def film(kind: str, seconds: float = 0.7, rate: int = 30) -> Film:
+    return make_film(kind, DrawnPeople(), rate=rate, size=SIZE, seconds=seconds)
+
+
+def scores(one: Film, *names: str) -> dict[str, Score]:
+    return {score.method: score for score in compare(one, methods_named(list(names)), Oracle(), Inverted())}
+
+
+def delayed(frames: int) -> Method:
+    def way(one: Film, segmenter: object, watch: Stopwatch) -> Iterator[Weights]:
+        for index in range(len(one.moments)):
+            truth = one.moments[max(0, index - frames)].truth
+            assert truth is not None
+            yield np.ascontiguousarray(truth.weights.transpose(2, 0, 1))
+
+    return Method(f"late {frames}", "the truth, late", way, needs_truth=True)
+
+
+def test_every_method_gives_a_mask_for_every_frame_and_is_scored() -> None:
+    one = film("sway", seconds=0.3)
+    found = scores(one)
+    assert list(found) == list(METHODS)
+    for score in found.values():
+        assert score.cost["all"] >= 0
+        assert score.figures["iou"] >= 0
+
+
+def test_the_truth_scores_best_and_no_masks_at_all_score_as_defined() -> None:
+    found = scores(film("sway"), "truth", "global", "raw")
+    truth, nothing, raw = (found[name].figures for name in ("truth", "global", "raw"))
+    assert truth["iou"] > 0.97  # at half the size: the outline's pixels are rounded
+    assert truth["biou"] > 0.9
+    assert truth["dtssd"] == 0
+    assert abs(truth["lag"]) < 0.1
+    assert truth["ghosts"] == 0
+    assert truth["iou"] > raw["iou"] > nothing["iou"]
+    # Without masks everything is called background: that region's IoU is its share, the others' is 0.
+    assert nothing["iou"] == pytest.approx(found["global"].regions["background"]["iou"] / 4)
+    assert nothing["ndtssd"] == pytest.approx(1)  # it stands still
+    assert math.isnan(nothing["lag"])
+    assert nothing["back_in"] == 0
+    assert nothing["skin_in"] > 20  # skin's negative
+    assert truth["skin_in"] < 0.5
+
+
+@pytest.mark.parametrize("late", [0, 1, 2])
+def test_a_mask_that_is_late_is_found_to_be_so_late(late: int) -> None:
+    (score,) = compare(film("fast"), [delayed(late)], Oracle(), Inverted())
+    assert score.figures["lag"] == pytest.approx(late, abs=0.15)  # the error is a parabola only nearly
+
+
+def test_what_stands_still_flickers_by_what_the_method_leaves_of_the_noise() -> None:
+    found = scores(film("still"), "raw", "ema")
+    assert found["ema"].figures["flicker"] < 0.5 * found["raw"].figures["flicker"]
+    assert math.isnan(found["raw"].figures["ndtssd"])
+    assert math.isnan(found["raw"].figures["lag"])
+
+
+def test_a_mask_held_while_somebody_leaves_is_a_ghost_and_the_models_own_is_none() -> None:
+    found = scores(film("leave", seconds=1.4), "raw", "held")
+    assert found["raw"].figures["ghosts"] == 0
+    assert found["held"].figures["ghost_run"] >= 2  # a mask takes two and a half frames
+
+
+def test_inference_runs_once_for_each_picture_whoever_asks() -> None:
+    one = film("sway", seconds=0.3)
+    cached = CachedModel(Oracle())
+    first = list(raw_masks(one, cached, Stopwatch()))
+    second = list(raw_masks(one, cached, Stopwatch()))
+    assert len(cached.seconds) == len(one.moments)
+    for mask, again in zip(first, second, strict=True):
+        np.testing.assert_array_equal(mask, again)
+    assert cached.watch.seconds["inference"] >= sum(cached.seconds)
+
+
+class TestPacedInference:
+    @staticmethod
+    def paced(latency: float) -> SimulatedInference:
+        return SimulatedInference(lambda picture: np.full((1, 1, 1), picture[0, 0, 0], np.float32), latency)
+
+    @staticmethod
+    def offer(inference: SimulatedInference, number: int) -> float | None:
+        """Offer picture `number` at number / 10 seconds; which picture's mask has come, if any."""
+        inference.offer(np.full((1, 1, 3), number, np.uint8), number / 10)
+        done = inference.result()
+        return None if done is None else float(done.weights[0, 0, 0])
+
+    def test_a_mask_comes_after_its_latency_and_the_next_is_of_the_newest_picture(self) -> None:
+        inference = self.paced(0.25)
+        # Picture 0 is done at 0.25, then 2 is the newest, done at 0.5 with 5 not yet offered: 4 is next.
+        assert [self.offer(inference, n) for n in range(9)] == [None, None, None, 0, None, 2, None, None, 4]
+
+    def test_a_fast_model_gives_every_mask_one_frame_later(self) -> None:
+        inference = self.paced(0.05)
+        assert [self.offer(inference, n) for n in range(4)] == [None, 0, 1, 2]
+
+    def test_waiting_gives_the_mask_that_is_under_way(self) -> None:
+        inference = self.paced(9)
+        self.offer(inference, 3)
+        done = inference.wait(0)
+        assert (float(done.weights[0, 0, 0]), done.seconds) == (3, 0.3)
+
+
+def test_a_method_that_loses_a_frame_is_an_error() -> None:
+    lossy = Method("lossy", "", lambda one, segmenter, watch: iter(list(raw_masks(one, segmenter, watch))[1:]))
+    with pytest.raises(RuntimeError, match="lossy gave 2 masks for 3 frames"):
+        compare(film("sway", seconds=0.1), [lossy], Oracle(), Inverted())
+
+
+def test_an_inner_stage_is_not_counted_twice() -> None:
+    watch = Stopwatch()
+    with watch.stage("outer"), watch.stage("inner"):
+        sum(range(200_000))
+    assert watch.seconds["inner"] > 10 * watch.seconds["outer"]
+
+
+def test_unknown_methods_are_named() -> None:
+    with pytest.raises(UsageError, match="nonsense"):
+        methods_named(["raw", "nonsense"])
+
+
+def score(method: str, film_: str = "a", kind: str = "sway", **figures: float) -> Score:
+    from livestyle.bench.masks.scoring import FIGURES
+
+    return Score(film_, kind, method, {name: figures.get(name, math.nan) for name in FIGURES}, {}, {"all": 2.0})
+
+
+def test_films_are_averaged_and_a_lag_is_the_worst() -> None:
+    rows = overall([score("raw", iou=0.5, lag=-2.0, ghosts=1), score("raw", "b", iou=0.7, lag=1.0, ghosts=2),
+                    score("raw", "c")])  # fmt: skip
+    assert rows["raw"]["iou"] == pytest.approx(0.6)
+    assert rows["raw"]["lag"] == -2
+    assert rows["raw"]["ghosts"] == 3
+    table = text(rows)
+    assert "warp" not in table
+    assert table.splitlines()[2].split() == ["|", "raw", "|", "0.600", "|", "-2.00", "|", "3", "|", "2.0", "|"]
+
+
+def test_json_has_no_nan() -> None:
+    (row,) = as_json([score("raw", iou=0.5)])
+    assert row["figures"]["iou"] == 0.5
+    assert row["figures"]["lag"] is None
+
+
+def test_bars_are_held_missed_or_unknown() -> None:
+    assert Target("x", 0.1, 0.15).held is True
+    assert Target("x", 0.1, 0.15, at_least=True).held is False
+    assert Target("x", math.nan, 0.15).held is None
+    found = {target.what: target for target in targets([
+        score("raw", flicker=10, iou=0.8), score("ours", flicker=1, iou=0.79), score("live", iou=0.75)])}  # fmt: skip
+    assert found["ours: flicker where nothing moves, share of raw"].value == pytest.approx(0.1)
+    assert found["ours: region IoU beyond raw"].held is False
+    assert found["live: IoU lost, worst kind but the fast head"].value == pytest.approx(0.04)
+    assert found["ours: boundary IoU beyond raw"].held is None
+    assert not any(what.startswith("ahead") for what in found), "it was not measured"
+
+
+def test_edges_are_drawn_in_the_color_of_what_they_enclose() -> None:
+    labels = np.zeros((20, 30), np.uint8)
+    labels[5:15, 10:20] = REGIONS.index("hair")
+    grey = np.full((20, 30, 3), 50, np.uint8)
+    drawn = outlined(grey, labels)
+    assert (drawn[10, 15] == 50).all(), "not inside"
+    assert (drawn[0, 0] == 50).all(), "not outside"
+    changed = (drawn != 50).any(axis=2)
+    assert 30 <= changed.sum() <= 60
+    assert len(np.unique(drawn[changed], axis=0)) == 1

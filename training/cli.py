@@ -215,6 +215,14 @@ def _write(
 )
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Also keep the finished weights here.")
 @click.option(
+    "--blend",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Average the weights with those of this checkpoint of the same network, from which CHECKPOINT was trained on.",
+)
+@click.option(
+    "--share", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of CHECKPOINT in that average."
+)
+@click.option(
     "--int8", is_flag=True, help="Also quantise; the file is kept only if it is faster and costs under 0.5 points."
 )
 @click.option(
@@ -230,17 +238,24 @@ def export(
     input_size: str,
     facts: Path | None,
     folder: Path | None,
+    blend: Path | None,
+    share: float,
     int8: bool,
     data: Path | None,
 ) -> None:
     """Convert CHECKPOINT (a run's folder or a transformers folder) to a model file and its card in OUT."""
+    from livestyle.training.blend import blend as blend_weights
     from livestyle.training.export import as_folder, export_model, parity, quantise
 
     size = _size(input_size)
     if int8 and not data:
         raise UsageError("--int8 needs --data: pictures to calibrate and to compare with.")
     with tempfile.TemporaryDirectory() as scratch:
-        source = as_folder(checkpoint, folder or Path(scratch) / "checkpoint")
+        finished = folder or Path(scratch) / "checkpoint"
+        if blend:
+            blend_weights(checkpoint, blend, share, finished)
+            checkpoint = finished
+        source = as_folder(checkpoint, finished)
         card = export_model(source, out, name, size, facts)
         size_mb = (out / card.file).stat().st_size / 1e6
         click.echo(f"{out / card.file}: {size_mb:.1f} MB, opset {card.opset}, sha256 {card.sha256}")

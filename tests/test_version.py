@@ -89,7 +89,10 @@ def test_a_wheel_built_at_a_tag_has_the_tags_version(clone: Path, run: Run) -> N
     assert wheel.name.startswith("livestyle-3.14.1-")
     with zipfile.ZipFile(wheel) as file:
         metadata = file.read("livestyle-3.14.1.dist-info/METADATA").decode()
+        names = file.namelist()
     assert HeaderParser().parsestr(metadata)["Version"] == "3.14.1"
+    assert "livestyle/shaders/builtin/13-warm.toml" in names
+    assert not [name for name in names if name.endswith((".c", ".sbatch", ".pt"))]  # these need not be installed
 
 
 def test_a_commit_after_a_tag_is_a_development_version_of_the_next_one(clone: Path, run: Run) -> None:

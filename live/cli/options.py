@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from livestyle import __version__
+import livestyle
 from livestyle.cli.configuration import load_config
 from livestyle.cli.early import SHELLS, answer_and_stop, print_completion
 from livestyle.cli.parameter_types import NamedPath, Number, OutputPath, Seconds, Size, StyleName, Wait
@@ -87,7 +87,8 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
                  callback=lambda ctx, _, shell: print_completion(ctx, shell),
                  help="Print a completion script and stop."),
     click.option("--version", is_flag=True, is_eager=True, expose_value=False, help="Show the version and exit.",
-                 callback=lambda ctx, _, wanted: answer_and_stop(ctx, wanted, lambda: f"livestyle {__version__}")),
+                 callback=lambda ctx, _, wanted: answer_and_stop(
+                     ctx, wanted, lambda: f"livestyle {livestyle.__version__}")),
     click.help_option("-h", "--help", callback=lambda ctx, _, wanted: answer_and_stop(ctx, wanted, ctx.get_help)),
 )  # fmt: skip
 

@@ -17,7 +17,7 @@ from email.message import Message
 from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
-from livestyle import __version__
+import livestyle
 from livestyle.errors import LivestyleError, RefusedError, SourceError
 from livestyle.sources.addresses import Address, parse_address
 from livestyle.sources.http_login import login
@@ -146,7 +146,7 @@ class HttpStream:
         lines = [
             f"GET {address.path} HTTP/1.1",
             f"Host: {re.sub('%[^]]*', '', address.netloc).encode('idna').decode()}",
-            f"User-Agent: livestyle/{__version__}",
+            f"User-Agent: livestyle/{livestyle.__version__}",
             f"Accept: {self._accept}",
             "Connection: close",
         ]

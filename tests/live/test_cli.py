@@ -10,12 +10,14 @@ import sys
 import time
 from contextlib import closing
 from fractions import Fraction
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import livestyle
 from livestyle.cli.main import main
 from livestyle.cli.parameter_types import StyleName
 from livestyle.frame import Frame, StreamInfo, read_only
@@ -42,8 +44,10 @@ def _own_config(tmp_path, monkeypatch):
 
 
 def test_version(capsys):
+    """`--version` and `livestyle.__version__` are what the installation says, which git's tags decide."""
     code, out, _ = run(capsys, "--version")
-    assert (code, out.split()[0]) == (0, "livestyle")
+    assert (code, out) == (0, f"livestyle {metadata.version('livestyle')}\n")
+    assert livestyle.__version__ == metadata.version("livestyle")
 
 
 def test_help_names_every_option_of_the_main_job(capsys):

@@ -89,10 +89,10 @@ def texture(rng: np.random.Generator, size: int) -> Image:
             noise = noise.T
         field += cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC) * float(rng.uniform(0.3, 0.9)) ** octave
     field = 1 / (1 + np.exp(-float(rng.uniform(1, 4)) * field))
-    return _coloured(rng, field)
+    return _colored(rng, field)
 
 
-def _coloured(rng: np.random.Generator, field: npt.NDArray[np.float32]) -> Image:
+def _colored(rng: np.random.Generator, field: npt.NDArray[np.float32]) -> Image:
     if rng.random() < 0.5:
         ends = SKIN_TONES[rng.integers(len(SKIN_TONES), size=2)] + rng.normal(0, 15, (2, 3))
     else:

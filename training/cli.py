@@ -77,7 +77,7 @@ def _overridden(text: str, changes: tuple[str, ...]) -> str:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("settings", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--set", "changes", multiple=True, metavar="SECTION.NAME=VALUE", help="Change a setting of the file.")
-@click.option("--fresh", is_flag=True, help="Start anew even if the run's folder has a checkpoint.")
+@click.option("--fresh", is_flag=True, help="Start again even if the run's folder has a checkpoint.")
 @click.option("--strict", is_flag=True, help="Stop at the first bad row instead of counting it.")
 @_speaking
 def train(settings: Path, changes: tuple[str, ...], fresh: bool, strict: bool) -> None:
@@ -107,7 +107,9 @@ def _size(text: str) -> tuple[int, int]:
     if not (
         width.isdigit() and height.isdigit() and int(width) % 32 == int(height) % 32 == 0 and int(width) and int(height)
     ):
-        raise UsageError(f"{text} is no input size.", hint="Write WIDTHxHEIGHT in multiples of 32, such as 256x256.")
+        raise UsageError(
+            f"{text} is not an input size.", hint="Write WIDTHxHEIGHT in multiples of 32, such as 256x256."
+        )
     return int(width), int(height)
 
 

@@ -32,15 +32,15 @@ def disguised(rng: np.random.Generator, pixels: Image, members: Members) -> Imag
     chosen = int(np.searchsorted(np.cumsum([share for share, _, _ in _DISGUISES])[:-1], rng.random(), side="right"))
     _, bits, tones = _DISGUISES[chosen]
     where = surely(members, bits)
-    return pixels if where.mean() < 0.01 else _recoloured(rng, pixels, where, tones)
+    return pixels if where.mean() < 0.01 else _recolored(rng, pixels, where, tones)
 
 
 def in_skin_tones(rng: np.random.Generator, pixels: Image) -> Image:
     """The (H, W, 3) pixels, on which nobody is, in a colour of skin: wood, sand and plaster have it too."""
-    return _recoloured(rng, pixels, np.ones(pixels.shape[:2], bool), SKIN_TONES)
+    return _recolored(rng, pixels, np.ones(pixels.shape[:2], bool), SKIN_TONES)
 
 
-def _recoloured(
+def _recolored(
     rng: np.random.Generator, pixels: Image, where: npt.NDArray[np.bool_], tones: npt.NDArray[np.float32]
 ) -> Image:
     tone = tones[rng.integers(len(tones))] + rng.normal(0, 12, 3)

@@ -19,7 +19,7 @@ from livestyle.training.log import LOSSES
 from livestyle.training.metrics import Planes, enlarged, region_planes
 from livestyle.training.reader import LabelledSet, Picture
 
-COLOURS = np.array([[30, 30, 34], [226, 74, 51], [250, 193, 132], [69, 117, 180]], np.float64)
+COLORS = np.array([[30, 30, 34], [226, 74, 51], [250, 193, 132], [69, 117, 180]], np.float64)
 """RGB of each of livestyle.frame.REGIONS in the figures."""
 
 
@@ -33,12 +33,12 @@ def _axes(rows: int, columns: int, width: float, height: float) -> tuple[Any, An
 def truth_image(members: Members) -> npt.NDArray[np.uint8]:
     """(H, W, 3): the colour of the region; where several are possible, their mean."""
     possible = np.stack([(members & region_bits(region)) != 0 for region in REGIONS], -1).astype(np.float64)
-    return np.asarray(possible @ COLOURS / np.maximum(possible.sum(-1, keepdims=True), 1), np.uint8)
+    return np.asarray(possible @ COLORS / np.maximum(possible.sum(-1, keepdims=True), 1), np.uint8)
 
 
 def guess_image(planes: Planes) -> npt.NDArray[np.uint8]:
     """(H, W, 3): the regions' colours mixed by probability, (R, H, W)."""
-    return np.asarray(np.clip(np.tensordot(planes, COLOURS, (0, 0)), 0, 255), np.uint8)
+    return np.asarray(np.clip(np.tensordot(planes, COLORS, (0, 0)), 0, 255), np.uint8)
 
 
 def _guess(model: Segmenter, picture: Picture) -> npt.NDArray[np.uint8]:
@@ -99,7 +99,7 @@ def losses(log: Path, path: Path) -> None:
         with log.open(newline="", encoding="utf-8") as file:
             rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{log} is no log of a run: {error}.") from error
+        raise InputError(f"{log} is not the log of a run: {error}.") from error
     if not rows:
         raise InputError(f"{log} has no line yet.")
     figure, axes = _axes(1, 2, 9, 3.5)

@@ -39,7 +39,7 @@ class Limb:
     tip: Vector  # (x, y) of its far end, the fingers
     along: Vector  # unit vector from the fingers towards the elbow
     head: float  # square root of the area in pixels of its owner's head
-    colour: Vector  # (3,) median RGB
+    color: Vector  # (3,) median RGB
 
 
 def _cleaned(pixels: Image, part: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -101,7 +101,7 @@ def _wrist(around: npt.NDArray[np.bool_], hand: npt.NDArray[np.bool_], length: f
     return towards / reach if reach > 0.03 * length else None
 
 
-def _cut_by_colour(pixels: Image, hand: npt.NDArray[np.bool_], around: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _cut_by_color(pixels: Image, hand: npt.NDArray[np.bool_], around: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """The hand with its edge and wrist: GrabCut (Rother, Kolmogorov, Blake 2004) where labels leave it open."""
     trimap = np.where(around, np.uint8(cv2.GC_BGD), np.uint8(cv2.GC_PR_BGD))
     trimap[_grown(hand, 3) & ~around] = cv2.GC_PR_FGD
@@ -126,7 +126,7 @@ def _hand(picture: Picture, part: npt.NDArray[np.bool_]) -> Limb | None:
     along = _wrist(around, hand, length)
     if along is None or not around.any():
         return None
-    found = _cut_by_colour(pixels, hand, around)
+    found = _cut_by_color(pixels, hand, around)
     if found.sum() > 2.5 * hand.sum():  # the wall has the colour of the hand
         return None
     alpha = np.asarray(cv2.blur(found.astype(np.uint8) * 255, (3, 3)), np.uint8)
@@ -192,8 +192,8 @@ def _motion(rng: np.random.Generator, limb: Limb, target: Vector, size: float) -
 def _tinted(rng: np.random.Generator, limb: Limb, pixels: Image, members: Members) -> Image:
     """The limb in the light and skin tone of the person it is laid over, where labels show the skin."""
     skin = pixels[::4, ::4][surely(members[::4, ::4], _SKIN)]
-    wanted = np.median(skin, axis=0) if len(skin) > 20 and rng.random() < 0.8 else limb.colour
-    gain = np.clip((wanted + 4) / (limb.colour + 4), 0.2, 2.0) * np.exp(rng.normal(0, 0.05, 3) + rng.normal(0, 0.1))
+    wanted = np.median(skin, axis=0) if len(skin) > 20 and rng.random() < 0.8 else limb.color
+    gain = np.clip((wanted + 4) / (limb.color + 4), 0.2, 2.0) * np.exp(rng.normal(0, 0.05, 3) + rng.normal(0, 0.1))
     table = np.clip(np.arange(256)[:, None, None] * gain, 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(limb.pixels, table), np.uint8)
 

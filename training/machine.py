@@ -57,7 +57,7 @@ def _has_bf16(device: torch.device) -> bool:
 def keep_memory() -> None:
     """Have glibc keep what is freed for the next step instead of giving it back to the system; elsewhere nothing.
 
-    Each step otherwise asks for gigabytes anew, and the system clears every page of them: half of a step's time.
+    Each step otherwise asks for gigabytes again, and the system clears every page of them: half of a step's time.
     """
     with contextlib.suppress(OSError, AttributeError):  # another libc
         mallopt = ctypes.CDLL(None).mallopt

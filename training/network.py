@@ -86,9 +86,9 @@ def load_network(name_or_folder: str) -> PortraitNetwork:
     finally:
         transformers.logging.set_verbosity(verbosity)
     if report["mismatched_keys"]:
-        log.info("%s tells other classes apart: its last layer starts anew.", name_or_folder)
+        log.info("%s tells other classes apart: its last layer starts untrained.", name_or_folder)
     if any(name.startswith("fine.") for name in report["missing_keys"]):
-        log.info("%s has no fine decoder: it starts anew.", name_or_folder)
+        log.info("%s has no fine decoder: it starts untrained.", name_or_folder)
         assert network.fine is not None
         start_decoder(network.fine)
     result: PortraitNetwork = network

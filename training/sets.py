@@ -72,7 +72,7 @@ def _labels(table: Mapping[str, list[str]], origin: str) -> dict[int, int]:
             ) from error
         except ValueError as error:
             raise InputError(
-                f'{origin}: "{text}" is no label id.', hint='Write ids like "0", "4,7" or "4-8,10".'
+                f'{origin}: "{text}" is not a label id.', hint='Write ids like "0", "4,7" or "4-8,10".'
             ) from error
         for label in ids:
             if label in labels or not 0 <= label <= 255:
@@ -95,7 +95,7 @@ def _checked(values: dict[str, Any], origin: str) -> SetDescription:
     try:
         re.compile(values.get("person") or "")
     except re.error as error:
-        raise InputError(f"{origin}: person is no regular expression: {error}.") from error
+        raise InputError(f"{origin}: person is not a regular expression: {error}.") from error
     return SetDescription(**{**values, "zoom": zoom, "held": tuple(values.get("held", ()))})
 
 

@@ -16,7 +16,7 @@ pytest.importorskip("transformers", reason="training needs the extra train")
 pa = pytest.importorskip("pyarrow", reason="training needs the extra train")
 import pyarrow.parquet as pq  # noqa: E402
 
-COLOURS = {0: (40, 90, 160), 1: (60, 40, 20), 2: (220, 170, 140), 3: (180, 30, 40)}
+COLORS = {0: (40, 90, 160), 1: (60, 40, 20), 2: (220, 170, 140), 3: (180, 30, 40)}
 
 DRAWN = """
 name = "drawn"
@@ -39,7 +39,7 @@ def drawn_person(rng: np.random.Generator, height: int = 96, width: int = 80) ->
     cv2.ellipse(labels, (x, height), (30, 34), 0, 0, 360, 3, -1)
     cv2.ellipse(labels, (x, y - 6), (17, 20), 0, 0, 360, 1, -1)
     cv2.ellipse(labels, (x, y), (12, 16), 0, 0, 360, 2, -1)
-    pixels = np.array([COLOURS[k] for k in range(4)], np.float64)[labels]
+    pixels = np.array([COLORS[k] for k in range(4)], np.float64)[labels]
     return np.clip(pixels + rng.normal(0, 6, pixels.shape), 0, 255).astype(np.uint8), labels
 
 

@@ -137,14 +137,14 @@ class Seer:
 
     classes = REGIONS
     input_size = (96, 96)
-    colours = np.array([(40, 90, 160), (60, 40, 20), (220, 170, 140), (180, 30, 40)])
+    colors = np.array([(40, 90, 160), (60, 40, 20), (220, 170, 140), (180, 30, 40)])
 
     @property
     def regions(self) -> dict[str, str]:
         return {name: name for name in REGIONS}
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        distance = np.abs(pixels[None].astype(int) - self.colours[:, None, None]).sum(-1)
+        distance = np.abs(pixels[None].astype(int) - self.colors[:, None, None]).sum(-1)
         nearest = np.where(distance.min(0) < 90, distance.argmin(0), 0)
         return (np.arange(4)[:, None, None] == nearest).astype(np.float32)
 

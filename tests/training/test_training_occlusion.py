@@ -42,7 +42,7 @@ def _sitter(head: int = FACE) -> tuple[np.ndarray, np.ndarray]:
 def test_a_limb_is_cut_out_without_the_sleeve_and_with_its_fingers_away_from_the_head() -> None:
     """Two pixels: the cut-out keeps a margin, and the ends are quantiles, not extremes."""
     (limb,) = limbs_of(_owner())
-    np.testing.assert_array_equal(limb.colour, ARM)
+    np.testing.assert_array_equal(limb.color, ARM)
     inside = limb.alpha > 250
     assert (np.abs(limb.pixels[inside].astype(int) - ARM) <= 1).all()
     assert 85 * 12 < inside.sum() < 90 * 17
@@ -81,8 +81,8 @@ def test_a_hand_takes_the_skin_tone_of_the_person_it_is_laid_over() -> None:
     near = []
     for seed in range(20):
         after, labels = hands.over(np.random.default_rng(seed), pixels, members, GREY)
-        colour = np.median(after[labels == ARMS], axis=0)
-        near.append(np.abs(colour - (120, 80, 60)).max() < 40)
+        color = np.median(after[labels == ARMS], axis=0)
+        near.append(np.abs(color - (120, 80, 60)).max() < 40)
     assert np.mean(near) > 0.6
 
 

@@ -40,17 +40,17 @@ def test_labels_move_with_the_pixels(drawn: Path) -> None:
     90 %: interpolation mixes colours along edges, which are long where a ring of hair is a few pixels wide.
     """
     samples = _samples(drawn, disguise=0, light=0, dark=0, grey=0, blur=0, noise=0, jpeg=0)
-    colours = {HAIR: (60, 40, 20), SKIN: (220, 170, 140), CLOTHES: (180, 30, 40)}
+    colors = {HAIR: (60, 40, 20), SKIN: (220, 170, 140), CLOTHES: (180, 30, 40)}
     seen = set()
     for number in range(40):
         sample = samples.sample(number, 96)
-        for bits, colour in colours.items():
+        for bits, color in colors.items():
             inside = sample.members == bits
             if inside.sum() > 200:
                 seen.add(bits)
-                near = np.abs(sample.pixels[inside].astype(int) - colour).max(axis=1) < 60
+                near = np.abs(sample.pixels[inside].astype(int) - color).max(axis=1) < 60
                 assert near.mean() > 0.9
-    assert seen == set(colours)
+    assert seen == set(colors)
 
 
 def test_about_the_wanted_share_of_samples_shows_nobody(drawn: Path) -> None:
@@ -162,7 +162,7 @@ def test_some_pictures_without_people_are_in_the_colors_of_skin(drawn: Path) -> 
     for disguise in (0.0, 0.25):
         samples = Samples(sets, Augmentation(disguise=disguise, **plain), 1, empty=1.0, places=places, backdrops=0)
         drawn_pixels = [samples.sample(i, 32).pixels.reshape(-1, 3).mean(0) for i in range(60)]
-        reddish[disguise] = sum(bool(colour[0] > colour[2]) for colour in drawn_pixels)
+        reddish[disguise] = sum(bool(color[0] > color[2]) for color in drawn_pixels)
     assert reddish[0.0] < 12  # textures, whatever their colour
     assert reddish[0.25] > 40
 

@@ -63,7 +63,7 @@ def _free_ports(count: int) -> list[int]:
 def _until(condition: Callable[[], bool], what: str, seconds: float = 150) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
+        assert time.monotonic() < end, f"timed out waiting for {what}"
         time.sleep(0.5)
 
 

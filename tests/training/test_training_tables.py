@@ -34,9 +34,9 @@ def _tally(hair_found: float, pictures: int = TONE_PICTURES) -> Tally:
     rest = (1 - CONFIDENCE) / (len(CLASSES) - 1)
     planes = np.where(np.arange(len(CLASSES))[:, None, None] == guess, CONFIDENCE, rest).astype(np.float32)
     tally = Tally()
-    for colour in TONES.values():
+    for color in TONES.values():
         for _ in range(pictures):
-            tally.add(region_planes(planes, CLASSES, REGION_OF), np.full((100, 1, 3), colour, np.uint8), members)
+            tally.add(region_planes(planes, CLASSES, REGION_OF), np.full((100, 1, 3), color, np.uint8), members)
             tally.add_classes(planes, CLASSES, members)
     return tally
 

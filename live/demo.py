@@ -30,8 +30,8 @@ from livestyle.settings import Settings
 from livestyle.shaders.compile import compile_look
 from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.recipe import Adjust
-from livestyle.sinks.output import check_output
-from livestyle.sinks.rescue import tidied
+from livestyle.sinks.files.output import check_output
+from livestyle.sinks.files.rescue import tidied
 from livestyle.stylist import Stylist
 from livestyle.system.paths import kind_of_path
 from livestyle.system.stop import Stop
@@ -125,7 +125,7 @@ def contact_sheet(photo: Pixels, style: CurrentStyle) -> Pixels:
 
 
 def _write_clip(source: MovingPhoto, path: Path, stop: Stop) -> None:
-    from livestyle.sinks.video import VideoSink
+    from livestyle.sinks.files.video import VideoSink
 
     with closing(VideoSink(path, source.info, crf=16, overwrite=True)) as sink, Feed(source) as feed:
         run(feed, lambda frame: frame, [sink], Meter(), stop=stop)
@@ -147,7 +147,7 @@ def _tile(pixels: Pixels, name: str) -> Pixels:
 
 
 def _write_picture(path: Path, pixels: Pixels) -> None:
-    from livestyle.sinks.photo import PhotoSink
+    from livestyle.sinks.files.photo import PhotoSink
 
     with closing(PhotoSink(path, None, overwrite=True)) as sink:
         sink.write(Frame(read_only(pixels), 0, time.monotonic()))

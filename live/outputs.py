@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from livestyle.errors import InputError, LivestyleError, SourceError, UsageError
-from livestyle.sinks.containers import CONTAINERS
-from livestyle.sinks.output import check_output
-from livestyle.sinks.photo import FORMATS
-from livestyle.sources.file_type import PHOTO_SUFFIXES, kind_of, list_folder
+from livestyle.sinks.files.containers import CONTAINERS
+from livestyle.sinks.files.output import check_output
+from livestyle.sinks.files.photo import FORMATS
+from livestyle.sources.files.file_type import PHOTO_SUFFIXES, kind_of, list_folder
 from livestyle.system.paths import kind_of_path, shell_word, unreachable
 
 Overwrite = Literal["yes", "no"] | None

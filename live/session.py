@@ -25,10 +25,10 @@ from livestyle.media.resize import Size, fit_size
 from livestyle.protocols import Segmenter, Sink, Source
 from livestyle.report import Meter, Report, latencies, slowest
 from livestyle.settings import Settings
+from livestyle.sinks.files.recording import RecordSink, SnapshotSink
+from livestyle.sinks.files.rescue import tidied
 from livestyle.sinks.live_outputs import DirectOutput, LiveOutput, Outputs
 from livestyle.sinks.queued import REALTIME, QueuedSink
-from livestyle.sinks.recording import RecordSink, SnapshotSink
-from livestyle.sinks.rescue import tidied
 from livestyle.stylist import Stylist
 from livestyle.system.stop import Stop
 
@@ -68,7 +68,7 @@ def play_file(path: Path, style: CurrentStyle, settings: Settings, stop: Stop) -
 
 def run_camera(which: str, output: Path | None, style: CurrentStyle, settings: Settings, stop: Stop) -> Report:
     """Style a camera into a window, a virtual camera, a file, or several of them."""
-    from livestyle.sources.addresses import is_address
+    from livestyle.sources.network.addresses import is_address
 
     settings = replace(settings, mirror=not is_address(which) if settings.mirror is None else settings.mirror)
     with closing(_open_camera(which, settings)) as source:
@@ -83,8 +83,8 @@ def _open_camera(which: str, settings: Settings) -> Source:
 
     if not settings.on_demand:
         return opened()
-    from livestyle.sources.addresses import is_address, parse_address
     from livestyle.sources.camera_names import find_target
+    from livestyle.sources.network.addresses import is_address, parse_address
     from livestyle.sources.on_demand import OnDemandCamera
 
     name = parse_address(which).label if is_address(which) else find_target(which).label
@@ -102,31 +102,31 @@ def _say_what_photos_ignore(path: Path, settings: Settings) -> None:
 
 def is_photo(path: Path) -> bool:
     """Whether the file's content is a still picture."""
-    from livestyle.sources.file_type import kind_of
+    from livestyle.sources.files.file_type import kind_of
 
     return kind_of(path) == "photo"
 
 
 def _open_file(path: Path, settings: Settings, *, photo: bool) -> Source:
     if photo:
-        from livestyle.sources.photo import PhotoSource
+        from livestyle.sources.files.photo import PhotoSource
 
         return PhotoSource(path)
-    from livestyle.sources.video import VideoSource
+    from livestyle.sources.files.video import VideoSource
 
     return VideoSource(path, start=settings.start, duration=settings.duration)
 
 
 def _file_sink(output: Path, source: Source, path: Path, settings: Settings, *, photo: bool) -> Sink:
     if photo:
-        from livestyle.sinks.photo import PhotoSink
+        from livestyle.sinks.files.photo import PhotoSink
 
         return PhotoSink(output, path, overwrite=settings.overwrite)
     return _video_sink(output, source.info, settings)
 
 
 def _video_sink(output: Path, info: StreamInfo, settings: Settings) -> Sink:
-    from livestyle.sinks.video import VideoSink
+    from livestyle.sinks.files.video import VideoSink
 
     return VideoSink(
         output,
@@ -187,7 +187,7 @@ def _with_missing(report: Report, output: Path) -> Report:
 
 
 def _virtual_camera(source: Source, settings: Settings) -> QueuedSink:
-    from livestyle.sinks.virtual_camera import VirtualCameraOpener
+    from livestyle.sinks.virtual_camera.camera import VirtualCameraOpener
     from livestyle.sources.on_demand import OnDemandCamera
 
     info = source.info
@@ -205,7 +205,7 @@ class _Preview:
     """The window with its keys, and the snapshot and recording sinks that the keys work."""
 
     def __init__(self, source: Source, job: Job, settings: Settings) -> None:
-        from livestyle.sinks.window import Window
+        from livestyle.sinks.preview.window import Window
 
         info = replace(source.info, path=None)  # a recording of a preview carries no sound
         self._job = job
@@ -229,7 +229,7 @@ class _Preview:
             self._window.toast(self._job.style.title)
 
     def _open_photo(self, path: Path) -> Sink:
-        from livestyle.sinks.photo import PhotoSink
+        from livestyle.sinks.files.photo import PhotoSink
 
         return PhotoSink(path, None)
 

@@ -116,6 +116,20 @@ def test_imports_stay_within_the_walls(name, path):
     assert not {module for module in ours if not below(module, allowed)}
 
 
+@pytest.mark.parametrize("wing", ["sinks", "sources"])
+def test_sub_packages_of_a_wing_know_nothing_of_each_other(wing):
+    """A file, a preview window and a virtual camera share what lies directly in their wing, and nothing else."""
+    parts = {package for package in packages_on_disk() if package.startswith(f"livestyle.{wing}.")}
+    crossing = {
+        (name, module)
+        for name, path in modules()
+        for module in imported(path)
+        if (home := {part for part in parts if below(name, (part,))}) and below(module, tuple(parts - home))
+    }
+    assert parts
+    assert not crossing
+
+
 def test_every_wall_is_that_of_something():
     """A row that no module has would go on allowing what nobody needs."""
     names = [name for name, _ in modules()]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from livestyle.current_style import CurrentStyle
     from livestyle.report import Report
     from livestyle.settings import Settings
-    from livestyle.sinks.rescue import Rescued
+    from livestyle.sinks.files.rescue import Rescued
     from livestyle.system.stop import Stop
 
     _Job = tuple[Path, Path | None]  # input, output; no output: a window
@@ -36,7 +36,7 @@ def style_camera(options: dict[str, Any]) -> None:
     from livestyle.current_style import CurrentStyle
     from livestyle.outputs import wanted
     from livestyle.session import run_camera
-    from livestyle.sources.addresses import refuse_addresses
+    from livestyle.sources.network.addresses import refuse_addresses
     from livestyle.system.stop import Stop
 
     refuse_addresses((), options["output"])
@@ -62,7 +62,7 @@ def style_camera(options: dict[str, Any]) -> None:
 def shown_camera(which: str) -> str:
     """`which` for messages; an address without its secrets, which are overwritten in what `ps` shows, too."""
     from livestyle.console.process_title import hide_in_process_title
-    from livestyle.sources.addresses import hide_secrets, is_address
+    from livestyle.sources.network.addresses import hide_secrets, is_address
 
     if not is_address(which):
         return which
@@ -74,7 +74,7 @@ def shown_camera(which: str) -> str:
 def style_files(options: dict[str, Any]) -> None:
     """Style or play the inputs, each by itself."""
     from livestyle.outputs import expand_inputs, folder_made, is_folder_for, plan_outputs
-    from livestyle.sources.addresses import refuse_addresses
+    from livestyle.sources.network.addresses import refuse_addresses
 
     refuse_addresses(options["inputs"], options["output"])
     if options["wait"] is not None and typed("wait"):
@@ -98,7 +98,7 @@ def style_files(options: dict[str, Any]) -> None:
 
 def _style_all(jobs: Sequence[_Job], settings: Settings, options: dict[str, Any]) -> None:
     from livestyle.current_style import CurrentStyle
-    from livestyle.sinks.rescue import tidied
+    from livestyle.sinks.files.rescue import tidied
     from livestyle.system.stop import Stop
 
     style = CurrentStyle(settings)
@@ -155,7 +155,7 @@ def demo(options: dict[str, Any]) -> None:
 
 def rescue(options: dict[str, Any]) -> None:
     """Each folder by itself: what is rescued is told, and one that cannot be read costs no other."""
-    from livestyle.sinks.rescue import tidy
+    from livestyle.sinks.files.rescue import tidy
     from livestyle.system.stop import Stop
 
     stop = Stop()
@@ -175,7 +175,7 @@ def rescue(options: dict[str, Any]) -> None:
 
 def _tell_rescued(rescued: Rescued | EncodeError, folder: Path, options: dict[str, Any]) -> int:
     """What became of a recording; the exit code it calls for."""
-    from livestyle.sinks.rescue import describe
+    from livestyle.sinks.files.rescue import describe
 
     messages = run_messages()
     if isinstance(rescued, EncodeError):

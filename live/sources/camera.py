@@ -18,10 +18,10 @@ import numpy as np
 from livestyle.errors import InputError, LivestyleError, SourceError, SourceNotFoundError, UsageError
 from livestyle.frame import Pixels, StreamInfo
 from livestyle.media.resize import Size
-from livestyle.sources.addresses import is_address, parse_address
 from livestyle.sources.camera_names import Camera, Target, find_target, list_cameras, there_are
 from livestyle.sources.live_source import Connection, Device, LiveSource, Received, Stopped
-from livestyle.sources.network import NetworkCamera
+from livestyle.sources.network.addresses import is_address, parse_address
+from livestyle.sources.network.camera import NetworkCamera
 from livestyle.system import v4l2
 
 __all__ = ["Camera", "CameraSource", "Capture", "list_cameras"]

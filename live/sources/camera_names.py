@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from livestyle.errors import RefusedError, SourceNotFoundError
-from livestyle.sources.addresses import refuse_incomplete
+from livestyle.sources.network.addresses import refuse_incomplete
 from livestyle.system.v4l2 import can_capture
 
 _log = logging.getLogger("livestyle")

@@ -29,7 +29,7 @@ _JOIN_S = 1.0
 
 
 class Viewers(Protocol):
-    """Who watches the outputs, such as livestyle.sinks.viewers.Viewers."""
+    """Who watches the outputs, such as livestyle.sinks.virtual_camera.viewers.Viewers."""
 
     def watched(self) -> bool:
         """Whether somebody does. Asked a few times a second, on one thread."""

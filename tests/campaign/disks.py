@@ -224,8 +224,8 @@ def _failed_well(outcome: Outcome, codes: frozenset[int] | set[int] = frozenset(
 
 def _snapshot(disk: Path) -> list[Failure]:
     """A snapshot and a recording by key are asides: a sentence, and the session goes on."""
-    from livestyle.sinks.photo import PhotoSink
-    from livestyle.sinks.recording import SnapshotSink
+    from livestyle.sinks.files.photo import PhotoSink
+    from livestyle.sinks.files.recording import SnapshotSink
 
     said: list[str] = []
     sink = SnapshotSink(disk, lambda path: PhotoSink(path, None), said.append)

@@ -31,7 +31,7 @@ from livestyle.settings import Settings
 from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.look import Look
 from livestyle.shaders.lut import Lut3D, lattice
-from livestyle.sources.video import VideoSource
+from livestyle.sources.files.video import VideoSource
 from livestyle.stylist import Stylist
 from livestyle.system.stop import Stop
 

@@ -18,9 +18,9 @@ from tests_network import HttpCamera, jpeg, multipart, stream
 
 from livestyle.frame import Frame, read_only
 from livestyle.protocols import Sink, Source
-from livestyle.sinks import window
-from livestyle.sinks.virtual_camera import VirtualCamera
-from livestyle.sinks.window import Window
+from livestyle.sinks.preview import window
+from livestyle.sinks.preview.window import Window
+from livestyle.sinks.virtual_camera.camera import VirtualCamera
 from livestyle.sources.camera import CameraSource
 from livestyle.sources.on_demand import OnDemandCamera
 

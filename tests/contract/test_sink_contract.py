@@ -13,8 +13,8 @@ from tests_media import scene
 
 from livestyle.frame import Frame, StreamInfo, read_only
 from livestyle.protocols import Sink
-from livestyle.sinks.photo import PhotoSink
-from livestyle.sinks.video import VideoSink
+from livestyle.sinks.files.photo import PhotoSink
+from livestyle.sinks.files.video import VideoSink
 
 INFO = StreamInfo(name="test", size=(96, 64), time_base=Fraction(1, 1000), rate=Fraction(25))
 

@@ -12,9 +12,9 @@ import pytest
 
 from livestyle.frame import Frame
 from livestyle.protocols import Source
+from livestyle.sources.files.photo import PhotoSource
+from livestyle.sources.files.video import VideoSource
 from livestyle.sources.paced import PacedSource, RepeatedSource
-from livestyle.sources.photo import PhotoSource
-from livestyle.sources.video import VideoSource
 
 # name -> a function of (folder of test media, writer of photos) that opens the source
 SOURCES: dict[str, Callable[[Path, Any], Source]] = {

@@ -23,8 +23,8 @@ from livestyle.cli.parameter_types import StyleName
 from livestyle.frame import Frame, StreamInfo, read_only
 from livestyle.media.pyav import cv2
 from livestyle.outputs import name_in_folder
-from livestyle.sinks.video import VideoSink
-from livestyle.sources.video import VideoSource
+from livestyle.sinks.files.video import VideoSink
+from livestyle.sources.files.video import VideoSource
 
 
 def run(capsys, *arguments) -> tuple[int, str, str]:
@@ -324,7 +324,7 @@ def test_a_folder_is_styled_file_by_file_and_one_bad_file_costs_no_other(capsys,
 def test_a_run_looks_for_leftovers_once_a_folder(capsys, tmp_path, monkeypatch):
     """However many files it writes there: each look reads the whole folder."""
     folders = []
-    monkeypatch.setattr("livestyle.sinks.rescue.leftovers", lambda folder: folders.append(folder) or [])
+    monkeypatch.setattr("livestyle.sinks.files.rescue.leftovers", lambda folder: folders.append(folder) or [])
     pictures = [tmp_path / name for name in ("a.png", "b.png", "c.png")]
     for picture in pictures:
         Image.new("RGB", (32, 32), "red").save(picture)

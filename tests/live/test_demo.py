@@ -16,7 +16,7 @@ from livestyle.cli.main import main
 from livestyle.frame import Frame
 from livestyle.media.pyav import cv2
 from livestyle.shaders.library import list_recipes
-from livestyle.sources.video import VideoSource
+from livestyle.sources.files.video import VideoSource
 
 pytest.importorskip("skimage", reason="the extra `demo`, which brings the photograph, is not installed")
 

@@ -17,13 +17,13 @@ import pytest
 from mjpeg_server import MjpegServer, color_bars
 
 from livestyle.cli.main import main
-from livestyle.sinks import loopback, viewers
+from livestyle.sinks.virtual_camera import loopback, viewers
 from livestyle.system import v4l2
 
 WAIT_S = 120.0  # generous: only a fault makes a test wait for it
 HEADER = Path("/usr/include/linux/videodev2.h")
 COMPILER = shutil.which("cc") or shutil.which("gcc")
-SOURCE = Path(__file__).parents[1] / "sinks" / "fake_v4l2loopback.c"
+SOURCE = Path(__file__).parents[1] / "sinks" / "virtual_camera" / "fake_v4l2loopback.c"
 needs_compiler = pytest.mark.skipif(
     sys.platform != "linux" or COMPILER is None or not HEADER.exists(), reason="needs Linux, a C compiler and headers"
 )

@@ -14,7 +14,7 @@ import pytest
 
 from livestyle.cli.main import main
 from livestyle.frame import Frame
-from livestyle.sources.video import VideoSource
+from livestyle.sources.files.video import VideoSource
 
 CLIPS = Path(__file__).parents[2].parent / "shared" / "clips"
 SIZES = {

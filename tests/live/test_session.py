@@ -27,9 +27,9 @@ from livestyle.media.hold_card import hold_card
 from livestyle.media.pyav import cv2
 from livestyle.session import AWAY, play_file, run_camera
 from livestyle.settings import Settings
-from livestyle.sinks.video import VideoSink
+from livestyle.sinks.files.video import VideoSink
 from livestyle.sources import camera, live_source
-from livestyle.sources.video import VideoSource
+from livestyle.sources.files.video import VideoSource
 from livestyle.system.stop import Stop
 
 WAIT_S = 60.0  # generous: only a hang makes a test wait for it
@@ -107,7 +107,7 @@ def never() -> bool:
 
 @pytest.fixture(autouse=True)
 def _window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livestyle.sinks.window.Window", FakeWindow)
+    monkeypatch.setattr("livestyle.sinks.preview.window.Window", FakeWindow)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ WAIT_S = 60.0
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from livestyle.sinks.output import Pending
+from livestyle.sinks.files.output import Pending
 from livestyle.system.stop import Stop
 from livestyle.system import stop as module
 module.REACT_S, module.REACT_AGAIN_S = 1.0, 0.5
@@ -150,7 +150,7 @@ def test_a_process_that_holds_the_lock_of_an_output_still_ends(tmp_path: Path) -
     code = f"""
 from pathlib import Path
 from livestyle.system import stop
-from livestyle.sinks.output import Pending
+from livestyle.sinks.files.output import Pending
 stop.SETTLE_S = 0.1
 pending = Pending(Path({str(tmp_path)!r}, "a.png"), overwrite=False)
 pending._move = stop.abandon

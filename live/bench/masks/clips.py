@@ -18,7 +18,7 @@ def read_clip(path: Path, *, start: float = 0.0, seconds: float = 4.0) -> Film:
 
     Raises what opening a video raises, and SourceError for one of fewer than three frames.
     """
-    from livestyle.sources.video import VideoSource
+    from livestyle.sources.files.video import VideoSource
 
     with closing(VideoSource(path, start=start, duration=seconds)) as source:
         base = source.info.time_base / TIME_BASE

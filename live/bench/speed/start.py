@@ -15,8 +15,8 @@ from livestyle.bench.speed.color import in_turns
 from livestyle.bench.speed.timing import Timing
 from livestyle.errors import BackendError
 from livestyle.settings import Settings
-from livestyle.sinks.video import VideoSink
-from livestyle.sources.video import VideoSource
+from livestyle.sinks.files.video import VideoSink
+from livestyle.sources.files.video import VideoSource
 
 
 def measure(clip: Path, settings: Settings, rounds: int) -> Iterator[Timing]:

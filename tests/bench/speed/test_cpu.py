@@ -20,7 +20,7 @@ from livestyle.errors import LivestyleError, StyleError, UsageError
 from livestyle.frame import REGIONS
 from livestyle.shaders.look import Look
 from livestyle.shaders.lut import Lut3D, lattice
-from livestyle.sources.video import VideoSource
+from livestyle.sources.files.video import VideoSource
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""The preview window: its keys and what is drawn over the frames."""

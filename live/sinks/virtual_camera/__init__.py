@@ -1,0 +1,1 @@
+"""Virtual cameras: what video calls see as a webcam."""

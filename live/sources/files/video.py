@@ -1,0 +1,406 @@
+"""Frames of a video file, through FFmpeg (PyAV)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from livestyle.errors import ColorError, DecodeError, LivestyleError, SourceError, UsageError, foreign_errors, reason_of
+from livestyle.frame import ColorInfo, Frame, Pixels, StreamInfo
+from livestyle.media.color import complete_color, name_tags, refuse_unsupported
+from livestyle.media.memory import check_video, most_pixels
+from livestyle.media.orientation import flip_of
+from livestyle.media.pyav import av, fraction_of, open_input
+from livestyle.media.timeline import first_tick, start_of
+from livestyle.sources.files.file_type import refuse_lists
+from livestyle.sources.pixel_format import PictureReader, bit_depth, is_rgb
+
+log = logging.getLogger("livestyle")
+
+_ATTACHED = 0x400  # AV_DISPOSITION_ATTACHED_PIC: cover art, not video
+_NOT_VIDEO = {"tty"}  # FFmpeg's demuxers that take any text for a picture
+_SEEK_BACK = (0, 2, 10, 60)  # seconds before the start that are tried when a file's index leads beyond it
+
+
+class VideoSource:
+    """Every frame of a file's first video stream, once, in order, each with its own time.
+
+    Raises SourceNotFoundError, SourceError, ColorError (HDR) and UsageError on opening. The first frame is decoded on
+    opening already, because size, orientation, colour and a missing decoder show only there.
+    """
+
+    def __init__(self, path: str | Path, *, start: float = 0.0, duration: float | None = None) -> None:
+        """Read `duration` seconds (None: to the end) of `path`, from the first frame at or after `start` seconds."""
+        self._path = Path(path)
+        if start < 0 or (duration is not None and duration <= 0):
+            raise UsageError(
+                f"Cannot read {self._path} from {start:g} s for {duration} s",
+                hint="--start is 0 or more, --duration more than 0",
+            )
+        self._container = open_media(self._path)
+        self._lock = threading.Lock()  # PyAV crashes when a container is closed while another thread decodes
+        self._closed = False
+        self._closing = threading.Event()  # seen between two packets, so that closing never waits for a whole file
+        self._size_noted = False
+        try:
+            with foreign_errors(lambda error: _unreadable(self._path, error)):
+                self._begin(start, duration)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def __iter__(self) -> Iterator[Frame]:
+        last: int | None = None
+        while (picture := self._next()) is not None:
+            pts = self._time_of(picture, last)
+            if self._stop_pts is not None and pts >= self._stop_pts:
+                return
+            if pts < self._start_pts:
+                continue
+            last = pts
+            pixels = self._pixels_of(picture)
+            if pixels is not None:
+                yield Frame(pixels, pts, time.monotonic())
+        with self._lock:  # what the file announces is asked of the open container
+            if not self._closing.is_set():
+                self._reading.complain(last, self.info)
+
+    def close(self) -> None:
+        self._closing.set()
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._container.close()
+
+    def _begin(self, start: float, duration: float | None) -> None:
+        self._stream = _video_stream(self._container, self._path)
+        self._time_base = _time_base(self._stream, self._path)
+        self._bounds(start, duration)
+        self._reading = _Reading(self._container, self._stream, self._path, self._closing)
+        self._first: Any = self._first_frame(start)
+        self._reader, self.info = self._describe(self._first, start, duration)
+        self._reader.read(self._first)  # a format that cannot be converted is said before an output is begun
+
+    def _pixels_of(self, picture: Any) -> Pixels | None:
+        """None for a picture that cannot be converted, as damaged ones are that change their format half-way."""
+        try:
+            return self._reader.read(picture)
+        except LivestyleError:
+            raise
+        except Exception:
+            log.debug("a frame of %s cannot be converted", self._path, exc_info=True)
+            self._reading.note_damage()
+            return None
+
+    def _next(self) -> Any:
+        with self._lock:
+            if self._closed:
+                return None
+            picture, self._first = self._first, None
+            picture = picture or self._reading.next()
+            self._note_size(picture)
+            return picture
+
+    def _note_size(self, picture: Any) -> None:
+        if picture is None or (picture.width, picture.height) == self._coded_size or self._size_noted:
+            return
+        self._size_noted = True
+        log.info(
+            "%s changes its picture size to %dx%d on the way: scaled to the %dx%d it began with",
+            self._path, picture.width, picture.height, *self._coded_size,
+        )  # fmt: skip
+
+    def _bounds(self, start: float, duration: float | None) -> None:
+        origin = start_of(self._container)
+        # From 0 means from the first frame, also when an edit list puts that before the file's own start.
+        self._start_pts = first_tick(origin + Fraction(start), self._time_base) if start else -(1 << 62)
+        self._stop_pts = None
+        if duration is not None:
+            self._stop_pts = first_tick(origin + Fraction(start) + Fraction(duration), self._time_base)
+
+    def _first_frame(self, start: float) -> Any:
+        first = self._seek(start) if start else self._reading.next()
+        while first is not None and first.pts is not None and first.pts < self._start_pts:
+            first = self._reading.next()
+        if first is None:
+            raise self._no_frame(start)
+        if self._stop_pts is not None and first.pts is not None and first.pts >= self._stop_pts:
+            shown = float(first.pts * self._time_base - start_of(self._container))
+            raise SourceError(
+                f"No frame of {self._path} begins in the part asked for; the next one begins at {shown:.2f} s",
+                hint="choose a longer --duration, or another --start",
+            )
+        return first
+
+    def _seek(self, start: float) -> Any:
+        """The first frame decoded after seeking to the key frame before `start`; never one that skips frames."""
+        for back in (seconds for seconds in _SEEK_BACK if seconds < start):
+            try:
+                offset = self._start_pts - int(back / self._time_base)
+                self._container.seek(offset, stream=self._stream, backward=True)
+            except Exception:  # FFmpeg's errors, and OverflowError for a time beyond its 64 bits
+                break
+            self._reading = _Reading(self._container, self._stream, self._path, self._closing)
+            first = self._reading.next()
+            if first is not None and first.pts is not None and first.pts <= self._start_pts:
+                return first
+        return self._reopen().next()
+
+    def _reopen(self) -> _Reading:
+        """From the beginning: for files that cannot seek."""
+        self._container.close()
+        self._container = open_media(self._path)
+        self._stream = _video_stream(self._container, self._path)
+        self._reading = _Reading(self._container, self._stream, self._path, self._closing)
+        return self._reading
+
+    def _no_frame(self, start: float) -> SourceError:
+        length = _duration(self._container, self._stream)
+        if start and length is not None and start >= float(length) - 0.001:
+            return SourceError(
+                f"{self._path} lasts {float(length):.2f} s, so nothing is left from {start:g} s on",
+                hint="choose a smaller --start",
+            )
+        return SourceError(f"No frame of {self._path} can be decoded", hint="check the file with: ffprobe FILE")
+
+    def _describe(self, first: Any, start: float, duration: float | None) -> tuple[PictureReader, StreamInfo]:
+        self._coded_size = (first.width, first.height)
+        color = _color(first, self._stream, self._path)
+        depth, flip = bit_depth(first.format), flip_of(first)
+        reader = PictureReader(color, self._coded_size, depth, flip)
+        length = _duration(self._container, self._stream)
+        rate = _rate(self._stream)
+        left = None if length is None else max(0.0, min(float(length) - start, duration or float("inf")))
+        info = StreamInfo(
+            name=str(self._path),
+            size=self._coded_size[::-1] if flip[0] else self._coded_size,
+            time_base=self._time_base,
+            rate=rate,
+            color=color,
+            bit_depth=depth,
+            frames=_frames(self._stream, start, duration) or (round(left * rate) if left and rate else None),
+            duration=left,
+            path=self._path,
+            start=start,
+            stop=None if duration is None else start + duration,
+        )
+        return reader, info
+
+    def _time_of(self, picture: Any, last: int | None) -> int:
+        step = max(1, round(1 / (self.info.rate or 25) / self._time_base))
+        if picture.pts is None:
+            return step + last if last is not None else 0
+        pts = int(picture.pts)
+        if last is None or pts > last:
+            return pts
+        self._reading.note_time(pts, last)
+        return last + 1
+
+
+class _Reading:
+    """Demuxing and decoding from one place in the file on; counts what was lost."""
+
+    def __init__(self, container: Any, stream: Any, path: Path, closing: threading.Event) -> None:
+        self._closing = closing
+        self._stream = stream
+        self._path = path
+        self._packets = self._demux(container)
+        self._ready: list[Any] = []
+        self._done = False
+        self._broken: str | None = None  # what FFmpeg said when the file broke off
+        self._damaged = 0  # packets that could not be decoded
+        self._seen = 0  # video packets
+        self._end: dict[int, Fraction] = {}  # stream index -> end of its last packet, seconds on the file's clock
+        self._times_noted = False
+        self._container = container
+
+    def next(self) -> Any:
+        """The next decoded frame in presentation order, None at the end and when closing."""
+        while not self._ready and not self._done:
+            packet = next(self._packets, None)
+            if self._closing.is_set():
+                return None
+            self._done = packet is None
+            self._ready = self._decode(packet)
+        return self._ready.pop(0) if self._ready else None
+
+    def note_damage(self) -> None:
+        """Count a frame that is lost."""
+        self._damaged += 1
+
+    def note_time(self, pts: int, last: int) -> None:
+        if not self._times_noted:
+            self._times_noted = True
+            log.info("%s has frames whose times do not increase (%d after %d): moved apart", self._path, pts, last)
+
+    def complain(self, last_pts: int | None, info: StreamInfo) -> None:
+        """Raise DecodeError when fewer pictures came than the file announces."""
+        missing = self._missing(info)
+        if missing:
+            raise DecodeError(
+                f"{self._path} is damaged or cut short: {missing}",
+                hint="the output holds all the frames there were",
+            )
+
+    def _demux(self, container: Any) -> Iterator[Any]:
+        """Video packets; the others only tell how far the file goes."""
+        try:
+            for packet in container.demux():
+                if self._closing.is_set():
+                    return
+                if packet.size == 0 and packet.pts is None:
+                    continue  # PyAV's own end marks
+                self._count(packet)
+                if packet.stream.index == self._stream.index:
+                    self._seen += 1
+                    yield packet
+        except Exception as error:
+            self._broken = reason_of(error)
+
+    def _count(self, packet: Any) -> None:
+        moment = packet.pts if packet.pts is not None else packet.dts
+        time_base = fraction_of(packet.time_base)
+        if moment is not None and time_base:
+            end = Fraction(moment + (packet.duration or 0)) * time_base
+            index = packet.stream.index
+            self._end[index] = max(end, self._end.get(index, end))
+
+    def _decode(self, packet: Any) -> list[Any]:
+        try:
+            return list(self._stream.codec_context.decode(packet))
+        except av.error.EOFError:
+            return []
+        except Exception:
+            log.debug("a packet of %s cannot be decoded", self._path, exc_info=True)
+            self._damaged += 1
+            return []
+
+    def _missing(self, info: StreamInfo) -> str:
+        gap = self._gap(info)
+        if gap:
+            frames = self._stream.frames - self._seen if info.start == 0 and self._stream.frames else 0
+            many = f"{frames} of {self._stream.frames} frames, " if frames > 0 else ""
+            return f"the last {many}{float(gap):.2f} s are missing"
+        if self._broken:
+            return f"reading broke off ({self._broken})"
+        if self._damaged:
+            return f"{self._damaged} of {self._seen} video packets could not be decoded"
+        return ""
+
+    def _gap(self, info: StreamInfo) -> Fraction:
+        """Seconds between the end that the file announces and the end of its data; 0 when that is nothing unusual."""
+        frame = 1 / (info.rate or Fraction(25))
+        announced = self._announced_video()
+        if announced is not None:
+            gap = announced - self._end.get(self._stream.index, Fraction(0))
+            return gap if gap > frame * Fraction(3, 2) else Fraction(0)
+        if self._container.duration is None or not self._end:
+            return Fraction(0)
+        # Matroska says only how long the longest stream is, rounded, so be generous.
+        gap = start_of(self._container) + Fraction(self._container.duration, 1_000_000) - max(self._end.values())
+        return gap if gap > max(2 * frame, Fraction(1, 2)) else Fraction(0)
+
+    def _announced_video(self) -> Fraction | None:
+        if not self._stream.duration:
+            return None
+        begin = self._stream.start_time or 0
+        return Fraction(begin + self._stream.duration) * Fraction(self._stream.time_base)
+
+
+def open_media(path: Path) -> Any:
+    """An open PyAV input container. Raises SourceNotFoundError or SourceError."""
+    refuse_lists(path)
+    with foreign_errors(lambda error: _unreadable(path, error)):
+        container = open_input(path)
+    if container.format.name in _NOT_VIDEO:
+        container.close()
+        raise SourceError(f"{path} is text, not a video")
+    return container
+
+
+def _unreadable(path: Path, error: Exception) -> SourceError:
+    if isinstance(error, PermissionError):
+        return SourceError(f"{path} may not be read", hint="check its permissions")
+    return SourceError(
+        f"{path} is not a video that FFmpeg can read, or its beginning or index is damaged ({reason_of(error)})",
+        hint="a recording that was cut off before it was finished often cannot be opened",
+    )
+
+
+def _video_stream(container: Any, path: Path) -> Any:
+    streams = [stream for stream in container.streams.video if not stream.disposition & _ATTACHED]
+    if not streams:
+        has_cover = bool(container.streams.video)
+        kind = "only sound" if container.streams.audio else "no pictures"
+        raise SourceError(
+            f"{path} has {kind}{' and a cover picture' if has_cover else ''}: there is no video stream to style",
+            hint="give a video or a photo",
+        )
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise SourceError(f"{path} uses a video codec that this FFmpeg cannot decode", hint="convert it to H.264 first")
+    stream.thread_type = "AUTO"
+    check_video(path, (stream.codec_context.width, stream.codec_context.height))
+    # Sizes may change on the way, or stand in no header.
+    stream.codec_context.options = {"max_pixels": str(most_pixels())}
+    return stream
+
+
+def _time_base(stream: Any, path: Path) -> Fraction:
+    time_base = fraction_of(stream.time_base)
+    if time_base is None:
+        raise SourceError(f"{path} does not say in what unit the times of its video are", hint="convert it first")
+    return time_base
+
+
+def _color(first: Any, stream: Any, path: Path) -> ColorInfo:
+    """Complete colour tags. Raises ColorError for what cannot be kept right; logs a guess."""
+    context = stream.codec_context
+    tags = name_tags(first.color_primaries, first.color_trc, first.colorspace, first.color_range)
+    stated = name_tags(context.color_primaries, context.color_trc, context.colorspace, context.color_range)
+    full = "pc" if first.format.name.startswith("yuvj") else None
+    color = ColorInfo(
+        tags.primaries or stated.primaries,
+        tags.transfer or stated.transfer,
+        tags.matrix or stated.matrix,
+        full or tags.range or stated.range,
+    )
+    refuse_unsupported(color, str(path))
+    _refuse_dolby_vision(first, color, path)
+    rgb = is_rgb(first.format)
+    complete = complete_color(color, (first.width, first.height), is_rgb=rgb)
+    if not rgb and color.matrix is None and "gray" not in first.format.name:
+        log.info(
+            "%s does not say how its colours are encoded: taken as %s (%d lines)",
+            path, "BT.709" if complete.matrix == "bt709" else complete.matrix.upper() if complete.matrix == "bt2020nc"
+            else "BT.601", first.height,
+        )  # fmt: skip
+    return complete
+
+
+def _refuse_dolby_vision(first: Any, color: ColorInfo, path: Path) -> None:
+    """Dolby Vision without ordinary tags (profile 5) has a colour encoding of its own."""
+    dolby = any(first.side_data.get(kind) is not None for kind in ("DOVI_METADATA", "DOVI_RPU_BUFFER"))
+    if color.transfer is None and dolby:
+        raise ColorError(f"{path} is Dolby Vision video, whose colours only its own players decode right",
+                         hint="convert it to SDR first with a player or encoder that knows Dolby Vision")  # fmt: skip
+
+
+def _duration(container: Any, stream: Any) -> Fraction | None:
+    if stream.duration:
+        return Fraction(stream.duration) * Fraction(stream.time_base)
+    return None if container.duration is None else Fraction(container.duration, 1_000_000)
+
+
+def _rate(stream: Any) -> Fraction | None:
+    rate = fraction_of(stream.average_rate) or fraction_of(stream.guessed_rate)
+    return rate if rate and 0 < rate < 1000 else None
+
+
+def _frames(stream: Any, start: float, duration: float | None) -> int | None:
+    return stream.frames or None if start == 0 and duration is None else None

@@ -1,0 +1,1 @@
+"""Network cameras: addresses, HTTP, Motion JPEG, and the rest through FFmpeg."""

@@ -57,7 +57,7 @@ NUMBERS = (0, -1, 1, 7, 2**31 - 1, -(2**31), 2**40, 10**30, 0.5, np.nan, np.inf,
 
 
 def call(name: str, arguments: tuple[Any, ...]) -> bool:
-    """Whether it was refused, by one of the exceptions that say so."""
+    """Whether it was refused, by one of REFUSALS."""
     function = getattr(GRADE if name == "grade" else COMPILED, name)
     try:
         function(*arguments)

@@ -22,6 +22,7 @@ DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
 
 def film(kind: str, **options: object) -> Film:
+    """A film of drawn people at SIZE, of 0.2 s unless the options say otherwise."""
     return make_film(kind, DrawnPeople(), **{"size": SIZE, "seconds": 0.2, **options})  # type: ignore[arg-type]
 
 
@@ -34,6 +35,7 @@ def middle(moment: Moment) -> tuple[float, float]:
 
 
 def test_the_same_film_twice_is_the_same_to_the_bit() -> None:
+    """Pixels and truth depend on the arguments alone, so that figures of two runs may be compared."""
     for one, other in zip(film("shake").moments, film("shake").moments, strict=True):
         np.testing.assert_array_equal(one.pixels, other.pixels)
         assert one.truth is not None and other.truth is not None  # noqa: PT018 (for the type checker)
@@ -41,11 +43,16 @@ def test_the_same_film_twice_is_the_same_to_the_bit() -> None:
 
 
 def test_another_seed_is_another_film() -> None:
+    """A seed gives another film of the same kind, so that a figure can be an average over several."""
     assert not np.array_equal(film("sway").moments[0].pixels, film("sway", seed=1).moments[0].pixels)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_knows_all_of_a_cartoon(kind: str) -> None:
+    """For drawn people the truth of every kind of film is known at each pixel, sums to 1 and shows every region.
+
+    Frames have the size asked for and are read-only, like those of a source.
+    """
     for moment in film(kind).moments:
         assert moment.pixels.shape == (180, 320, 3)
         assert not moment.pixels.flags.writeable
@@ -57,6 +64,8 @@ def test_every_kind_knows_all_of_a_cartoon(kind: str) -> None:
 
 
 def test_a_moment_comes_at_the_same_place_at_every_rate() -> None:
+    """Motion depends on time and not on the frame's number: at 15 frames/s a film has every fourth moment of the one at
+    60, so that figures at several rates are about the same motion."""
     slow, fast = film("fast", rate=15).moments, film("fast", rate=60).moments
     assert [m.pts for m in slow] == [m.pts for m in fast[::4]]
     assert slow[1].pts == 90_000 // 15
@@ -75,6 +84,7 @@ def test_the_truth_is_where_the_picture_is() -> None:
 
 
 def test_what_is_still_is_still_and_what_moves_moves() -> None:
+    """A kind is still exactly if it says so: flicker is measured on the ones that are, lag on the others."""
     for kind in KINDS.values():
         places = [middle(moment) for moment in film(kind.name, seconds=0.4).moments]
         moved = np.ptp(np.array(places), axis=0).max()
@@ -93,6 +103,8 @@ def test_fast_is_fast(kind: str) -> None:
 
 
 def test_a_cut_is_another_scene_and_nobody_is_there_while_away() -> None:
+    """Scenes are numbered, so that no figure is taken across a cut; while a person is away all is background, against
+    which ghosts are found."""
     scenes = [moment.scene for moment in film("cut", rate=10, seconds=2).moments]
     assert scenes == [0] * 10 + [1] * 10
     away = film("leave", rate=10, seconds=2).moments[15]
@@ -101,7 +113,7 @@ def test_a_cut_is_another_scene_and_nobody_is_there_while_away() -> None:
 
 
 def test_what_labels_do_not_say_is_not_known() -> None:
-    """A person whose regions nobody labelled, before a certain background."""
+    """A person whose regions are not labelled, in front of a background that is certain."""
     person = np.zeros((64, 64), bool)
     person[8:, 16:48] = True
     sure, maybe = np.zeros((64, 64, 4), np.float32), np.ones((64, 64, 4), np.float32)
@@ -138,6 +150,8 @@ def test_under_the_outline_the_old_surroundings_do_not_show() -> None:
 
 class TestOracle:
     def test_it_answers_for_what_it_was_shown_and_the_same_each_time(self) -> None:
+        """A frame that the oracle has seen gets probabilities that sum to 1, the same each time, with errors of its
+        own: every method meets the same flaws."""
         moments = film("sway").moments
         oracle = Oracle()
         for moment in moments:
@@ -149,6 +163,8 @@ class TestOracle:
         assert not np.array_equal(first, oracle(moments[1].pixels))
 
     def test_without_flaws_it_says_the_truth(self) -> None:
+        """With its flaws off only the coarse cells keep the oracle from the truth; what is measured with them on is
+        therefore their effect."""
         moment = film("sway").moments[0]
         oracle = Oracle(Flaws(stride=4, blur=0, noise=0, jitter=0))
         oracle.see(moment)
@@ -158,6 +174,8 @@ class TestOracle:
         assert np.abs(said - moment.truth.weights).mean() < 0.02
 
     def test_it_finds_parts_and_halvings(self) -> None:
+        """Methods segment enlarged crops too: the oracle knows which part of a halved frame it is given and answers for
+        that part."""
         moment = film("still").moments[0]
         oracle = Oracle(Flaws(stride=4, blur=0, noise=0, jitter=0))
         oracle.see(moment)
@@ -168,6 +186,7 @@ class TestOracle:
         np.testing.assert_allclose(part.mean(axis=(1, 2)), true, atol=0.01)
 
     def test_what_it_was_not_shown_is_refused(self) -> None:
+        """A frame that it has not seen, or one without truth, is an InputError: the oracle makes nothing up."""
         oracle = Oracle()
         oracle.see(film("still").moments[0])
         with pytest.raises(InputError, match="not shown"):
@@ -178,6 +197,8 @@ class TestOracle:
 
 @pytest.mark.skipif(not (DATA / "ccp.parquet").exists(), reason="the labelled sets are not beside the project")
 def test_people_of_the_data_sets_stand_before_places_of_the_data_sets() -> None:
+    """A film of labelled people knows what their labels say: everything for the first set, and for the second only
+    where a person is."""
     pytest.importorskip("pyarrow", reason="the labelled sets need the extra train")
     from livestyle.bench.people import Labelled
 

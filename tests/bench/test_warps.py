@@ -19,11 +19,12 @@ BENT = Pose(0.1, 0.05, angle=12, scale=0.8, lean=0.06, nod=0.03, jaw=0.02)
 
 
 class Unchanged:
-    """Colours are not what this is about."""
+    """A style that changes nothing: only masks are compared."""
 
     is_identity = False
 
     def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
+        """The pixels as they are."""
         return pixels
 
 
@@ -41,6 +42,8 @@ def test_a_layer_s_place_in_the_frame_looks_back_at_it(pose: Pose) -> None:
 
 
 def test_all_that_a_layer_covers_is_within_its_reach() -> None:
+    """No pixel that a layer covers lies outside the rectangle that `reach` gives, so that computing inside it is
+    enough."""
     stand = Stand(DrawnPeople().portrait(0, 150), BENT, FRAME)
     left, top, right, bottom = stand.reach()
     seen = stand.from_frame((0, 0, *FRAME))
@@ -63,7 +66,7 @@ def test_perfect_tracking_takes_the_noise_of_a_model_away(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["sway", "walk", "leave", "two"])
 def test_a_late_mask_moved_by_the_true_motion_lacks_only_what_nobody_had_seen(kind: str) -> None:
-    """As good as exact masks while nobody comes; who comes in is missed for as long as a mask takes."""
+    """As good as exact masks while nobody comes; a person who comes in is missed for as long as a mask takes."""
     film = make_film(kind, DrawnPeople(), size=FRAME, seconds=None if kind == "leave" else 0.8)
     found = {s.method: s.figures for s in compare(film, methods_named(["ours", "perfect-live"]), Oracle(), Unchanged())}
     lost = found["ours"]["iou"] - found["perfect-live"]["iou"]

@@ -41,7 +41,7 @@ def noise(size: tuple[int, int]) -> Pixels:
 
 
 class CameraServer:
-    """Serves pictures to any number of clients until it is told otherwise. What it does next is set while it runs."""
+    """Serves pictures to any number of clients until it is stopped. What it does next is set while it runs."""
 
     def __init__(self, picture: Callable[[tuple[int, int]], Pixels] = green, *, port: int = 0) -> None:
         self.picture, self.size, self.rate = picture, SIZE, RATE
@@ -153,7 +153,7 @@ def cut_pictures(rng: random.Random) -> Callable[[bytes], bytes]:
 
 
 def wrong_lengths(rng: random.Random) -> Callable[[bytes], bytes]:
-    """Content-Length untrue or missing."""
+    """Content-Length wrong or missing."""
 
     def spoil(part: bytes) -> bytes:
         head, separator, body = part.partition(b"\r\n\r\n")

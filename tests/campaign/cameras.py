@@ -1,4 +1,4 @@
-"""Cameras that are pulled, stall, come back otherwise or send rubbish, while a virtual camera and a recording run."""
+"""Cameras that are pulled, stall, come back changed or send rubbish, while a virtual camera and a recording run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def pulled(camera: CameraServer, rng: random.Random) -> None:
 
 
 def stalls(camera: CameraServer, rng: random.Random) -> None:
-    """The connection stands and nothing comes."""
+    """The connection stays open and nothing comes."""
     camera.silent = True
     time.sleep(rng.uniform(0.5, 5))
     camera.silent = False
@@ -172,7 +172,7 @@ def lines_of(log: Path) -> list[dict[str, Any]]:
 
 
 def judge_sent(lines: list[dict[str, Any]]) -> list[Failure]:
-    """No pixel of what the camera saw is ever sent as it was."""
+    """No pixel of what the camera saw is ever sent unstyled."""
     raw = [line for line in lines if line.get("raw", 0) > 0]
     if raw:
         return [

@@ -89,7 +89,7 @@ class Full:
         return [*_failed_well(outcome), *broken, *unwanted(disk, there)]
 
     def temporary_files(self, disk: Path) -> list[Failure]:
-        """A LUT is read although TMPDIR is full, or that is said."""
+        """A LUT is read although TMPDIR is full, or the error says that it is."""
         style = self._scratch / "style.cube"
         style.write_text(SIGNATURE)
         with contextlib.suppress(OSError):
@@ -131,14 +131,14 @@ class Full:
         return start(arguments, self._scratch, prepare=prepare)
 
     def full_stdout(self, folder: Path) -> list[Failure]:
-        """--json onto /dev/full: said in a sentence, the output is whole."""
+        """--json onto /dev/full: one sentence, and the output is complete."""
         output = folder / "out.png"
         outcome = _shell('"$@" --json > /dev/full', [self._small, "-o", output, *QUICK], self._scratch)
         failures = [*judge_text(outcome), *unwanted(folder, {output})]
         return [*failures, *([Failure("half-written", shows(output))] if shows(output) else [])]
 
     def closed_outputs(self, folder: Path) -> list[Failure]:
-        """Nobody can be told anything: the work is done all the same."""
+        """Nothing can be printed: the work is done nevertheless."""
         output = folder / "out.png"
         outcome = _shell('"$@" --json >&- 2>&-', [self._small, "-o", output, *QUICK], self._scratch)
         told = [failure for failure in judge_text(outcome) if failure.kind != "sentence"]
@@ -146,7 +146,7 @@ class Full:
         return [*failures, *([Failure("half-written", shows(output))] if shows(output) else [])]
 
     def folder_gone(self, folder: Path) -> list[Failure]:
-        """The folder of a live recording is renamed meanwhile: what was recorded is somewhere, and plays."""
+        """The folder of a live recording is renamed meanwhile: what was recorded still exists, and plays."""
         inside, moved = folder / "inside", folder / "moved"
         inside.mkdir()
         program = self._record(inside / "call.mp4")
@@ -180,7 +180,7 @@ def run_disks(results: Results) -> None:
 
 @contextlib.contextmanager
 def small_disk(kibibytes: int) -> Iterator[Path]:
-    """A disk of that size; -1: one without room for a file more. Raises PermissionError where none may be mounted."""
+    """A disk of that size; -1: one without room for one more file. Raises PermissionError where none may be mounted."""
     folder = Path(tempfile.mkdtemp(prefix="livestyle-disk-"))
     options = f"size={kibibytes}k" if kibibytes > 0 else "size=4m,nr_inodes=1"
     try:
@@ -223,7 +223,7 @@ def _failed_well(outcome: Outcome, codes: frozenset[int] | set[int] = frozenset(
 
 
 def _snapshot(disk: Path) -> list[Failure]:
-    """A snapshot and a recording by key are asides: a sentence, and the session goes on."""
+    """A snapshot or a recording by key that fails is one sentence, and the session goes on."""
     from livestyle.sinks.files.photo import PhotoSink
     from livestyle.sinks.files.recording import SnapshotSink
 

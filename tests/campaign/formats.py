@@ -22,7 +22,7 @@ _CARD = "model"
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format: `name` is its usual ending but for HALD pictures, recipes and the like."""
+    """One format: `name` is its usual ending, except for HALD pictures, recipes and others."""
 
     name: str
     group: str  # of GROUPS

@@ -146,7 +146,7 @@ def _judge_resources(outcome: Outcome) -> Iterator[Failure]:
 
 
 def _main_thread(text: str) -> str:
-    """faulthandler prints the innermost call first, traceback last: the lines of the current thread, turned round."""
+    """faulthandler prints the innermost call first, traceback last: the lines of the current thread, reversed."""
     _, _, current = text.rpartition("Current thread")
     return "\n".join(reversed((current or text).splitlines()))
 

@@ -48,7 +48,7 @@ class Trial:
 
     @property
     def ends_itself(self) -> bool:
-        """Whether the program is told and can finish."""
+        """Whether the program is asked to end and can finish."""
         return self.ending != "kill"
 
 
@@ -97,7 +97,7 @@ def _numbered(number: int) -> Pixels:
 
 
 def end(program: Program, ending: str, rng: random.Random) -> int:
-    """End the program as the name says; the moment of the clock at which it was told, milliseconds."""
+    """End the program as the name says; the clock at that moment, milliseconds."""
     moment = now_ms()
     if ending == "close terminal":
         program.hang_up()
@@ -112,7 +112,7 @@ def end(program: Program, ending: str, rng: random.Random) -> int:
 
 
 def judge_end(outcome: Outcome, trial: Trial) -> list[Failure]:
-    """How the program ended: told to, it does so soon and in an orderly way."""
+    """How the program ended: asked to, it does so soon and in an orderly way."""
     if outcome.hung:
         return [Failure("hang", f"{trial.ending}: no end within {LIMIT_S:.0f} s")]
     failures = []
@@ -167,7 +167,7 @@ def _judge_converted(output: Path, trial: Trial) -> list[Failure]:
 
 
 def _after_kill(trial: Trial) -> list[Failure]:
-    """The next run into the folder sweeps what the killed one left."""
+    """The next run into the folder removes what the killed one left."""
     return [*_next_runs(trial), *unwanted(trial.folder, {trial.folder / "next.png"})]
 
 
@@ -186,7 +186,7 @@ def _next_runs(trial: Trial) -> list[Failure]:
 
 
 def _age_empty_files(folder: Path) -> None:
-    """Leftovers without content are left alone for some seconds, for their run may just begin: let that be long ago."""
+    """Leftovers without content are kept for some seconds, because their run may just be starting: make them old."""
     for path in hidden(folder):
         if not path.stat().st_size:
             long_ago = time.time() - 3600
@@ -220,7 +220,7 @@ class _Live:
         return [*failures, *self._rescued(trial, moment, recorded)]
 
     def _finished(self, output: Path, trial: Trial, moment: int) -> list[Failure]:
-        """Told to end, the program finishes the file."""
+        """Asked to end, the program finishes the file."""
         if not output.exists():
             left = [path.name for path in hidden(trial.folder)]
             return [Failure("lost recording", f"{trial.ending}: no file, left: {left}", trial.ending)] if left else []

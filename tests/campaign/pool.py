@@ -1,4 +1,4 @@
-"""Workers watched from outside: a run that does not end or takes its process along is told of, and work goes on."""
+"""Workers watched from outside: a run that hangs or crashes its process is reported, and work goes on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RUNS = 2000  # after so many a worker is replaced: what a library leaks must not
 class Outcome:
     """What one run did."""
 
-    code: int | None  # the exit code; None: it did not end, or not in an orderly way
+    code: int | None  # the exit code; None: it did not end, or crashed
     stdout: str
     stderr: str
     exception: str = ""  # the traceback of what came out of the product's entry
@@ -94,7 +94,7 @@ class Worker:
         return process
 
     def _gone(self, process: subprocess.Popen[str], seconds: float) -> Outcome:
-        """The process has died, or is made to, with a traceback of where it hangs."""
+        """The process has died, or is ended with a traceback of where it hangs."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(1)  # a process that crashes closes its pipes before it can be waited for
         hung = process.poll() is None
@@ -121,7 +121,7 @@ def private_folders(scratch: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
-    """A folder that is gone afterwards."""
+    """A folder that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="livestyle-campaign-", dir=parent, ignore_cleanup_errors=True) as name:
         yield Path(name)
 
@@ -146,5 +146,5 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _text(path: Path) -> str:
-    """What was printed; bytes that are no UTF-8 become escapes."""
+    """What was printed; bytes that are not UTF-8 become escapes."""
     return path.read_bytes()[-200_000:].decode("utf-8", "backslashreplace")

@@ -25,7 +25,7 @@ LIMIT_S = 45.0  # for a run to begin or to end; the machine may be busy with oth
 
 
 class Terminal:
-    """A terminal of which we are the window: what is written to it is kept in a file until it is closed."""
+    """A terminal whose window is this process: what is written to it is kept in a file until it is closed."""
 
     def __init__(self, kept: Any) -> None:
         self._ours, self.theirs = pty.openpty()
@@ -35,7 +35,7 @@ class Terminal:
         self._thread.start()
 
     def started(self) -> None:
-        """The program has its end of it."""
+        """Give up our copy of the program's end, now that the program has its own."""
         os.close(self.theirs)
 
     def close(self) -> None:
@@ -77,6 +77,7 @@ class Program:
 
     @property
     def running(self) -> bool:
+        """Whether it has not ended yet."""
         return self.process.poll() is None
 
     def outcome(self, limit: float = LIMIT_S) -> Outcome:

@@ -1,4 +1,4 @@
-"""Recordings looked at: which moments of the burnt-in clock are in a file, and what else lies in its folder."""
+"""Recordings examined: which moments of the burnt-in clock are in a file, and what else lies in its folder."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ def hidden(folder: Path) -> list[Path]:
 
 
 def _plain_name(path: Path) -> str:
-    """Temporary names without what is random in them, so that like ones count as one."""
+    """Temporary names without what is random in them, so that similar ones count as one."""
     head, _, tail = path.name.rpartition("-")
     return f"{head}-…" if head and len(tail) > 7 else path.name

@@ -36,6 +36,7 @@ class Distinct:
 
     @property
     def count(self) -> int:
+        """How many inputs or trials failed like this."""
         return sum(self.subjects.values())
 
 

@@ -39,7 +39,9 @@ def main() -> int:
     for part in _parts(options, parts, folder, results):
         part()
         seconds = round(time.monotonic() - started)
-        results.save(folder, seed=options.seed, seconds=seconds, parts=parts)  # a run that is cut short has its figures
+        results.save(
+            folder, seed=options.seed, seconds=seconds, parts=parts
+        )  # a run that is cut short still has its figures
     print(results.markdown())
     print(f"{seconds} s; results and failing inputs: {folder}")
     return 1 if results.failed else 0

@@ -68,7 +68,7 @@ def _baked(form: str) -> bytes:
 
 
 def _curved_config(ocio: Any) -> Any:
-    """Two spaces and a shaper between them, so that what is baked is no identity."""
+    """Two spaces and a shaper between them, so that what is baked is not the identity."""
     config = ocio.Config.CreateRaw()
     for name, exponent in (("in", 1.0), ("out", 0.8), ("shaper", 0.5)):
         space = ocio.ColorSpace(name=name)
@@ -167,7 +167,7 @@ def configurations() -> list[bytes]:
 
 
 def models() -> list[bytes]:
-    """A network of a few operations that is as good a model as any to its reader; none without the package onnx."""
+    """A network of a few operations, enough for a reader of models; none without the package onnx."""
     try:
         from onnx import TensorProto, helper
     except ImportError:

@@ -254,7 +254,7 @@ class _Element:
 
 
 def ebml_elements(data: bytes, rng: random.Random) -> bytes:
-    """An element of Matroska: its size made another or unknown, its content changed, or the element out or doubled."""
+    """An element of Matroska: its size changed or unknown, its content changed, or the element out or doubled."""
     found = list(_elements(data, 0, len(data), 0))
     if not found:
         return flip_bits(data, rng)
@@ -348,7 +348,7 @@ def _change_field(fields: list[tuple[int, bytes]], at: int, rng: random.Random) 
 
 
 def _fields(data: bytes) -> list[tuple[int, bytes]]:
-    """(key, content) of each field; empty where the bytes are no protocol buffer."""
+    """(key, content) of each field; empty where the bytes are not a protocol buffer."""
     found, at = [], 0
     while at < len(data):
         key, at = _read_varint(data, at)

@@ -1,9 +1,9 @@
-"""livestyle with a virtual camera that is none: what would be sent is measured, and written down as JSON lines.
+"""livestyle with a stand-in for the virtual camera: what would be sent is measured and written as JSON lines.
 
 Run as the program in place of livestyle; CAMPAIGN_LOG names the file. Each line holds the time (`time.time()`), the
 share of pixels that are raw (the green that only the source has), of styled ones (what the test's LUT makes: full red,
-no green) and the clock that is burnt into the picture. CAMPAIGN_FAIL (a share) lets so many frames fail to be styled,
-CAMPAIGN_SEND_FAILS (seconds from, to) lets sending fail for a while, CAMPAIGN_SEND_S (seconds) makes it slow.
+no green) and the clock that is burnt into the picture. CAMPAIGN_FAIL makes that share of frames fail to be styled,
+CAMPAIGN_SEND_FAILS (seconds from, to) makes sending fail for a while, CAMPAIGN_SEND_S (seconds) makes it slow.
 """
 
 from __future__ import annotations
@@ -39,16 +39,20 @@ class WatchedCamera:
         self._write(opened=[width, height, fps])
 
     def close(self) -> None:
+        """Write down that it was closed, and close the log."""
         self._write(closed=True)
         self._log.close()
 
     def device(self) -> str:
+        """The name that pyvirtualcam reports."""
         return "watched"
 
     def native_fourcc(self) -> int | None:
+        """None: it has no pixel format of its own."""
         return None
 
     def send(self, frame: Any) -> None:
+        """Write down what the frame shows; fail or take long where the environment says so."""
         since = time.monotonic() - self._opened
         if self._fails[0] <= since < self._fails[1]:
             raise RuntimeError("error writing frame: Invalid argument")
@@ -74,7 +78,7 @@ def measured(pixels: Pixels) -> dict[str, Any]:
 
 
 def _fail_now_and_then(share: float) -> None:
-    """Let so many frames fail to be styled: they must not be sent as they are."""
+    """Make that share of frames fail to be styled: they must not be sent as they are."""
     from livestyle.stylist import Stylist
 
     render, rng = Stylist.render, random.Random(1)

@@ -94,7 +94,7 @@ def other_encoding(data: bytes, rng: random.Random) -> bytes:
 
 
 def nest(data: bytes, rng: random.Random) -> bytes:
-    """Brackets in brackets, deeper than a recursive reader stands."""
+    """Brackets in brackets, deeper than a recursive reader can follow."""
     depth = rng.choice((50, 1500, 100_000))
     opening, closing = rng.choice(((b"[", b"]"), (b'{"a":', b"}"), (b"<a>", b"</a>"), (b"a.", b"")))
     nested = opening * depth + b"1" + closing * depth

@@ -1,8 +1,8 @@
-"""Runs command lines of livestyle in this one process, one after the other, and tells what each did.
+"""Runs command lines of livestyle in this one process, one after the other, and reports what each did.
 
 A process for every input would spend its time on starting. The parent (`pool`) writes a JSON line for each run to this
 process's input and reads one back; what the run printed goes to two files that the parent named. Memory, open files and
-threads are measured around each run. Nothing is mended here: what hangs or crashes does so, and the parent sees it.
+threads are measured around each run. Nothing is repaired here: what hangs or crashes does so, and the parent sees it.
 """
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+"""Exported files against the checkpoints that they come from, and what is not exported."""
+
 from __future__ import annotations
 
 import json
@@ -42,7 +44,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
-    with torch.no_grad():  # one look at pictures gives the statistics that keep signals from dying out
+    with torch.no_grad():  # one pass over pictures gives the statistics that keep signals from fading
         model.train()(pixel_values=torch.rand(8, 3, 64, 64))
     folder = tmp_path_factory.mktemp("checkpoint")
     model.save_pretrained(folder)
@@ -50,6 +52,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_preprocessing(checkpoint: Path, folder: Path, **values: Any) -> Path:
+    """A copy of the checkpoint in `folder`, with these values in its preprocessor_config.json."""
     for file in checkpoint.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / "preprocessor_config.json").write_text(json.dumps(values))
@@ -57,7 +60,7 @@ def with_preprocessing(checkpoint: Path, folder: Path, **values: Any) -> Path:
 
 
 def expected(checkpoint: Path, samples: np.ndarray) -> np.ndarray:
-    """What the checkpoint says in torch, (1, 3, H, W) -> (C, H/4, W/4)."""
+    """What the checkpoint gives in torch, (1, 3, H, W) -> (C, H/4, W/4)."""
     model = transformers.MobileViTForSemanticSegmentation.from_pretrained(checkpoint).eval()
     with torch.no_grad():
         logits = model(pixel_values=torch.from_numpy(samples)).logits
@@ -66,11 +69,13 @@ def expected(checkpoint: Path, samples: np.ndarray) -> np.ndarray:
 
 
 def picture(height: int, width: int) -> np.ndarray:
+    """Noise of that size, (height, width, 3) uint8, the same in each call."""
     return np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
 def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model file of the tiny checkpoint, exported for 128 x 96 pixels."""
     folder = tmp_path_factory.mktemp("exported")
     return folder / export(checkpoint, folder, name="tiny", input_size=(128, 96)).file
 
@@ -79,6 +84,8 @@ def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_the_file_gives_what_the_checkpoint_gives_at_any_size(
     checkpoint: Path, exported: Path, height: int, width: int
 ) -> None:
+    """The graph was traced at one size and gives what the checkpoint gives in torch at every other one, square, wide or
+    tall."""
     pixels = picture(height, width)
     samples = pixels.transpose(2, 0, 1)[None].astype(np.float32) / 255
     result = load_segmenter(exported, "cpu")._run(pixels)
@@ -88,6 +95,8 @@ def test_the_file_gives_what_the_checkpoint_gives_at_any_size(
 
 
 def test_the_card_says_what_was_converted(exported: Path) -> None:
+    """The card has the checkpoint's classes in order, a region for each, the size that was asked for and the measured
+    error of the conversion."""
     card = read_card(exported.with_suffix(".json"))
     assert card.classes == tuple(name.lower() for name in NAMES)
     assert card.regions == {"background": "background", "hair": "hair", "face": "skin", "upper-clothes": "clothes"}
@@ -96,6 +105,10 @@ def test_the_card_says_what_was_converted(exported: Path) -> None:
 
 
 def test_a_bgr_checkpoint_is_flipped_inside_the_graph(checkpoint: Path, tmp_path: Path) -> None:
+    """Callers always give RGB; a checkpoint that reads BGR is turned round in the graph, and its card says so.
+
+    1e-3 is PARITY, which the exporter holds itself to.
+    """
     folder = with_preprocessing(checkpoint, tmp_path, do_flip_channel_order=True)
     card = export(folder, tmp_path / "out", name="tiny", input_size=(64, 64))
     pixels = picture(64, 64)
@@ -106,6 +119,8 @@ def test_a_bgr_checkpoint_is_flipped_inside_the_graph(checkpoint: Path, tmp_path
 
 
 def test_a_mean_and_deviation_are_applied_inside_the_graph(checkpoint: Path, tmp_path: Path) -> None:
+    """What the checkpoint's preprocessor does for each channel is part of the graph: callers give uint8 pictures and do
+    nothing else."""
     folder = with_preprocessing(
         checkpoint, tmp_path, do_normalize=True, image_mean=[0.5, 0.4, 0.3], image_std=[0.2, 0.3, 0.4]
     )
@@ -119,6 +134,7 @@ def test_a_mean_and_deviation_are_applied_inside_the_graph(checkpoint: Path, tmp
 
 
 def test_facts_come_from_the_checkpoints_folder(checkpoint: Path, tmp_path: Path) -> None:
+    """Licence, training data and figures, which weights do not show, go from card.toml in the folder into the card."""
     folder = with_preprocessing(checkpoint, tmp_path)
     (folder / "card.toml").write_text('licence = "MIT"\ntraining_data = ["a", "b"]\n[figures]\nhair = 0.5\n')
     card = export(folder, tmp_path / "out", name="tiny", input_size=(64, 64))
@@ -127,18 +143,25 @@ def test_facts_come_from_the_checkpoints_folder(checkpoint: Path, tmp_path: Path
 
 @pytest.mark.parametrize("text", ["licence = ", 'license = "MIT"'])
 def test_broken_facts_are_refused(tmp_path: Path, text: str) -> None:
+    """Facts that are not TOML or have a key that is not known, such as `license`, are an error: otherwise the card
+    would lack its licence without anybody noticing."""
     (tmp_path / "card.toml").write_text(text)
     with pytest.raises(ModelError, match=r"card\.toml"):
         read_facts(tmp_path / "card.toml")
 
 
 def test_an_empty_folder_is_refused_with_an_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without a checkpoint ends the command with 3 and the name of what is missing, and creates nothing."""
     assert main([str(tmp_path), str(tmp_path / "out"), "--name", "tiny"]) == 3
     assert "config.json" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
 
 
 def test_an_unknown_class_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    """A class of which no region is known is an error that names it, for its pixels would be styled as something else.
+
+    Nothing is written.
+    """
     folder = with_preprocessing(checkpoint, tmp_path)
     config = (folder / "config.json").read_text()
     (folder / "config.json").write_text(config.replace("Upper-clothes", "Umbrella"))

@@ -1,4 +1,4 @@
-"""Models that never end, lie about their output or want other files: each is a ModelError, and Ctrl-C ends a wait."""
+"""Models that never end, do not give what they declare or ask for other files: each is a ModelError; Ctrl-C works."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def _forget_trials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def constant(name: str, values: Any, kind: int) -> Any:
+    """A constant of a graph; `kind` is an element type of onnx.TensorProto."""
     array = np.asarray(values)
     return onnx.helper.make_tensor(name, kind, array.shape, array.reshape(-1).tolist())
 
@@ -88,13 +89,14 @@ def endless(folder: Path, *, only_for_white: bool = False) -> Path:
 
 
 def test_a_model_that_never_ends_is_refused_on_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trial in a child process finds a model that never ends: loading it is an error, not a program that hangs."""
     monkeypatch.setattr(trial, "LOAD_S", 2)
     with pytest.raises(ModelError, match=r"hostile\.onnx.*never end"):
         load_segmenter(endless(tmp_path), "cpu")
 
 
 def test_a_model_that_never_ends_for_some_pictures_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The trial on grey pictures cannot find it; the run is told to stop, and no thread of it is left."""
+    """The trial on grey pictures cannot find it; the run is stopped after its limit, and no thread of it is left."""
     monkeypatch.setattr(module, "RUN_S", 1.0)
     segmenter = load_segmenter(endless(tmp_path, only_for_white=True), "cpu")
     with pytest.raises(ModelError, match=r"hostile\.onnx.*never end"):
@@ -132,6 +134,8 @@ LIES = {
 
 @pytest.mark.parametrize("lie", LIES)
 def test_what_is_no_mask_is_refused(tmp_path: Path, lie: str) -> None:
+    """NaN, values beyond 1, one number, planes of another size than the card's: the graph runs, but such a result would
+    colour frames at random, so loading it is an error."""
     with pytest.raises(ModelError, match=r"hostile\.onnx"):
         load_segmenter(write_model(tmp_path, *LIES[lie]), "cpu")
 
@@ -150,6 +154,7 @@ def test_numbers_that_are_none_for_some_pictures_are_refused(tmp_path: Path) -> 
 
 
 def test_a_model_that_wants_terabytes_is_refused(tmp_path: Path) -> None:
+    """Its 2^40 numbers fail in the child process, whose memory is limited, and do not make the system end ours."""
     nodes = [
         NODE("Expand", ["one", "many"], ["large"]),
         NODE("ReduceMax", ["large"], ["most"], keepdims=0),
@@ -162,7 +167,7 @@ def test_a_model_that_wants_terabytes_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["beside.bin", "../beside.bin", "{}/beside.bin"])
 def test_weights_in_other_files_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    """A model file is one file, which its checksum vouches for: wherever the other lies and where one works."""
+    """A model is one file, covered by its checksum: no other is read, wherever it lies and wherever we are started."""
     (tmp_path / "beside.bin").write_bytes(np.ones(1, np.float32).tobytes())
     (tmp_path / "models").mkdir()
     weight = onnx.TensorProto(name="weight", data_type=FLOATS, dims=[1], data_location=onnx.TensorProto.EXTERNAL)

@@ -1,3 +1,5 @@
+"""Loading a model: which file, card and device are used and what is refused; and where its masks lie."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -30,12 +32,15 @@ def copy(tmp_path: Path) -> Path:
 
 
 def rewrite(model: Path, **changes: object) -> None:
+    """Replace values in the card beside `model`."""
     card = read_card(model.with_suffix(".json"))
     write_card(dataclasses.replace(card, **changes), model.with_suffix(".json"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", [None, *bundled_names()])
 def test_a_bundled_model_knows_all_regions(name: str | None) -> None:
+    """Every model that comes along, and the default, has classes for all four regions, the background first, and says
+    on which device it runs."""
     segmenter = load_segmenter(name)
     assert segmenter.classes[0] == "background"
     assert set(segmenter.regions) == set(segmenter.classes)
@@ -57,6 +62,7 @@ def test_a_model_leaves_nothing_on_the_computer_and_reports_nothing(tmp_path: Pa
 
 
 def test_a_model_is_loaded_by_path_with_the_card_beside_it(copy: Path) -> None:
+    """A model that is not in the package is named by its path; the card of the same stem says what its planes are."""
     assert load_segmenter(copy, "cpu").classes == load_segmenter(None, "cpu").classes
 
 
@@ -74,25 +80,28 @@ def test_a_person_is_found_where_she_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["nope", "nope.onnx"])
 def test_an_unknown_name_lists_the_bundled_ones(name: str) -> None:
+    """A name that is neither bundled nor a file is an error whose hint lists the names there are."""
     with pytest.raises(ModelError, match=name) as caught:
         load_segmenter(name)
     assert all(known in caught.value.hint for known in ("lite", "small"))
 
 
 def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
+    """A file is taken for a model by its ending; a checkpoint has to be exported first."""
     (tmp_path / "model.pt").write_bytes(b"weights")
     with pytest.raises(ModelError, match=r"not an \.onnx file"):
         load_segmenter(tmp_path / "model.pt")
 
 
 def test_a_model_without_a_card_is_refused(copy: Path) -> None:
+    """Without a card nothing says what the planes are, so a model by itself is not used."""
     copy.with_suffix(".json").unlink()
     with pytest.raises(ModelError, match="card is missing"):
         load_segmenter(copy)
 
 
 def test_the_card_of_another_file_is_refused(copy: Path) -> None:
-    """Who names a file gets that file, not the one beside it that the card speaks of."""
+    """A user who names a file gets that file, not another one that the card beside it names."""
     named = copy.with_name("other.onnx")
     named.write_bytes(b"not a model")
     copy.with_suffix(".json").rename(named.with_suffix(".json"))
@@ -101,12 +110,14 @@ def test_the_card_of_another_file_is_refused(copy: Path) -> None:
 
 
 def test_a_model_without_its_file_is_refused(copy: Path) -> None:
+    """Where the file that a card names is missing, the error names that file and why it cannot be read."""
     rewrite(copy, file="other.onnx")
     with pytest.raises(ModelError, match=r"other\.onnx: cannot read"):
         load_segmenter(copy)
 
 
 def test_one_changed_byte_is_found(copy: Path) -> None:
+    """The card's checksum covers the whole file: what is damaged or exchanged never runs."""
     model = bytearray(copy.read_bytes())
     model[len(model) // 2] ^= 1
     copy.write_bytes(model)
@@ -116,6 +127,8 @@ def test_one_changed_byte_is_found(copy: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x00" * 1000])
 def test_a_file_that_is_not_onnx_is_refused_although_its_checksum_fits(copy: Path, content: bytes) -> None:
+    """A checksum shows only that card and file belong together; what ONNX Runtime cannot load is a ModelError that
+    names the file."""
     copy.write_bytes(content)
     rewrite(copy, sha256=hashlib.sha256(content).hexdigest())
     with pytest.raises(ModelError, match=r"small\.onnx"):
@@ -123,24 +136,28 @@ def test_a_file_that_is_not_onnx_is_refused_although_its_checksum_fits(copy: Pat
 
 
 def test_a_card_with_another_number_of_classes_is_refused(copy: Path) -> None:
+    """Planes are counted on loading: with too few classes in the card they would be taken for the wrong regions."""
     rewrite(copy, classes=("background", "hair"), regions={"background": "background", "hair": "hair"})
     with pytest.raises(ModelError, match="shape"):
         load_segmenter(copy)
 
 
 def test_a_card_with_another_stride_is_refused(copy: Path) -> None:
+    """The size of the planes is checked on loading against the stride that the card states."""
     rewrite(copy, output_stride=8)
     with pytest.raises(ModelError, match="shape"):
         load_segmenter(copy)
 
 
 def test_an_unknown_device_is_refused() -> None:
+    """A device that livestyle does not know is a DeviceError with exit code 5, not a choice of another one."""
     with pytest.raises(DeviceError, match="tpu") as caught:
         load_segmenter(device="tpu")
     assert caught.value.exit_code == 5
 
 
 def test_a_named_device_that_is_not_there_is_an_error_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that this ONNX Runtime was not built for is an error, and the hint says what to install."""
     monkeypatch.setattr(module, "_installed_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(DeviceError, match="cuda") as caught:
         load_segmenter(device="cuda")
@@ -161,12 +178,17 @@ def pretend_cuda_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_silent_fallback_of_onnx_runtime_is_an_error_when_the_device_was_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """ONNX Runtime goes on with the CPU where CUDA does not start, and raises nothing.
+
+    A user who named CUDA must hear of it.
+    """
     pretend_cuda_is_installed(monkeypatch)
     with pytest.raises(DeviceError, match="does not start"):
         load_segmenter(device="cuda")
 
 
 def test_auto_says_what_it_took(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Under 'auto' a CUDA that does not start is no error: the CPU is used, and the log says so."""
     pretend_cuda_is_installed(monkeypatch)
     with caplog.at_level(logging.INFO, "livestyle"):
         assert load_segmenter().device == "cpu"
@@ -192,7 +214,7 @@ def test_auto_takes_the_cpu_where_cuda_fails_loudly(monkeypatch: pytest.MonkeyPa
 
 
 class CannotRun:
-    """A session that was opened on CUDA and then finds no memory; on the CPU it is whole."""
+    """A session that opens on CUDA and then cannot run there; on the CPU it works."""
 
     def __init__(self, session: Any, providers: list[str]) -> None:
         self._session, self._providers = session, providers
@@ -201,9 +223,11 @@ class CannotRun:
         return getattr(self._session, name)
 
     def get_providers(self) -> list[str]:
+        """The providers that were asked for, as if they had started."""
         return self._providers
 
     def run(self, *arguments: Any) -> Any:
+        """Fail on CUDA, as where the driver is too old."""
         if "CUDAExecutionProvider" in self._providers:
             raise RuntimeError("CUDA failure 35: driver version is insufficient\nand more")
         return self._session.run(*arguments)
@@ -212,7 +236,7 @@ class CannotRun:
 def test_a_device_that_opens_a_model_and_cannot_run_it_is_not_taken(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A named one is an error, 'auto' says so in one line and takes the CPU, the list of devices knows it."""
+    """A named one is an error, 'auto' logs one line and takes the CPU, the list of devices does not offer it."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession
@@ -246,6 +270,7 @@ def test_a_run_that_fails_is_an_error_of_the_device(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_list_of_devices_tells_what_really_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device is available if a model has run on it: one that ONNX Runtime only lists is not."""
     pretend_cuda_is_installed(monkeypatch)
     devices = {device.name: device for device in list_devices()}
     assert devices["cpu"].available

@@ -17,12 +17,13 @@ from livestyle.models.torch_segmenter import Network, TorchSegmenter, shrunk  # 
 
 @pytest.fixture(scope="module", params=bundled_names())
 def segmenter(request: pytest.FixtureRequest) -> TorchSegmenter:
+    """Each bundled model in turn, on torch's CPU device."""
     card, model, _ = read_model(request.param)
     return TorchSegmenter(card, model, "cpu")
 
 
 def picture(height: int = 90, width: int = 160) -> np.ndarray:
-    """Coarse noise: a network answers something else in every corner of it."""
+    """Coarse noise: a network gives a different result in every corner of it."""
     coarse = np.random.default_rng(3).integers(0, 256, (height // 10, width // 10, 3), np.uint8)
     return coarse.repeat(10, axis=0).repeat(10, axis=1)
 
@@ -43,19 +44,23 @@ def test_half_precision_stays_close_to_single(segmenter: TorchSegmenter) -> None
 
 
 def test_a_tensor_on_the_device_is_segmented_there(segmenter: TorchSegmenter) -> None:
-    """Of the network's own size, so that nothing is resized, it is the same; other sizes differ by how they shrink."""
+    """A picture of the network's own size is not resized and gives the same; others differ by how they are shrunk."""
     width, height = segmenter.network_size(160, 90)
     exact = np.ascontiguousarray(picture(height + 10, width + 10)[:height, :width])
     np.testing.assert_allclose(segmenter.on_device(torch.tensor(exact)).numpy(), segmenter(exact), atol=1e-5)
 
 
 def test_shrinking_takes_the_mean_of_what_a_pixel_covers() -> None:
+    """Stripes of one pixel become an even grey, to 3 of 255: picking single pixels instead would make masks flicker
+    with every small movement."""
     stripes = torch.zeros(64, 64, 3, dtype=torch.uint8)
     stripes[::2] = 200
     assert (shrunk(stripes, (16, 16))[1:-1].int() - 100).abs().max() <= 3
 
 
 def test_a_smaller_size_shares_the_weights(segmenter: TorchSegmenter) -> None:
+    """`resized` gives a segmenter with a smaller input and smaller planes on the very same network, so that a second
+    size takes no memory for weights. The first one keeps its size."""
     half = segmenter.resized(0.5)
     assert half.input_size == tuple(side // 2 for side in segmenter.input_size)
     assert half._network is segmenter._network
@@ -65,6 +70,8 @@ def test_a_smaller_size_shares_the_weights(segmenter: TorchSegmenter) -> None:
 
 
 def test_what_depends_on_the_size_alone_is_worked_out_once(segmenter: TorchSegmenter) -> None:
+    """After the first picture of a size, steps that only compute with shapes are left out: their results are kept, and
+    every later frame of that size is cheaper."""
     segmenter(picture())
     known, steps = next(iter(segmenter._network._about_size.values()))
     assert len(steps) < len(segmenter._network._steps)
@@ -73,10 +80,12 @@ def test_what_depends_on_the_size_alone_is_worked_out_once(segmenter: TorchSegme
 
 
 def test_no_batch_norm_is_left(segmenter: TorchSegmenter) -> None:
+    """Batch norms are folded into the convolutions before them when a model is loaded, and cost nothing for a frame."""
     assert not any(step.run is module._batch_norm for step in segmenter._network._steps)
 
 
 def test_an_operation_that_is_not_known_is_named() -> None:
+    """A graph with an operation that this module lacks is a ModelError with its name, when the model is loaded."""
     from onnx import TensorProto, helper
 
     picture = helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, "h", "w", 3])
@@ -90,12 +99,15 @@ def test_an_operation_that_is_not_known_is_named() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
 def test_a_device_that_is_not_there_is_an_error() -> None:
+    """A device that torch does not have is a DeviceError when the model is loaded, not an exception of torch's."""
     card, model, _ = read_model()
     with pytest.raises(DeviceError, match="not there"):
         TorchSegmenter(card, model, "cuda")
 
 
 def test_full_memory_is_told_apart(segmenter: TorchSegmenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full memory is a DeviceMemoryError that names the device, because the caller can go on with less."""
+
     def fail(_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
 

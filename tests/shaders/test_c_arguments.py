@@ -21,14 +21,17 @@ HEIGHT, WIDTH = 12, 40
 
 
 def floats(*shape: int) -> np.ndarray:
+    """Random float32 of a shape, in 0..1, the same in each call."""
     return np.random.default_rng(0).random(shape, np.float32)
 
 
 def luma() -> np.ndarray:
+    """An even grey picture of HEIGHT x WIDTH, uint8."""
     return np.full((HEIGHT, WIDTH), 100, np.uint8)
 
 
 def grade_arguments() -> tuple[Any, ...]:
+    """What `_grade.grade` accepts, in its order: two LUTs, a coarse mask for each, all rows, any instruction set."""
     pixels = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
     lattices = (np.full((3, 3, 3, 4), 1000, np.int16), np.full((2, 2, 2, 4), -900, np.int16))
     masks = np.full((2, 3, 5), 20_000, np.uint16)
@@ -54,7 +57,7 @@ NUMBERS = (0, -1, 1, 7, 2**31 - 1, -(2**31), 2**40, 10**30, 0.5, np.nan, np.inf,
 
 
 def call(name: str, arguments: tuple[Any, ...]) -> bool:
-    """Whether it was refused, by one of the exceptions that say so."""
+    """Whether it was refused, by one of REFUSALS."""
     function = getattr(GRADE if name == "grade" else COMPILED, name)
     try:
         function(*arguments)
@@ -72,12 +75,14 @@ def wrong(value: Any) -> list[Any]:
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_what_fits_is_taken(name: str) -> None:
-    """Otherwise the refusals below would say nothing."""
+    """Valid arguments are accepted; otherwise the refusals below would mean nothing."""
     assert not call(name, ARGUMENTS[name]())
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_buffers_of_another_length_or_kind_are_refused(name: str) -> None:
+    """Each buffer is checked for length, type and contiguity before C touches it; one that does not fit would otherwise
+    be read or written beyond its end."""
     for at, value in enumerate(ARGUMENTS[name]()):
         if isinstance(value, np.ndarray):
             for other in wrong(value):
@@ -88,6 +93,7 @@ def test_buffers_of_another_length_or_kind_are_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_a_result_that_cannot_be_written_is_refused(name: str) -> None:
+    """C must not write into memory that Python declares read-only, such as a frame's pixels."""
     arguments = ARGUMENTS[name]()
     arguments[1 if name == "grade" else 0].flags.writeable = False
     assert call(name, arguments)
@@ -120,6 +126,11 @@ def test_contents_of_any_size_are_survived(name: str, content: float) -> None:
 
 @pytest.mark.parametrize("sides", [(2**31 - 1, 2**31 - 1), (2**31 - 1, 1), (1 << 30, 1 << 30), (65_536, 65_536)])
 def test_sizes_whose_product_is_beyond_the_integers_are_refused(sides: tuple[int, int]) -> None:
+    """A height and width whose product overflows are refused.
+
+    Multiplied in 32 bits they would come out small, and the check of lengths would accept buffers that are far too
+    short.
+    """
     pixels, out, _, masks, _, *rest = grade_arguments()
     assert call("grade", (pixels, out, (*sides, 16), masks, (3, 5), *rest))
     assert call("grade", (pixels, out, (HEIGHT, WIDTH, 8), masks, sides, *rest))

@@ -20,15 +20,19 @@ PUBLISHED = {
 
 @pytest.mark.parametrize(("rgb", "lab"), PUBLISHED.items())
 def test_oklab_has_the_published_values(rgb: tuple[float, ...], lab: tuple[float, ...]) -> None:
+    """The conversion agrees with independent, published values, so that our Oklab is everybody's Oklab."""
     np.testing.assert_allclose(oklab.srgb_to_oklab(np.array(rgb)), lab, atol=2e-5)  # 5 published decimals
 
 
 def test_conversion_and_back_is_the_identity() -> None:
+    """In float64 a colour survives the way to Oklab and back to 1e-6: converting alone must not change a picture."""
     rgb = lattice(9).reshape(-1, 3).astype(np.float64)
     np.testing.assert_allclose(oklab.oklab_to_srgb(oklab.srgb_to_oklab(rgb)), rgb, atol=1e-6)
 
 
 def test_float32_stays_float32_and_within_a_tenth_of_an_8_bit_step() -> None:
+    """LUTs are made in float32: it must not turn into float64 on the way, which takes twice the memory, and what it
+    loses must stay far below one step of the picture."""
     rgb = lattice(17).reshape(-1, 3)
     back = oklab.oklab_to_srgb(oklab.srgb_to_oklab(rgb))
     assert back.dtype == np.float32
@@ -36,6 +40,7 @@ def test_float32_stays_float32_and_within_a_tenth_of_an_8_bit_step() -> None:
 
 
 def test_the_toe_maps_black_grey_and_white_as_published_and_inverts() -> None:
+    """The toe makes Oklab's lightness close to CIELAB's, which curves are designed in, and `toe_inverse` undoes it."""
     x = np.linspace(0, 1, 101)
     np.testing.assert_allclose(oklab.toe_inverse(oklab.toe(x)), x, atol=1e-12)
     grey = oklab.toe(oklab.srgb_to_oklab(np.array([0.5, 0.5, 0.5]))[0])
@@ -43,6 +48,7 @@ def test_the_toe_maps_black_grey_and_white_as_published_and_inverts() -> None:
 
 
 def test_no_color_of_srgb_has_more_than_the_largest_chroma() -> None:
+    """`max_chroma` contains every colour of sRGB; otherwise gamut compression would dull colours that are inside."""
     lab = oklab.srgb_to_oklab(lattice(17).reshape(-1, 3))
     chroma = np.hypot(lab[:, 1], lab[:, 2])
     room = oklab.max_chroma(lab[:, 0], np.arctan2(lab[:, 2], lab[:, 1]))

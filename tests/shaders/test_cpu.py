@@ -34,6 +34,8 @@ def _noise_lut(size: int, low: float = 0, high: float = 1) -> Lut3D:
 @pytest.mark.parametrize("span", [(0, 1), (-1, 2)])
 @pytest.mark.parametrize("size", [(97, 131), (64, 160), (7, 15), (1, 33)])
 def test_variants_give_the_same_bits(dtype: type, span: tuple[float, float], size: tuple[int, int]) -> None:
+    """Each instruction set gives the bits of plain C, also for LUTs that reach beyond 0..1 and for widths that do not
+    fill a vector: what a user sees must not depend on the processor."""
     look = Look((_noise_lut(33, *span), _noise_lut(2, *span), None, _noise_lut(17)))
     pixels, weights = _noise((*size, 3), dtype), _soft_weights(6, 11)
     plain, *others = [CpuGrade(look, variant=name)(pixels, weights) for name in cpu._compiled.variants()]
@@ -43,6 +45,7 @@ def test_variants_give_the_same_bits(dtype: type, span: tuple[float, float], siz
 
 @needs_compiled
 def test_the_number_of_threads_changes_nothing() -> None:
+    """Rows are shared out in bands, and the bits are the same for 1, 2, 3 and 8 threads: no seam between bands."""
     look = Look((_noise_lut(17), None, _noise_lut(5), None))
     pixels, weights = _noise((1000, 37, 3)), _soft_weights(20, 9)
     one, *more = [CpuGrade(look, threads=count)(pixels, weights) for count in (1, 2, 3, 8)]
@@ -63,6 +66,10 @@ def test_the_number_of_threads_changes_nothing() -> None:
     ],
 )
 def test_error_stays_near_half_a_step(backend: str, dtype: type, span: tuple[float, float], limit: float) -> None:
+    """Each backend stays within the error that `CpuGrade` promises, against the reference in float64.
+
+    LUTs of noise are the worst case: nothing is steeper.
+    """
     look = Look((_noise_lut(33, *span), _noise_lut(9, *span), _noise_lut(2, *span), _noise_lut(5, *span)))
     pixels, weights = _noise((120, 90, 3), dtype), _soft_weights(12, 9) * 0.9 + 0.025
     out = CpuGrade(look, backend=backend)(pixels, weights)
@@ -95,6 +102,8 @@ def test_every_eight_bit_color_goes_through_the_lut_right() -> None:
 
 
 def test_the_mask_is_enlarged_like_opencv_does() -> None:
+    """The reference, which every grade is measured against, enlarges masks with OpenCV's geometry of pixel centres;
+    anything else would shift a region by half a mask pixel."""
     cv2 = pytest.importorskip("cv2")
     plane = np.random.default_rng(2).random((7, 12))
     for size in ((70, 31), (7, 12), (9, 100)):
@@ -102,6 +111,8 @@ def test_the_mask_is_enlarged_like_opencv_does() -> None:
 
 
 def test_a_memo_answers_colors_it_meets_later() -> None:
+    """The numpy backend remembers LUT results by colour: colours that first come up in a later frame are worked out
+    too, within the 0.7 steps that it promises."""
     look = Look((_noise_lut(9),) * 4)
     grade, weights = CpuGrade(look, backend="numpy"), _soft_weights(3, 3)
     for value in (0, 90, 255):
@@ -113,6 +124,7 @@ def test_a_memo_answers_colors_it_meets_later() -> None:
 def test_without_compiled_code_numpy_works_and_says_so_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """An installation without a C compiler works, and the log says once why it is slower, not for every style."""
     monkeypatch.setattr(cpu, "_compiled", None)
     cpu._default_backend.cache_clear()
     try:
@@ -125,12 +137,14 @@ def test_without_compiled_code_numpy_works_and_says_so_once(
 
 
 def test_compiled_code_that_was_named_but_not_built_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend that was named is used or is an error: numpy must not stand in for it unasked."""
     monkeypatch.setattr(cpu, "_compiled", None)
     with pytest.raises(ValueError, match="was not built"):
         CpuGrade(Look((_noise_lut(3),) * 4), backend="compiled")
 
 
 def test_an_unknown_backend_is_an_error() -> None:
+    """A backend that the CPU does not have is refused when the grade is made, before any frame."""
     with pytest.raises(ValueError, match="backend"):
         CpuGrade(Look((None,) * 4), backend="cuda")
 
@@ -153,6 +167,8 @@ def test_an_unknown_backend_is_an_error() -> None:
     ],
 )
 def test_compiled_code_refuses_buffers_that_do_not_fit(field: int, value: object) -> None:
+    """Lengths, sizes, depth, rows and instruction set are checked against each other in C itself, one wrong value at a
+    time; the arguments without the change are accepted."""
     arguments = [bytes(60), bytearray(60), (4, 5, 8), bytes(12), (2, 3), (bytes(8 * 8),), False, (0, 4), -1]
     cpu._compiled.grade(*arguments)
     arguments[field] = value

@@ -16,7 +16,7 @@ from livestyle.shaders.lut import Lut3D, lattice
 from livestyle.shaders.lut_files import LUT_SUFFIXES, read_lut
 
 MATRIX = np.array([[0.6, 0.1, 0.2], [0.3, 0.7, 0.1], [0.1, 0.1, 0.5]])
-"""A map that is linear, so that any lattice holds it exactly, and unlike under every exchange of axes."""
+"""A map that is linear, so that any lattice holds it exactly, and different under every exchange of axes."""
 
 PROBES = np.random.default_rng(0).random((300, 3))
 
@@ -25,6 +25,8 @@ Save = Callable[[str, str | bytes], Path]
 
 @pytest.fixture
 def save(tmp_path: Path) -> Save:
+    """Write a file of that name and content into the test's folder; its path."""
+
     def write(name: str, content: str | bytes) -> Path:
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -82,6 +84,8 @@ PANDORA = "channel 3d\nin 27\nout 4096\nformat lut\nvalues red green blue\n" + "
     ],
 )
 def test_a_3d_lut_is_kept_at_its_own_size(save: Save, name: str, text: str, tolerance: float) -> None:
+    """In every format a single 3-D LUT keeps its lattice, its values (to the digits of the file) and its axes: MATRIX
+    differs under every exchange of channels, so rows in the wrong order would show."""
     lut = read_lut(save(name, text))
     assert lut.size == (5 if name == "a.3dl" else 3)
     np.testing.assert_allclose(lut.apply(PROBES), PROBES @ MATRIX, atol=tolerance)
@@ -107,6 +111,8 @@ def test_a_3d_lut_is_kept_at_its_own_size(save: Save, name: str, text: str, tole
     ],
 )
 def test_cube_files_as_people_have_them(save: Save, change: Callable[[str], str | bytes]) -> None:
+    """What programs and people do to a .cube file does not matter: line ends, a byte order mark, tabs, exponents,
+    comments, missing or older keywords, a title in Latin-1. The LUT is the same to the digit."""
     changed = change(CUBE)
     assert changed != CUBE
     lut = read_lut(save("a.cube", changed))
@@ -114,6 +120,7 @@ def test_cube_files_as_people_have_them(save: Save, change: Callable[[str], str 
 
 
 def test_capital_endings_are_known(save: Save) -> None:
+    """The case of an ending says nothing about the format."""
     assert read_lut(save("A.CUBE", CUBE)).size == 3
 
 
@@ -122,11 +129,13 @@ def _curve(exponent: float, size: int = 1024, top: float = 1) -> str:
 
 
 def test_a_1d_curve_is_sampled_to_within_half_a_step(save: Save) -> None:
+    """A curve for each channel becomes a 3-D LUT whose error stays below half an 8-bit step, as `read_lut` promises."""
     lut = read_lut(save("a.cube", f"LUT_1D_SIZE 1024\n{_curve(1.8)}"))
     np.testing.assert_allclose(lut.apply(PROBES), PROBES**1.8, atol=0.5 / 255)
 
 
 def test_a_spi1d_curve_is_sampled_at_its_kink(save: Save) -> None:
+    """A curve whose only kink lies on a lattice point comes out exactly: the lattice meets the points of the curve."""
     lut = read_lut(save("a.spi1d", SPI1D))
     np.testing.assert_allclose(lut.apply(PROBES), np.interp(PROBES, [0, 0.5, 1], [0, 0.25, 1]), atol=1e-6)
 
@@ -157,6 +166,8 @@ def _direct(path: Path, rgb: np.ndarray) -> np.ndarray:
 
 
 def test_a_curve_too_steep_for_any_lattice_is_said_to_be(save: Save, caplog: pytest.LogCaptureFixture) -> None:
+    """A step that no lattice can follow is read as well as it can be, and the log says that colours are off; a user who
+    compares with another program must learn why."""
     step = "".join(f"{v} {v} {v}\n" for v in (np.arange(4096) > 1234).astype(int))
     with caplog.at_level(logging.INFO, logger="livestyle"):
         read_lut(save("step.cube", f"LUT_1D_SIZE 4096\n{step}"))
@@ -164,17 +175,22 @@ def test_a_curve_too_steep_for_any_lattice_is_said_to_be(save: Save, caplog: pyt
 
 
 def test_a_changed_file_is_read_again(save: Save) -> None:
+    """`read_lut` keeps nothing: what caches LUTs, and knows when a file has changed, is `compile_look`."""
     read_lut(save("a.cube", CUBE))
     lut = read_lut(save("a.cube", "LUT_3D_SIZE 2\n" + _rows(2, True).replace("0.0000000", "0.5000000")))
     np.testing.assert_allclose(lut.apply(np.zeros((1, 3))), 0.5)
 
 
 def test_values_beyond_the_unit_cube_are_kept(save: Save) -> None:
+    """Values up to Lut3D's bound survive: an intensity below 1 can bring them back into the picture, so clipping them
+    early would change colours."""
     lut = read_lut(save("a.cube", "LUT_3D_SIZE 2\n" + _rows(2, True, scale=1.3)))
     np.testing.assert_allclose(lut.apply(PROBES), PROBES @ MATRIX * 1.3, atol=1e-6)
 
 
 def test_opencolorio_prints_nothing(save: Save, capfd: pytest.CaptureFixture[str]) -> None:
+    """OpenColorIO's own messages do not reach the terminal, neither for a good file nor for a broken one; what is wrong
+    is in our exception."""
     read_lut(save("a.cube", CUBE))
     with pytest.raises(StyleError):
         read_lut(save("a.csp", CSP[:-30]))
@@ -193,6 +209,8 @@ def _hald(level: int, dtype: type) -> np.ndarray:
 @pytest.mark.parametrize("level", [2, 3, 8])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_hald_picture_gives_its_lattice(tmp_path: Path, level: int, dtype: type) -> None:
+    """A HALD picture of level L holds L² points along an axis, red fastest, and is read to half a step of its own 8 or
+    16 bits."""
     path = tmp_path / "hald.png"
     cv2.imwrite(str(path), _hald(level, dtype)[..., ::-1])
     lut = read_lut(path)
@@ -201,6 +219,8 @@ def test_a_hald_picture_gives_its_lattice(tmp_path: Path, level: int, dtype: typ
 
 
 def test_a_hald_picture_beyond_129_points_is_resampled(tmp_path: Path) -> None:
+    """Level 12 has 144 points, more than a LUT may have: it is sampled at 65, and a linear map stays within half an
+    8-bit step all the same."""
     path = tmp_path / "hald.png"
     cv2.imwrite(str(path), _hald(12, np.uint8)[..., ::-1])
     lut = read_lut(path)
@@ -209,6 +229,7 @@ def test_a_hald_picture_beyond_129_points_is_resampled(tmp_path: Path) -> None:
 
 
 def test_alpha_and_palette_do_not_matter(tmp_path: Path) -> None:
+    """A HALD picture that an image editor saved with alpha or with a palette is the same LUT."""
     picture = Image.fromarray(_hald(2, np.uint8))
     picture.convert("RGBA").save(tmp_path / "alpha.png")
     picture.quantize(256).save(tmp_path / "palette.png")
@@ -219,12 +240,15 @@ def test_alpha_and_palette_do_not_matter(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(64, 32), (63, 63), (1, 1), (100, 100)])
 def test_a_picture_that_is_no_hald_is_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    """A picture whose size no level has, a photo chosen by mistake perhaps, is refused, and the error says its size and
+    which ones fit."""
     Image.new("RGB", size).save(tmp_path / "photo.png")
     with pytest.raises(StyleError, match=f"expected a HALD picture .* found {size[0]}x{size[1]}"):
         read_lut(tmp_path / "photo.png")
 
 
 def test_a_grey_picture_is_refused(tmp_path: Path) -> None:
+    """A picture without colours holds no colour map, even if its size fits."""
     Image.new("L", (64, 64)).save(tmp_path / "grey.png")
     with pytest.raises(StyleError, match="in colour"):
         read_lut(tmp_path / "grey.png")
@@ -232,6 +256,8 @@ def test_a_grey_picture_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("keep", [0.0, 0.1, 0.6])
 def test_a_damaged_png_is_refused(tmp_path: Path, keep: float, capfd: pytest.CaptureFixture[str]) -> None:
+    """A picture that ends early, or that is none, is an error rather than a LUT with a black part, and no decoder
+    prints to stderr."""
     path = tmp_path / "hald.png"
     cv2.imwrite(str(path), _hald(8, np.uint8)[..., ::-1])
     data = path.read_bytes()
@@ -276,6 +302,8 @@ CUBE_LINES = CUBE.splitlines()
     ],
 )
 def test_a_broken_cube_names_line_and_expectation(save: Save, old: str, new: str, line: int, expected: str) -> None:
+    """Each mistake in an otherwise valid file is refused with file, line and what was expected there, so that it can be
+    mended in an editor. A missing or an extra row counts: the reader must never guess a size."""
     assert old in CUBE
     path = save("a.cube", CUBE.replace(old, new))
     with pytest.raises(StyleError) as raised:
@@ -307,6 +335,8 @@ def test_a_broken_cube_names_line_and_expectation(save: Save, old: str, new: str
     ],
 )
 def test_other_broken_files_are_refused(save: Save, name: str, text: str | bytes, line: str) -> None:
+    """Formats that OpenColorIO reads are held to the same: a StyleError with the file, and the line where its reader
+    tells one."""
     path = save(name, text)
     with pytest.raises(StyleError) as raised:
         read_lut(path)
@@ -320,6 +350,8 @@ def test_other_broken_files_are_refused(save: Save, name: str, text: str | bytes
     ids=["empty", "blank", "zeros", "bytes", "html"],
 )
 def test_what_is_no_lut_is_refused_under_every_ending(save: Save, name: str, content: bytes) -> None:
+    """Whatever ending it has, an empty file, zeros, arbitrary bytes or a saved web page is a StyleError that names the
+    file; none of OpenColorIO's readers may take it for a LUT, crash or wait."""
     path = save(name, content)
     with pytest.raises(StyleError) as raised:
         read_lut(path)
@@ -327,6 +359,8 @@ def test_what_is_no_lut_is_refused_under_every_ending(save: Save, name: str, con
 
 
 def test_a_missing_file_a_folder_and_another_ending_are_refused(tmp_path: Path, save: Save) -> None:
+    """Each has a sentence of its own, because what the user has to do differs; for an unknown ending the hint lists
+    those that are known."""
     (tmp_path / "folder.cube").mkdir()
     with pytest.raises(StyleError, match=r"there is no LUT file .*none\.cube"):
         read_lut(tmp_path / "none.cube")
@@ -338,6 +372,10 @@ def test_a_missing_file_a_folder_and_another_ending_are_refused(tmp_path: Path, 
 
 
 def test_the_biggest_size_is_read(save: Save) -> None:
+    """129 points along an axis, the most that OpenColorIO takes, are read.
+
+    Such a text is so long that it goes through the child process, whose limits must allow it.
+    """
     path = save("a.cube", "LUT_3D_SIZE 129\n" + "0.5 0.25 0.125\n" * 129**3)
     lut = read_lut(path)
     assert lut.size == 129
@@ -345,6 +383,7 @@ def test_the_biggest_size_is_read(save: Save) -> None:
 
 
 def test_an_identity_is_recognised(save: Save) -> None:
+    """The numbers in a text come out so exact that a file which changes nothing is known as such, and costs no pass."""
     rows = "".join(f"{r} {g} {b}\n" for b in (0, 1) for g in (0, 1) for r in (0, 1))
     assert read_lut(save("a.cube", "LUT_3D_SIZE 2\n" + rows)).is_identity()
     assert isinstance(read_lut(save("b.cube", CUBE)), Lut3D)

@@ -31,7 +31,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def test_metadata_without_an_end_names_the_line(tmp_path: Path) -> None:
-    """OpenColorIO looks for the end for ever."""
+    """OpenColorIO would search for the end without stopping, so it is looked for before OpenColorIO is called."""
     path = tmp_path / "a.csp"
     path.write_text("CSPLUTV100\n3D\n\nBEGIN METADATA\nx\n")
     with pytest.raises(StyleError, match=r"a\.csp:4: BEGIN METADATA"):
@@ -39,6 +39,7 @@ def test_metadata_without_an_end_names_the_line(tmp_path: Path) -> None:
 
 
 def test_metadata_with_an_end_is_read(tmp_path: Path) -> None:
+    """The counterpart: metadata that ends is skipped, and the LUT behind it is read."""
     path = tmp_path / "a.csp"
     rows = "".join(f"{i & 1} {i >> 1 & 1} {i >> 2}\n" for i in range(8))
     path.write_text("CSPLUTV100\n3D\n\nBEGIN METADATA\nx\nEND METADATA\n\n" + "2\n0 1\n0 1\n" * 3 + "\n2 2 2\n" + rows)
@@ -46,7 +47,7 @@ def test_metadata_with_an_end_is_read(tmp_path: Path) -> None:
 
 
 def test_what_befalls_the_child_is_an_error_of_the_style(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is found once: stepping through styles comes by again and again."""
+    """It is found out once, although stepping through styles asks for the same file again and again."""
     path, calls = tmp_path / "a.icc", []
 
     def fail(*_: object) -> None:
@@ -62,7 +63,7 @@ def test_what_befalls_the_child_is_an_error_of_the_style(tmp_path: Path, monkeyp
 
 
 def test_a_child_that_is_ended_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It cannot remove its copy itself then, so the folder is the parent's."""
+    """It cannot remove its copy itself then, so the folder belongs to the parent."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     seen = []
 
@@ -89,7 +90,7 @@ def test_no_room_for_a_copy_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_key_of_very_many_parts_is_refused_before_it_is_read() -> None:
-    """tomllib takes time and memory by the square of their number; 64 are read."""
+    """The time and memory that tomllib takes grow with the square of their number; up to 64 are read."""
     head = 'version = 1\nname = "x"\n'
     with pytest.raises(StyleError, match=r"x\.toml:3: not TOML: A key of more than 64 parts"):
         parse_recipe(f"{head}{'a.' * 100_000}a = 1", "x.toml")
@@ -103,6 +104,7 @@ def test_a_key_of_very_many_parts_is_refused_before_it_is_read() -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX's")
 @pytest.mark.parametrize("name", [*NAMES, "a.toml"])
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    """A named pipe is refused by its kind: opening it would wait for a writer that may never come."""
     os.mkfifo(tmp_path / name)
     with pytest.raises(StyleError, match="not an ordinary file"):
         read_lut(tmp_path / name) if name != "a.toml" else load_recipe(tmp_path / name)
@@ -110,6 +112,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_beyond_the_largest_lut_is_not_read(tmp_path: Path, name: str) -> None:
+    """Size is checked before content: a file of gigabytes must not be loaded only to be refused."""
     with (tmp_path / name).open("wb") as file:
         file.truncate(MAX_BYTES + 1)
     with pytest.raises(StyleError, match=r"larger than the 67\.1 MB"):
@@ -117,6 +120,7 @@ def test_a_file_beyond_the_largest_lut_is_not_read(tmp_path: Path, name: str) ->
 
 
 def test_a_recipe_of_more_than_a_megabyte_is_not_read(tmp_path: Path) -> None:
+    """MAX_RECIPE bounds what reaches the TOML parser, as MAX_BYTES does for LUTs."""
     path = tmp_path / "a.toml"
     path.write_bytes(b"#" * (MAX_RECIPE + 1))
     with pytest.raises(StyleError, match="larger than"):
@@ -125,7 +129,7 @@ def test_a_recipe_of_more_than_a_megabyte_is_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("side", [17**3, 23**3, 50_000, 2**31 - 1])
 def test_a_hald_picture_beyond_the_largest_is_refused_by_its_header(tmp_path: Path, side: int) -> None:
-    """There is nothing behind the header: were it decoded, the message would be another one."""
+    """There is nothing behind the header: if it were decoded, the message would be a different one."""
     path = tmp_path / "a.png"
     path.write_bytes(_png_header(side, side, _chunk(b"IDAT", zlib.compress(b""))))
     with pytest.raises(StyleError, match=r"found \d+x\d+|pixels"):
@@ -141,7 +145,7 @@ def test_a_chunk_that_unpacks_to_a_thousand_times_its_size_is_refused(tmp_path: 
 
 
 def test_a_large_cube_is_read_by_the_child_to_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the text is taken apart makes no difference."""
+    """Which process parses the text makes no difference."""
     path, values = tmp_path / "a.cube", np.random.default_rng(3).random((8, 3)).round(6)
     path.write_text("LUT_3D_SIZE 2\n" + "\n".join(" ".join(map(str, row)) for row in values))
     here = read_lut(path).table

@@ -1,4 +1,4 @@
-"""A recipe is read to the letter; each mistake is told with its line. One valid sample, one mistake each."""
+"""A recipe is read to the letter; each mistake is reported with its line. One valid sample, one mistake each."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ warmth = -0.1
 
 
 def test_everything_in_a_recipe_arrives() -> None:
+    """Each kind of key, single values, curve points, tints, hue bands and strengths, ends up in its own field."""
     recipe = parse_recipe(SAMPLE, "evening.toml")
     assert (recipe.name, recipe.description, recipe.intensity) == ("Evening", "Warm and low.", 0.9)
     assert (recipe.tone, recipe.color) == (0.1, -0.2)
@@ -57,6 +58,8 @@ def test_everything_in_a_recipe_arrives() -> None:
 
 
 def test_a_region_s_table_replaces_single_values_for_that_region() -> None:
+    """`[skin.palette]` replaces the values that it names for skin and no others; what it does not name, and every other
+    region, stays as the recipe's own tables say."""
     background, hair, skin, clothes = parse_recipe(SAMPLE, "evening.toml").treatments
     assert background == hair == clothes
     assert (background.palette.warmth, skin.palette.warmth) == (0.2, -0.1)
@@ -65,6 +68,7 @@ def test_a_region_s_table_replaces_single_values_for_that_region() -> None:
 
 
 def test_skin_and_hair_are_protected_unless_the_recipe_says_otherwise() -> None:
+    """A recipe without `[regions]` styles background and clothes fully, skin and hair not at all."""
     assert parse_recipe('version = 1\nname = "x"', "x.toml").strengths == (1.0, 0.0, 0.0, 1.0)
 
 
@@ -100,6 +104,8 @@ def test_skin_and_hair_are_protected_unless_the_recipe_says_otherwise() -> None:
     ],
 )
 def test_a_mistake_is_told_with_its_line(old: str, new: str, line: int, words: list[str]) -> None:
+    """Nothing is guessed or ignored: an unknown key, a wrong type or a value out of range is refused with file and
+    line, and the message or its hint says what was expected."""
     assert SAMPLE.count(old) >= 1
     text = SAMPLE.replace(old, new, 1)
     if not line:  # the control: a change that is no mistake
@@ -113,11 +119,13 @@ def test_a_mistake_is_told_with_its_line(old: str, new: str, line: int, words: l
 
 
 def test_a_missing_end_is_told_with_the_last_line() -> None:
+    """Where the text breaks off the TOML parser names no line; the last one is where the user has to look."""
     with pytest.raises(StyleError, match=r"^x\.toml:2: not TOML"):
         parse_recipe('version = 1\nname = "x', "x.toml")
 
 
 def test_a_table_where_a_number_belongs_and_the_other_way_round() -> None:
+    """Both are refused as mistakes of that key and line, not as an exception from the code that uses the value."""
     with pytest.raises(StyleError, match=r':3: "curve" is a number \(5\); expected a table'):
         parse_recipe('version = 1\nname = "x"\ncurve = 5', "x.toml")
     with pytest.raises(StyleError, match=r':3: "tone" is a table'):
@@ -125,12 +133,16 @@ def test_a_table_where_a_number_belongs_and_the_other_way_round() -> None:
 
 
 def test_a_lut_is_relative_to_the_recipe(tmp_path: Path) -> None:
+    """A recipe and its LUT can be moved together: the path counts from the recipe's folder, not from where livestyle
+    was started."""
     (tmp_path / "my.cube").write_text("any")
     recipe = parse_recipe('version = 1\nname = "x"\nlut = "my.cube"', tmp_path / "x.toml")
     assert recipe.lut == tmp_path / "my.cube"
 
 
 def test_find_line_knows_dotted_keys_arrays_and_inline_tables() -> None:
+    """Error messages find their line by a key's path, in each way in which TOML can write one; for a key that is not
+    there it is the line of its table."""
     text = "a.b = 1\n[c]\n'd e' = {f = 1}\n[[g]]\nh = 1\n[[g]]\nh = 2 # [x]\n"
     assert find_line(text, ("a", "b")) == 1
     assert find_line(text, ("c", "d e", "f")) == 3
@@ -151,5 +163,7 @@ def test_find_line_knows_dotted_keys_arrays_and_inline_tables() -> None:
     ],
 )
 def test_a_setting_out_of_range_is_a_usage_error(settings: dict[str, object], words: str) -> None:
+    """What a caller sets is checked as strictly as a recipe, NaN and unknown regions included, but as a UsageError: the
+    mistake is in the call, not in a file."""
     with pytest.raises(UsageError, match=words):
         Adjust(**settings)  # type: ignore[arg-type]

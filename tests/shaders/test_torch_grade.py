@@ -35,6 +35,7 @@ def _weights() -> Any:
 
 
 def test_without_a_gpu_plain_torch_does_the_work() -> None:
+    """On the CPU the fastest backend that works is plain torch; neither Triton nor Metal is tried there."""
     assert TorchGrade(LOOK).backend == "torch"
 
 
@@ -45,9 +46,11 @@ class Inverts:
         pass
 
     def masks(self, weights: Any) -> Any:
+        """The weights as they are: `rows` does not look at them."""
         return weights
 
     def rows(self, pixels: Any, out: Any, masks: Any, first: int, height: int) -> None:
+        """Write the inverse of every sample."""
         out.copy_(~pixels)
 
 
@@ -65,6 +68,11 @@ def _cannot(*_: object) -> None:
 def test_a_kernel_that_does_not_work_here_is_not_taken(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kernel: Any, said: str
 ) -> None:
+    """A kernel first styles a small picture.
+
+    One that gets it wrong, or does not compile on this machine, is not used, and one line of the log says so, however
+    often it is asked.
+    """
     monkeypatch.setitem(torch_grade._PASSES, "metal", kernel)
     torch_grade._does.cache_clear()
     try:
@@ -75,22 +83,28 @@ def test_a_kernel_that_does_not_work_here_is_not_taken(
 
 
 def test_a_kernel_that_works_is_taken() -> None:
+    """The same trial accepts a kernel with the right colours; otherwise rejecting the others would mean nothing."""
     assert torch_grade._does("torch", "cpu")
 
 
 def test_an_unknown_backend_is_an_error() -> None:
+    """A backend that torch grades do not have is refused when the grade is made, before any frame."""
     with pytest.raises(ValueError, match="backend"):
         TorchGrade(LOOK, backend="opengl")
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_bands_do_not_show(dtype: type) -> None:
+    """How many rows go to the device at once changes no bit, down to one row: the mask is enlarged for the whole
+    picture, so no seam can show between bands."""
     whole = TorchGrade(LOOK)(_pixels(dtype=dtype), _weights())
     for rows in (1, 8, 36, 37):
         np.testing.assert_array_equal(TorchGrade(LOOK, rows_at_once=rows)(_pixels(dtype=dtype), _weights()), whole)
 
 
 def test_tensors_on_the_device_get_the_same_pixels() -> None:
+    """`on_device` and a call with arrays give the same bits: whether frames stay on the device is a question of speed
+    only."""
     grade = TorchGrade(LOOK)
     there = grade.on_device(torch.tensor(_pixels()), torch.tensor(_weights()))
     np.testing.assert_array_equal(there.numpy(), grade(_pixels(), _weights()))
@@ -105,6 +119,10 @@ def test_tensors_on_the_device_get_the_same_pixels() -> None:
     ],
 )
 def test_a_device_that_fails_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch, error: Exception, full: bool) -> None:
+    """What torch raises becomes a DeviceError with exit code 5 and one line of text.
+
+    Full memory is told apart as DeviceMemoryError, because the caller can go on with less.
+    """
     grade = TorchGrade(LOOK)
 
     def fail(*_: object) -> None:
@@ -125,15 +143,17 @@ class PretendedStream:
         self.waited = self.synchronised = 0
 
     def wait_stream(self, _: PretendedStream) -> None:
+        """Count the call; the other stream's work is done already."""
         self.waited += 1
 
     def synchronize(self) -> None:
+        """Count the call; this stream's work is done already."""
         self.synchronised += 1
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_bands_on_several_streams_make_the_same_picture(monkeypatch: pytest.MonkeyPatch, dtype: type) -> None:
-    """The way frames take to CUDA and back, with the streams and the pinned memory pretended."""
+    """The way frames take to CUDA and back, with stand-ins for the streams and for pinned memory."""
     empty = torch.empty
     monkeypatch.setattr(torch, "empty", lambda *size, pin_memory=False, **options: empty(*size, **options))
     monkeypatch.setattr(torch.cuda, "stream", nullcontext)
@@ -144,11 +164,13 @@ def test_bands_on_several_streams_make_the_same_picture(monkeypatch: pytest.Monk
     out = grade(_pixels(dtype=dtype), _weights())
     assert out.dtype == dtype
     np.testing.assert_array_equal(out, expected)
-    assert [stream.waited for stream in grade._streams] == [0, 1, 1]  # for the masks, which the first one makes
+    assert [stream.waited for stream in grade._streams] == [0, 1, 1]  # for the masks, which the first stream makes
     assert [stream.synchronised for stream in grade._streams] == [1, 1, 1]
 
 
 def test_regions_that_share_a_lut_weigh_together_up_to_one() -> None:
+    """Weights of regions with the same LUT are added up before the look-up is blended in, and count as 1 at most: 0.6
+    and 0.6 are all of the LUT's effect."""
     lut = Lut3D(1 - lattice(3))
     weights = np.full((4, 2, 2), 0.6, np.float32)
     out = TorchGrade(Look((lut, lut, None, None)))(np.full((4, 4, 3), 255, np.uint8), weights)
@@ -156,6 +178,10 @@ def test_regions_that_share_a_lut_weigh_together_up_to_one() -> None:
 
 
 def test_every_lattice_is_followed_by_zeros_for_the_far_corner_of_the_cube() -> None:
+    """A kernel that looks up white reads N² + N + 1 points beyond its lattice, with weight 0.
+
+    There must be memory, and zeros: not the next LUT, and not a NaN, which weight 0 would not remove.
+    """
     luts = [Lut3D(lattice(3) ** 2), Lut3D(lattice(5) ** 2)]
     points, table = torch_grade._lattices(luts, torch.device("cpu"))
     assert table.tolist() == [[0, 3], [27 + 13, 5]]

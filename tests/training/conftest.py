@@ -104,7 +104,7 @@ def settings_text(drawn: Path, tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def finished(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run of four steps, trained by the command; nobody writes to it afterwards."""
+    """The folder of a run of four steps, trained by the command; no test writes to it."""
     from click.testing import CliRunner
 
     from livestyle.training import cli

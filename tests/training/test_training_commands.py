@@ -29,6 +29,8 @@ PEERS = Path(__file__).parents[2].parent / "shared" / "peers"
 
 
 def test_settings_that_make_no_sense_end_with_2_before_anything_starts(settings_text: Text, tmp_path: Path) -> None:
+    """A setting that cannot work, here given by --set, ends the command with 2 and the setting's name, before a folder
+    is made for the run."""
     (tmp_path / "s.toml").write_text(settings_text())
     done = CliRunner().invoke(cli.train, [str(tmp_path / "s.toml"), "--set", "recipe.batch=1"])
     assert done.exit_code == 2
@@ -38,11 +40,14 @@ def test_settings_that_make_no_sense_end_with_2_before_anything_starts(settings_
 
 @pytest.mark.parametrize("change", ["recipe=1", "recipe.batch", "recipe.batch="])
 def test_a_change_that_is_no_setting_is_a_usage_error(change: str) -> None:
+    """What follows --set is section.key=value; anything less is a usage error rather than ignored."""
     with pytest.raises(UsageError):
         cli._overridden("[recipe]\n", (change,))
 
 
 def test_evaluate_writes_figures_table_and_json(finished: Path, drawn: Path, tmp_path: Path) -> None:
+    """The command prints the tables that it writes, and its JSON adds up: every labelled pixel is in the confusion,
+    every bin in the reliability, one set alone is the total. The plots are pictures."""
     command = [f"mine={finished}", "--data", str(drawn), "--sets", str(drawn / "drawn.toml"), "--out", str(tmp_path)]
     done = CliRunner().invoke(cli.evaluate, [*command, "--input-size", "64x64"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
@@ -61,6 +66,8 @@ def test_evaluate_writes_figures_table_and_json(finished: Path, drawn: Path, tmp
 
 
 def test_export_writes_a_model_that_gives_what_torch_gives(finished: Path, drawn: Path, tmp_path: Path) -> None:
+    """A run's folder becomes a model file that livestyle loads, of the input size asked for and with probabilities that
+    sum to 1, and a `transformers` folder beside it."""
     command = [
         str(finished),
         str(tmp_path / "out"),
@@ -102,7 +109,7 @@ def test_a_backbone_is_trained_measured_kept_and_listened_to(
     assert done.exit_code == 0, done.output
     assert (kept / "checkpoint.pt").stat().st_size < 8e6  # 3 million weights in half precision
     np.testing.assert_allclose(load_segmenter(tmp_path / "out" / "lite.onnx")(PLAIN).sum(0), 1, atol=1e-4)
-    (kept / "card.toml").write_text('licence = "free"\n')  # what is exported again keeps what is said beside it
+    (kept / "card.toml").write_text('licence = "free"\n')  # exporting it again keeps the facts beside it
     again = CliRunner().invoke(
         cli.export, [str(kept), str(tmp_path / "again"), "--name", "lite"], catch_exceptions=False
     )
@@ -119,12 +126,14 @@ def test_a_backbone_is_trained_measured_kept_and_listened_to(
 
 
 def test_plot_draws_the_learning_curves(finished: Path, tmp_path: Path) -> None:
+    """The log of a finished run is enough to draw its curves."""
     done = CliRunner().invoke(cli.plot, [str(finished), str(tmp_path / "l.png")], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert (tmp_path / "l.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_folder_that_holds_no_model_ends_with_3(tmp_path: Path, drawn: Path) -> None:
+    """A folder without a model is an input error (3) that names it."""
     (tmp_path / "empty").mkdir()
     command = [str(tmp_path / "empty"), str(tmp_path / "out"), "--name", "x"]
     done = CliRunner().invoke(cli.export, command)
@@ -141,9 +150,11 @@ class Seer:
 
     @property
     def regions(self) -> dict[str, str]:
+        """Its classes are the regions themselves."""
         return {name: name for name in REGIONS}
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """(4, H, W): 1 for the region whose drawn colour is nearest; background where none is near."""
         distance = np.abs(pixels[None].astype(int) - self.colors[:, None, None]).sum(-1)
         nearest = np.where(distance.min(0) < 90, distance.argmin(0), 0)
         return (np.arange(4)[:, None, None] == nearest).astype(np.float32)
@@ -158,6 +169,8 @@ def test_a_model_that_sees_everything_scores_one(drawn: Path) -> None:
 
 
 def test_false_people_are_counted_where_nobody_is() -> None:
+    """The figure is the share of pixels that are called hair or skin on pictures of nobody: 0 for a wall, 0.5 where
+    half of it has the colour of hair. Pictures to measure it on can be made without any data set."""
     assert false_people(Seer(), [np.full((10, 10, 3), (40, 90, 160), np.uint8)]) == 0
     half = np.full((10, 10, 3), (40, 90, 160), np.uint8)
     half[:5] = (60, 40, 20)
@@ -169,12 +182,15 @@ def test_false_people_are_counted_where_nobody_is() -> None:
 
 @pytest.mark.parametrize("text", ["pan", "pan=nosuch.onnx", "bird=x"])
 def test_a_peer_that_is_not_there_is_a_usage_error(text: str) -> None:
+    """A kind of peer that is not known, or a file that is missing, is a usage error before anything is measured."""
     with pytest.raises(UsageError):
         open_peer(text)
 
 
 @pytest.mark.skipif(not PEERS.is_dir(), reason="the peers are not here")
 def test_a_peer_follows_the_seam_of_a_segmenter() -> None:
+    """Other people's models behave as ours do, with a plane for each class that sum to 1, so that all are measured by
+    the same code."""
     name, peer = open_peer(f"pan={PEERS / 'pan_mnv3s_skin_clothes_hair.onnx'}")
     planes = peer(np.full((40, 60, 3), 90, np.uint8))
     assert name == "pan"

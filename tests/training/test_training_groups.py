@@ -44,7 +44,7 @@ def test_a_person_is_cropped_to_their_outline_with_the_height_of_their_head() ->
 
 
 def test_nobody_is_cut_out_of_a_picture_whose_labels_leave_open_who_is_background() -> None:
-    """Pasted elsewhere, such a person would drag a wall along that is called a person."""
+    """Pasted elsewhere, such a person would bring a piece of wall along that is labelled as a person."""
     picture = _standing()
     open_ = np.where(picture.members == BACKGROUND, np.uint8(ANY & ~HAIR), picture.members)
     assert person_of(Picture("open", picture.pixels, open_)) is None
@@ -145,11 +145,12 @@ def test_people_who_are_held_out_validate_whatever_their_hash() -> None:
 
 
 class Sure:
-    """A model that is sure of hair in the left half and of a face in the right, and says so for mirror images too."""
+    """A model that is sure of hair on dark pixels and of a face on bright ones, in mirror images too."""
 
     classes = CLASSES
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """(C, H, W): hair where the red of a pixel is low, face elsewhere."""
         left = pixels[..., 0] < 100
         planes = np.zeros((len(CLASSES), *left.shape), np.float32)
         planes[CLASSES.index("hair")] = left
@@ -158,7 +159,7 @@ class Sure:
 
 
 def test_a_teacher_fills_in_only_what_labels_leave_open() -> None:
-    """Background stays background, and the description that is written along reads the new ids as classes."""
+    """Background stays background, and the description written with them reads the new ids as classes."""
     labelled = '[labels]\n"0" = ["background"]\n"1" = ["hair", "face", "arms"]\n"2" = ["arms"]\n'
     text = f'name = "x"\nfile = "x.parquet"\n{labelled}'
     pixels = np.zeros((40, 40, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""What a run tells of itself."""
+"""What a run reports while it trains: log.csv, TensorBoard, a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ def _written(folder: Path, steps: range, start: int = 0) -> list[Row]:
 
 
 def test_a_row_holds_the_means_since_the_row_before(tmp_path: Path) -> None:
+    """A row of log.csv has the mean of each loss since the row before, and "nan" for a loss that the run does not have;
+    nothing of one row is left in the next."""
     with Log(tmp_path, 0) as table:
         for number, loss in ((1, 2.0), (2, 4.0)):
             _step(table, number, labels=loss, guide=1.0)
@@ -60,11 +62,13 @@ def test_a_resumed_run_drops_the_rows_that_it_does_again(tmp_path: Path) -> None
 
 
 def test_a_new_run_begins_a_new_table(tmp_path: Path) -> None:
+    """A run that starts at step 0 does not go on with the table of an earlier one in its folder."""
     _written(tmp_path, range(1, 4))
     assert [row["step"] for row in _written(tmp_path, range(1, 2))] == ["1"]
 
 
 def test_a_process_that_is_not_the_first_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of several processes only the first writes files and prints; otherwise rows would be there twice."""
     with Log(tmp_path, 0, active=False, tensorboard=True) as table:
         _step(table, 1, labels=1.0)
         table.write(Progress(1, 8, 1.0), 0.1, 1e-3, 64)
@@ -76,10 +80,12 @@ class Terminal(io.StringIO):
     """A stderr that says it is a terminal."""
 
     def isatty(self) -> bool:
+        """Always true."""
         return True
 
 
 def test_a_terminal_shows_how_far_the_run_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal a bar shows how much of the run is done, the loss, the size of samples and the speed."""
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     monkeypatch.setenv("TERM", "xterm")
     _written(tmp_path, range(1, 8))
@@ -90,6 +96,7 @@ def test_a_terminal_shows_how_far_the_run_is(tmp_path: Path, monkeypatch: pytest
 
 
 def test_what_is_no_terminal_gets_lines(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Elsewhere, as in Slurm's log files, each row is one line of the log."""
     with caplog.at_level("INFO", "livestyle"):
         _written(tmp_path, range(1, 3))
     assert [message[:30] for message in caplog.messages] == [
@@ -100,6 +107,7 @@ def test_what_is_no_terminal_gets_lines(tmp_path: Path, caplog: pytest.LogCaptur
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tensorboard_gets_the_same_curves(tmp_path: Path) -> None:
+    """TensorBoard gets the table's figures at the same steps, and no curve for a loss that the run does not have."""
     pytest.importorskip("tensorboard", reason="TensorBoard is in the extra train")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -117,6 +125,8 @@ def test_tensorboard_gets_the_same_curves(tmp_path: Path) -> None:
 def test_tensorboard_that_is_not_installed_is_said_before_anything_starts(
     settings_text: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A run that asks for TensorBoard where it is not installed is refused when its settings are read; other runs do
+    not need it."""
     import importlib.util
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

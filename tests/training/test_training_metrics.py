@@ -1,4 +1,4 @@
-"""Figures that are counted by hand beside."""
+"""How right a model is, against counts made by hand."""
 
 from __future__ import annotations
 
@@ -31,12 +31,16 @@ def _planes(regions: np.ndarray, confidence: float = 0.94) -> np.ndarray:
 
 
 def test_iou_counts_only_pixels_of_which_the_label_is_certain() -> None:
+    """What labels leave open counts neither for nor against a region, also in the confusion.
+
+    A region that no label shows has NaN, not 0.
+    """
     members = np.full((10, 10), BACKGROUND, np.uint8)
     members[:4] = HAIR
     members[9] = ANY
     guess = np.zeros((10, 10), int)
     guess[1:5] = 1  # three rows right, one row of background taken for hair
-    guess[9] = 1  # nobody knows
+    guess[9] = 1  # not known
     tally = Tally()
     tally.add(_planes(guess), GREY, members)
     assert tally.regions["hair"].iou == pytest.approx(3 / 5)
@@ -48,6 +52,7 @@ def test_iou_counts_only_pixels_of_which_the_label_is_certain() -> None:
 
 
 def test_a_label_that_may_be_two_regions_counts_for_neither_and_against_the_rest() -> None:
+    """A pixel that is hair or face is no truth for either, but calling it clothes is surely wrong and counts."""
     members = np.full((10, 10), member_bits(["hair", "face"]), np.uint8)
     members[5:] = member_bits(["clothes"])
     tally = Tally()
@@ -57,6 +62,8 @@ def test_a_label_that_may_be_two_regions_counts_for_neither_and_against_the_rest
 
 
 def test_classes_of_one_region_are_the_same_region() -> None:
+    """Probabilities of a region's classes add up before the regions are compared, as they do when a frame is styled:
+    face and neck together win over hair."""
     planes = np.zeros((8, 1, 1), np.float32)
     planes[CLASSES.index("face")], planes[CLASSES.index("neck")], planes[CLASSES.index("hair")] = 0.3, 0.3, 0.4
     found = region_planes(planes, CLASSES, REGION_OF)[:, 0, 0]
@@ -64,6 +71,8 @@ def test_classes_of_one_region_are_the_same_region() -> None:
 
 
 def test_planes_are_enlarged_with_centres_aligned() -> None:
+    """Planes are enlarged as masks are composited, with pixel centres aligned; otherwise edges would be measured where
+    they are not drawn."""
     planes = np.array([[[0.0, 1.0]]], np.float32)
     np.testing.assert_allclose(enlarged(planes, 1, 4)[0, 0], [0, 0.25, 0.75, 1])
 
@@ -87,6 +96,10 @@ def test_boundary_iou_sees_what_iou_hardly_sees() -> None:
     ("rgb", "tone"), [((250, 228, 215), "very light"), ((198, 140, 104), "tan"), ((90, 56, 37), "dark")]
 )
 def test_skin_tones_by_typology_angle(rgb: tuple[int, int, int], tone: str) -> None:
+    """Known skin colours fall into the bins of the literature (Chardon et al.
+
+    1991, Del Bino 2006) by their typology angle.
+    """
     pixels = np.full((4, 4, 3), rgb, np.uint8)
     assert tone_of(typology_angle(pixels, np.ones((4, 4), bool))) == tone
 
@@ -98,6 +111,8 @@ def test_the_typology_angle_follows_its_formula() -> None:
 
 
 def test_skin_is_counted_by_tone_over_sets() -> None:
+    """Pictures are counted by the tone of their labelled skin, over all sets together: a set alone shows too few of
+    some tones to see who is served worse."""
     members = np.full((10, 10), region_bits("skin"), np.uint8)
     light, dark = np.full((10, 10, 3), (250, 228, 215), np.uint8), np.full((10, 10, 3), (90, 56, 37), np.uint8)
     found, lost = np.full((10, 10), 2), np.full((10, 10), 0)
@@ -112,6 +127,8 @@ def test_skin_is_counted_by_tone_over_sets() -> None:
 
 
 def test_reliability_sets_confidence_against_correctness() -> None:
+    """For each tenth of confidence there is its mean beside the share that was right: a model that says 0.85 and is
+    right in 0.6 is overconfident."""
     members = np.full((10, 10), BACKGROUND, np.uint8)
     members[:4] = HAIR
     tally = Tally()
@@ -130,6 +147,8 @@ def test_the_calibration_error_is_the_mean_distance_of_confidence_and_correctnes
 
 
 def test_the_gap_lies_between_the_best_and_the_worst_tone_that_enough_pictures_show() -> None:
+    """The gap is the best tone minus the worst, among those of at least TONE_PICTURES pictures: fewer say more of the
+    pictures than of the tone. With one tone left there is no gap."""
     tally = Tally(
         tones={"light": Overlap(90, 100, 100), "tan": Overlap(80, 100, 80), "dark": Overlap(10, 100, 10)},
         tone_pictures={"light": TONE_PICTURES, "tan": TONE_PICTURES, "dark": TONE_PICTURES - 1},

@@ -69,6 +69,7 @@ def test_a_head_for_other_classes_is_replaced(tmp_path: Path, caplog: pytest.Log
 
 
 def test_a_folder_without_a_network_is_an_error(tmp_path: Path) -> None:
+    """A folder without a checkpoint is a ModelError that names it, not an exception of the library that reads it."""
     with pytest.raises(ModelError, match=tmp_path.name):
         load_network(str(tmp_path))
 
@@ -95,6 +96,8 @@ def test_a_checkpoint_without_the_fine_decoder_gives_the_same_logits_enlarged(
 
 
 def test_the_student_gives_what_the_network_gives_and_views_of_its_features() -> None:
+    """What is trained is the network itself: the views that distillation compares are an addition, of the better
+    model's width at each stride, and are left out when nothing teaches."""
     network = fresh_network("xxsmall").eval()
     student = Student(network, taught=5).eval()
     pixels = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
@@ -134,11 +137,14 @@ def _imagenet_weights() -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def backbone(tmp_path: Path) -> Path:
+    """A file of backbone weights under timm's names, as `start_backbone` reads it."""
     torch.save(_imagenet_weights(), tmp_path / "backbone.pt")
     return tmp_path / "backbone.pt"
 
 
 def test_a_backbone_has_the_decoders_features_at_four_strides(backbone: Path) -> None:
+    """A network on a backbone gives logits at stride 4 and features of one width at strides 4, 8, 16 and 32, as
+    MobileViT's does: training and export treat both alike."""
     network = start_backbone("mobilenetv2", backbone)
     logits, features = network.features(torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1)))
     assert logits.shape == (2, len(CLASSES), 16, 24)
@@ -202,6 +208,9 @@ def test_padding_is_tensorflows_same() -> None:
 
 
 def test_a_file_without_a_backbone_is_an_error(tmp_path: Path) -> None:
+    """Each file that is not this backbone's weights is a ModelError that says what is wrong: other tensors, no tensors,
+    a layer missing, another backbone, a training checkpoint. Starting from part of the weights would only show as a
+    worse model."""
     torch.save({"a": torch.zeros(1)}, tmp_path / "t.pt")
     with pytest.raises(ModelError, match=r"t\.pt"):
         start_backbone("mobilenetv2", tmp_path / "t.pt")

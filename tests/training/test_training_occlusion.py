@@ -52,6 +52,8 @@ def test_a_limb_is_cut_out_without_the_sleeve_and_with_its_fingers_away_from_the
 
 @pytest.mark.parametrize("change", ["no head", "no arms", "two colours"])
 def test_what_is_no_limb_of_a_visible_owner_is_left_alone(change: str) -> None:
+    """A limb needs arms that are labelled, a head for its scale and a single colour; otherwise it is a sleeve or a
+    mistake of the labels and is not pasted over faces."""
     owner = _owner()
     if change == "two colours":
         owner.pixels[60:100][owner.members[60:100] == ARMS] = (20, 60, 200)
@@ -62,7 +64,7 @@ def test_what_is_no_limb_of_a_visible_owner_is_left_alone(change: str) -> None:
 
 @pytest.mark.parametrize("head", [FACE, HAIR, ANYONE])
 def test_a_hand_is_labelled_as_arms_where_it_lies_and_nothing_else_changes(head: int) -> None:
-    """The head is told by its label, or stands at the top of what is surely a person."""
+    """The head is known by its label, or is the top of what is surely a person."""
     hands, (pixels, members) = Hands(limbs_of(_owner()), holding=0), _sitter(head)
     touched = 0
     for seed in range(20):
@@ -87,6 +89,8 @@ def test_a_hand_takes_the_skin_tone_of_the_person_it_is_laid_over() -> None:
 
 
 def test_what_a_hand_holds_is_neither_hair_nor_skin() -> None:
+    """A thing in a hand is labelled as background, clothes or accessories, without saying which: the model learns only
+    that it is not the head behind it."""
     hands, (pixels, members) = Hands(limbs_of(_owner()), holding=1), _sitter()
     _, labels = hands.over(np.random.default_rng(1), pixels, members, GREY)
     thing = member_bits(["background", "clothes", "accessories"])
@@ -94,6 +98,7 @@ def test_what_a_hand_holds_is_neither_hair_nor_skin() -> None:
 
 
 def test_nobody_gets_no_hand() -> None:
+    """Where nobody is, or no hand was cut out, picture and labels come back as they are, not even copied."""
     empty = np.full((64, 64), BACKGROUND, np.uint8)
     pixels = np.zeros((64, 64, 3), np.uint8)
     for hands in (Hands(limbs_of(_owner())), Hands([])):
@@ -127,6 +132,8 @@ def test_disguised_clothes_have_a_color_of_skin_and_keep_their_folds() -> None:
 
 
 def test_a_place_in_skin_tones_has_their_colors_and_keeps_its_pattern() -> None:
+    """A place recoloured to skin is within 60 of one of SKIN_TONES (they vary by 12, and some of the old colour stays)
+    and keeps its light and dark stripes: texture, not colour, must tell it from skin."""
     pixels = np.full((60, 60, 3), (40, 120, 200), np.uint8)
     pixels[:, ::10] //= 2
     for seed in range(8):
@@ -136,6 +143,8 @@ def test_a_place_in_skin_tones_has_their_colors_and_keeps_its_pattern() -> None:
 
 
 def test_a_far_crop_shows_people_smaller_and_no_mirror_images() -> None:
+    """A crop that reaches beyond the picture shows the person smaller with other surroundings around it, labelled as
+    background; reflecting the border instead would show people twice."""
     members = np.full((60, 60), FACE, np.uint8)
     picture = Picture("a", np.full((60, 60, 3), 200, np.uint8), members)
     how = Augmentation(flip=0, rotate=0, aspect=1, paste=0, surround=0, far=1)

@@ -22,6 +22,8 @@ def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
 
 
 def test_what_muon_steps() -> None:
+    """Muon is for linear layers and full convolutions. Depthwise ones, heads of few classes and norms go to AdamW:
+    they are too narrow to be orthogonalised."""
     assert is_matrix(nn.Linear(32, 64).weight)
     assert is_matrix(nn.Conv2d(16, 32, 3).weight)
     assert not is_matrix(nn.Conv2d(64, 64, 3, groups=64).weight)
@@ -46,11 +48,14 @@ def _train(network: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> 
 
 
 def test_it_learns() -> None:
+    """On a problem that a small network can solve, 60 steps bring the loss far below chance (0.69 for two classes)."""
     network = _network()
     assert _train(network, MuonAdamW(network.parameters(), 0.02, 0.0), 60) < 0.2
 
 
 def test_others_are_stepped_exactly_as_adamw_steps_them() -> None:
+    """What Muon does not step is stepped as torch's AdamW does, with decay on weights and none on biases, so that rates
+    and decays keep their meaning."""
     one, other = nn.Linear(8, 4), nn.Linear(8, 4)
     other.load_state_dict(one.state_dict())
     mine = MuonAdamW(one.parameters(), 0.01, 0.1)
@@ -68,6 +73,8 @@ def test_others_are_stepped_exactly_as_adamw_steps_them() -> None:
 
 
 def test_its_state_resumes_exactly() -> None:
+    """Six steps are the same bits as three, a saved and loaded state, and three more; rate and decay come from the
+    state too. A resumed run depends on it."""
     whole, halves = _network(), _network()
     _train(whole, MuonAdamW(whole.parameters(), 0.02, 0.01), 6)
     first = MuonAdamW(halves.parameters(), 0.02, 0.01)

@@ -64,6 +64,8 @@ def test_a_row_keeps_its_proportions_and_colors() -> None:
 
 
 def test_a_picture_that_would_not_become_smaller_stays_as_it_is() -> None:
+    """A picture that is small already is not encoded again to more bytes, since every encoding loses something; its
+    labels stay the same."""
     pixels, labels = _portrait(40, 60)
     row = _row(pixels, labels)
     tiny = Row("a", cv2.imencode(".webp", pixels, (cv2.IMWRITE_WEBP_QUALITY, 1))[1].tobytes(), row.mask)
@@ -73,6 +75,10 @@ def test_a_picture_that_would_not_become_smaller_stays_as_it_is() -> None:
 
 
 def test_bad_rows_are_left_out_and_counted_or_stop_the_command(save: Save, tmp_path: Path) -> None:
+    """Rows that cannot be decoded are left out and counted by kind, or stop the command where it is strict.
+
+    A command that stops leaves no half file that would be read as a set.
+    """
     pixels, labels = _portrait()
     data = save(("good", pixels, labels), ("torn", b"no picture", labels), ("odd", pixels, labels[:50]))
     described, bad = parse_set(SET, "x.toml"), BadRows()
@@ -85,6 +91,8 @@ def test_bad_rows_are_left_out_and_counted_or_stop_the_command(save: Save, tmp_p
 
 
 def test_a_set_of_the_hub_is_found_where_it_was_packed(save: Save, tmp_path: Path) -> None:
+    """A set that was read from the hub is written where the reader looks for it, so that the same description then
+    finds the small one."""
     datasets = pytest.importorskip("datasets", reason="data sets of the hub need the extra train")
     datasets.disable_progress_bars()
     pixels, labels = _portrait()
@@ -99,6 +107,7 @@ def test_a_set_of_the_hub_is_found_where_it_was_packed(save: Save, tmp_path: Pat
 
 
 def test_what_cannot_be_read_or_written_is_an_error(drawn: Path, tmp_path: Path) -> None:
+    """A packed set is never overwritten, and what is missing or cannot be written is an error of livestyle's own."""
     described = find_set(str(drawn / "drawn.toml"))
     with pytest.raises(OutputExistsError):
         pack_set(described, drawn, drawn)

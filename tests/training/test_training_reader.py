@@ -25,6 +25,7 @@ def _described(extra: str = "") -> SetDescription:
 
 
 def test_pictures_are_rgb_and_labels_are_sets_of_classes(save: Save) -> None:
+    """A row is read as RGB (cv2 decodes BGR), and labels become sets of classes as the description says, a bit each."""
     labels = LABELS.copy()
     labels[5, 7] = 1
     picture = LabelledSet(_described(), save(("a", PIXELS, labels)), validation=False).picture(0)
@@ -36,6 +37,7 @@ def test_pictures_are_rgb_and_labels_are_sets_of_classes(save: Save) -> None:
 
 
 def test_a_mask_stored_with_three_equal_channels_is_read(save: Save) -> None:
+    """Some sets store masks as grey RGB pictures; they are the same labels."""
     labels = LABELS.copy()
     labels[0] = 1
     picture = LabelledSet(_described(), save(("a", PIXELS, np.dstack([labels] * 3))), validation=False).picture(0)
@@ -53,6 +55,8 @@ BAD = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_bad_rows_are_counted_by_kind(save: Save, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    """One bad row among thousands does not end a run: it is None, counted by what is wrong with it, and reported at the
+    end."""
     labelled = LabelledSet(_described(), save(BAD[kind], ("b", PIXELS, LABELS)), validation=False)
     assert labelled.picture(0) is None
     assert labelled.picture(1) is not None
@@ -63,12 +67,14 @@ def test_bad_rows_are_counted_by_kind(save: Save, kind: str, caplog: pytest.LogC
 
 @pytest.mark.parametrize("kind", BAD)
 def test_strict_stops_at_a_bad_row(save: Save, kind: str) -> None:
+    """Whoever wants to be sure of the data has the first bad row raised instead."""
     labelled = LabelledSet(_described(), save(BAD[kind]), validation=False, strict=True)
     with pytest.raises(SourceError, match=kind):
         labelled.picture(0)
 
 
 def test_a_missing_file_and_a_file_of_another_kind_are_errors(tmp_path: Path) -> None:
+    """Both are named when the set is opened, before anything is trained."""
     with pytest.raises(SourceNotFoundError, match=r"x\.parquet"):
         LabelledSet(_described(), tmp_path, validation=False)
     (tmp_path / "x.parquet").write_bytes(b"not parquet")
@@ -77,6 +83,8 @@ def test_a_missing_file_and_a_file_of_another_kind_are_errors(tmp_path: Path) ->
 
 
 def test_a_set_that_does_not_validate_has_no_validation_side(save: Save) -> None:
+    """A set with `validate = false` trains on all of its pictures, and measuring on it is an error rather than a figure
+    over none."""
     folder = save(*((f"n{i}", PIXELS, LABELS) for i in range(40)))
     assert len(LabelledSet(_described(), folder, validation=False)) == 40
     with pytest.raises(InputError):
@@ -98,6 +106,8 @@ def test_a_hub_data_set_is_streamed_by_the_same_reader(save: Save) -> None:
 
 
 def test_black_around_a_person_is_background_and_black_inside_is_not(save: Save) -> None:
+    """In cut-outs on black, what is black and touches the border is background (up to JPEG's noise); a black belt
+    inside stays what its label says. The person can then be pasted before other places."""
     pixels = PIXELS.copy()
     pixels[:, :8] = 3  # around the person, with JPEG's noise
     pixels[8:12, 15:20] = 0  # a black belt
@@ -114,6 +124,7 @@ def test_black_around_a_person_is_background_and_black_inside_is_not(save: Save)
 
 
 def test_studio_white_is_flooded_around_labels_only() -> None:
+    """White surroundings end at the labels: clothes as white as the studio are not taken for it."""
     pixels = np.full((40, 40, 3), 245, np.uint8)
     unlabelled = np.ones((40, 40), bool)
     unlabelled[10:40, 10:30] = False  # a person in white
@@ -122,6 +133,8 @@ def test_studio_white_is_flooded_around_labels_only() -> None:
 
 
 def test_small_holes_are_islands_and_the_outside_is_not() -> None:
+    """A hole in a label is an eye or a mouth if it is small and does not touch the border; a larger one may be a real
+    gap."""
     outside = np.ones((50, 50), bool)
     outside[5:45, 5:45] = False
     outside[20:23, 20:23] = True  # an eye
@@ -132,6 +145,8 @@ def test_small_holes_are_islands_and_the_outside_is_not() -> None:
 
 
 def test_islands_become_unknown(save: Save) -> None:
+    """With `unknown_holes` such holes are left open, because a set that labels eyes as background would teach holes in
+    faces."""
     labels = np.ones((50, 50), np.uint8)
     labels[20:23, 20:23] = 0
     labels[:, 0] = 0

@@ -29,6 +29,8 @@ def _trainer(text: str) -> Trainer:
 
 
 def test_a_run_writes_its_log_settings_and_checkpoint(settings_text: Text, tmp_path: Path) -> None:
+    """A finished run leaves its curve, a checkpoint that counts its samples and the settings with which it can be
+    repeated exactly. Samples grow when the recipe says so."""
     trainer = _trainer(settings_text())
     assert trainer.train()
     with (tmp_path / "run" / "log.csv").open() as file:
@@ -63,6 +65,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(settings_text: Text, tmp_path: P
 
 
 def test_learning_lowers_the_loss(settings_text: Text) -> None:
+    """Fifteen steps on one batch take 30 % and more off the loss: gradients reach the weights with the right sign."""
     trainer = _trainer(settings_text(steps=30))
     batch = next(iter(trainer._loader(64, 1)))
     first = float(trainer.learn(batch, 2e-3, 0.0)["labels"].detach())
@@ -72,6 +75,7 @@ def test_learning_lowers_the_loss(settings_text: Text) -> None:
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing(settings_text: Text, caplog: pytest.LogCaptureFixture) -> None:
+    """A step with a NaN is left out, with a warning: one such step would make every weight NaN and lose the run."""
     trainer = _trainer(settings_text())
     before = {name: value.clone() for name, value in trainer.student.named_parameters()}
     parameter = next(trainer.student.parameters())
@@ -81,6 +85,9 @@ def test_a_gradient_that_is_not_finite_changes_nothing(settings_text: Text, capl
 
 
 def test_processes_share_every_batch_without_overlap() -> None:
+    """Each process has its part of every batch, and all parts together are each sample once: several GPUs see what one
+    would see."""
+
     class Counting:
         def sample(self, number: int, size: int) -> object:
             import numpy as np
@@ -96,6 +103,7 @@ def test_processes_share_every_batch_without_overlap() -> None:
 
 
 def test_a_device_that_is_not_here_is_an_error(settings_text: Text) -> None:
+    """A device that was named and is missing is an error; training for days on the CPU instead helps nobody."""
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     with pytest.raises(DeviceError, match="cuda"):
@@ -123,6 +131,10 @@ def test_the_precision_is_one_that_the_machine_computes_in(
     fast: bool,
     chosen: str,
 ) -> None:
+    """ "auto" takes bf16 where the machine has instructions for it, else fp16 on CUDA and fp32 on a CPU.
+
+    A precision that was named is used, with a warning where it has to be imitated.
+    """
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: fast)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: fast)
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: fast)
@@ -141,6 +153,8 @@ def test_the_precision_is_one_that_the_machine_computes_in(
 def test_settings_that_this_machine_cannot_follow_stop_before_the_first_step(
     settings_text: Text, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str], message: str
 ) -> None:
+    """fp16 on a CPU, a batch that does not divide among the processes or that leaves one sample to each are usage
+    errors, before a folder is made."""
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageError, match=message):
         _trainer(settings_text().replace(*change))
@@ -160,6 +174,7 @@ def test_batch_norms_learn_from_a_checkpoint_too(settings_text: Text, tmp_path: 
 
 
 def test_a_better_model_guides(settings_text: Text, tmp_path: Path) -> None:
+    """A run with a better model has a loss towards it, and that model's own weights do not train."""
     write_folder(fresh_network("xxsmall"), tmp_path / "better")
     guided = f'[model]\nguide = "{(tmp_path / "better").as_posix()}"'
     trainer = _trainer(settings_text().replace("[model]", guided))
@@ -169,6 +184,7 @@ def test_a_better_model_guides(settings_text: Text, tmp_path: Path) -> None:
 
 
 def test_a_broken_checkpoint_is_an_error(settings_text: Text, tmp_path: Path) -> None:
+    """A checkpoint that cannot be read is a ModelError with its name: starting afresh instead would overwrite it."""
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"half a file")
     with pytest.raises(ModelError, match=r"checkpoint\.pt"):
@@ -176,6 +192,7 @@ def test_a_broken_checkpoint_is_an_error(settings_text: Text, tmp_path: Path) ->
 
 
 def test_two_processes_train_together_through_torchrun(settings_text: Text, tmp_path: Path) -> None:
+    """The command works under torchrun: two processes share a batch of four and count its samples once."""
     settings = tmp_path / "s.toml"
     settings.write_text(settings_text(steps=2).replace("batch = 2", "batch = 4"))
     script = "import sys; from livestyle.training.cli import train; train(sys.argv[1:])"

@@ -26,6 +26,8 @@ def _samples(drawn: Path, seed: int = 1, **changes: float) -> Samples:
 
 
 def test_a_sample_is_a_function_of_seed_and_number(drawn: Path) -> None:
+    """Sample n of a seed is the same whatever was drawn before it, and in any process: that makes resumed runs and
+    several workers exact."""
     one, other = _samples(drawn), _samples(drawn)
     other.sample(3, 64)  # what was drawn before must not matter
     for number in (0, 17, 10**9):
@@ -84,6 +86,7 @@ def test_pictures_of_places_are_half_of_all_backgrounds(
 
 
 def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
+    """Places that were asked for and are not there are an error that names the folder."""
     with pytest.raises(InputError, match=tmp_path.name):
         empty_pictures(tmp_path)
 
@@ -96,6 +99,8 @@ def _person(cutout: bool) -> Picture:
 
 
 def test_a_person_that_can_be_cut_out_gets_another_background() -> None:
+    """The person and the labels stay, everything around comes from a backdrop; what is left of the old one along the
+    edge is small (240 of 255 on average)."""
     how = Augmentation(flip=0, rotate=0, aspect=1, aim=0, far=0, paste=1)
     blue = Backdrops([np.full((90, 90, 3), (0, 0, 255), np.uint8)], textures=0)
     pixels, members = framed(np.random.default_rng(0), _person(True), (1.0, 1.0), 60, blue, how)
@@ -106,6 +111,8 @@ def test_a_person_that_can_be_cut_out_gets_another_background() -> None:
 
 
 def test_what_lies_outside_the_picture_is_background() -> None:
+    """A crop twice as wide as the picture is filled with a backdrop, three quarters of it, and labelled as background
+    there: nobody is where no picture was."""
     how = Augmentation(flip=0, rotate=0, aspect=1, aim=0, far=0, paste=0, surround=1)
     blue = Backdrops([np.full((90, 90, 3), (0, 0, 255), np.uint8)], textures=0)
     pixels, members = framed(np.random.default_rng(0), _person(False), (2.0, 2.0), 60, blue, how)
@@ -128,6 +135,7 @@ def test_an_aimed_crop_shows_the_head() -> None:
 
 
 def test_light_changes_pixels_but_not_their_number() -> None:
+    """Changes of light keep size and type, and can be switched off entirely; labels then fit as before."""
     rng, pixels = np.random.default_rng(0), np.full((32, 32, 3), 120, np.uint8)
     always = Augmentation(light=1, dark=1, grey=1, blur=1, noise=1, jpeg=1)
     found = lit(rng, pixels, always)
@@ -168,6 +176,7 @@ def test_some_pictures_without_people_are_in_the_colors_of_skin(drawn: Path) -> 
 
 
 def test_textures_differ_from_each_other() -> None:
+    """Every made surrounding is a new one, so that a model cannot learn them by heart."""
     rng = np.random.default_rng(0)
     one, other = texture(rng, 48), texture(rng, 48)
     assert one.shape == (48, 48, 3)

@@ -19,6 +19,8 @@ GOOD = "[recipe]\nsteps = 10\n"
 
 
 def test_settings_survive_being_written_and_read() -> None:
+    """A run's settings.toml gives the same settings again, with quotes, backslashes and numbers as they were: a run can
+    be repeated from its folder."""
     settings = parse_settings(
         GOOD + 'sizes = [64, 96]\nuntil = [0.5, 1]\n[run]\nfolder = "a \\"b\\" \\\\ c"\n', "s.toml"
     )
@@ -58,23 +60,28 @@ def test_settings_survive_being_written_and_read() -> None:
     ],
 )
 def test_wrong_settings_say_what_is_wrong(text: str, message: str) -> None:
+    """An unknown key, a wrong type, a value out of range or settings that contradict each other are a UsageError with
+    the key, before a run of days begins."""
     with pytest.raises(UsageError) as caught:
         parse_settings(text, "s.toml")
     assert message in str(caught.value)
 
 
 def test_every_default_but_the_length_is_usable() -> None:
+    """Only the length of a run has no default; with it alone the settings are those of the dataclasses."""
     settings = parse_settings(GOOD, "s.toml")
     assert settings == Settings(recipe=dataclasses.replace(RecipeSettings(), steps=10))
 
 
 def test_the_settings_of_the_test_run_are_valid(settings_text: Callable[..., str]) -> None:
+    """The settings that the other tests of training use are read as they stand: where this fails, the others' failures
+    mean nothing."""
     assert parse_settings(settings_text(), "s.toml").recipe.steps == 4
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_the_recipes_that_come_along_are_valid(path: Path) -> None:
-    """lite.toml asks for a file, which its user names."""
+    """lite.toml needs a file that its user names."""
     backbone = f'size = "efficientnet-lite2"\nbackbone = {json.dumps(__file__)}'
     text = path.read_text(encoding="utf-8").replace('size = "efficientnet-lite2"', backbone)
     settings = parse_settings(text, str(path))

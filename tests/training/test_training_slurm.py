@@ -111,6 +111,8 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 @pytest.mark.parametrize("path", sorted(SLURM.glob("*.sbatch")), ids=lambda path: path.stem)
 def test_the_files_are_correct_shell_and_can_be_requeued(path: Path) -> None:
+    """Each job file parses as shell, asks Slurm for a signal before the time is up and to be put back into the queue,
+    appends to its log, and starts one task for each GPU."""
     subprocess.run(["bash", "-n", str(path)], check=True)
     subprocess.run(["bash", "-n", str(SLURM / "launch.sh")], check=True)
     text = path.read_text()

@@ -34,11 +34,15 @@ def test_about_a_tenth_is_held_out() -> None:
     ],
 )
 def test_a_person_is_on_one_side(name: str, one: str, other: str) -> None:
+    """Names of two pictures of one person give the same person, whatever else differs in them: a model must not be
+    measured on people that it has seen."""
     pattern = find_set(name).person
     assert person_of(one, pattern) == person_of(other, pattern)
 
 
 def test_different_people_are_told_apart() -> None:
+    """Names that begin alike are different people, and a name that the pattern does not fit counts for itself;
+    otherwise large groups would fall on one side together."""
     pattern = find_set("lfw_hair").person
     assert person_of("lfw_hair_Hu_Jintao_0001", pattern) != person_of("lfw_hair_Hu_Jia_0001", pattern)
     assert person_of("fasseg_frontal03_003", find_set("fasseg").person) == "fasseg_frontal03_003"
@@ -46,6 +50,8 @@ def test_different_people_are_told_apart() -> None:
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the labelled pictures are not here")
 def test_no_person_and_no_picture_of_the_real_sets_is_on_both_sides() -> None:
+    """In the real sets nobody is on both sides, no name occurs twice, and about a tenth of each set validates,
+    or up to a third where people are held out by name."""
     pq = pytest.importorskip("pyarrow.parquet")
     for path in sorted(BUILTIN.glob("*.toml")):
         described = find_set(path.stem)

@@ -21,7 +21,7 @@ TONES = {"tan": (198, 140, 104), "dark": (90, 56, 37)}
 
 
 class Described:
-    """What the tables ask of a LabelledSet."""
+    """What the tables need of a LabelledSet."""
 
     described = SET
 
@@ -74,19 +74,23 @@ def test_regions_stand_side_by_side_and_what_a_model_does_not_tell_is_left_open(
 
 
 def test_classes_that_no_label_shows_for_certain_are_left_out(two: list[Evaluation]) -> None:
+    """A class without a certain pixel has no row: there is no figure for it."""
     rows = _cells(tables.classes(two, [Described()]))[2:]  # type: ignore[list-item]
     assert [row[2] for row in rows] == ["background", "hair", "face"]
     assert rows[1][3:] == ["0.500", "1.000"]
 
 
 def test_boundaries_are_those_of_the_tally(two: list[Evaluation]) -> None:
+    """The table prints the tally's own boundary IoU, and half of the hair that is not found shows in it."""
     rows = _cells(tables.boundaries(two, [Described()]))[2:]  # type: ignore[list-item]
     found = {row[2]: row[3] for row in rows}
     assert found["hair"] == f"{two[0].tallies['x'].boundaries['hair'].iou:.3f}"
     assert float(found["hair"]) < 0.8
 
 
-def test_tones_come_from_light_to_dark_with_their_gap(two: list[Evaluation]) -> None:
+def test_tones_come_from_dark_to_light_with_their_gap(two: list[Evaluation]) -> None:
+    """Skin tones stand from dark to light with their pictures, IoU and recall, for all sets and for each, and end with
+    the gap between the best and the worst."""
     rows = _cells(tables.tones(two))[2:]
     assert rows[0] == ["all", "dark", str(TONE_PICTURES), "1.000 / 1.000", "1.000 / 1.000"]
     assert [row[:2] for row in rows] == [[s, tone] for s in ("all", "x") for tone in ("dark", "tan", "best − worst")]
@@ -94,6 +98,8 @@ def test_tones_come_from_light_to_dark_with_their_gap(two: list[Evaluation]) -> 
 
 
 def test_confusion_says_where_the_pixels_of_a_region_go(two: list[Evaluation]) -> None:
+    """A row is a labelled region with its pixels and the shares by guess, which tells what it is mistaken for; regions
+    without labels have no row."""
     rows = _cells(tables.confusion(two[0]))[2:]
     assert rows[1] == ["hair", "800", "50.0 %", "50.0 %", "0.0 %", "0.0 %"]
     assert [row[0] for row in rows] == ["background", "hair", "skin"]
@@ -109,6 +115,7 @@ def test_reliability_is_by_tenth_of_confidence(two: list[Evaluation]) -> None:
 
 
 def test_every_table_is_under_its_heading(two: list[Evaluation]) -> None:
+    """The whole report has each table once under a heading, and a confusion for each model by name."""
     text = tables.everything(two, [Described()])  # type: ignore[list-item]
     headings = [line[4:] for line in text.splitlines() if line.startswith("### ")]
     assert len(headings) == 7

@@ -1,4 +1,4 @@
-"""Methods side by side: each gives a mask for every frame, from the same outputs of the model, and is judged fairly."""
+"""Methods side by side: each gives a mask for every frame from the same outputs of the model; all are scored alike."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Inverted:
     is_identity = False
 
     def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
+        """(H, W, 3) uint8: every pixel as far inverted as it is background."""
         from livestyle.bench.masks.metrics import enlarged
 
         background = enlarged(weights, (pixels.shape[1], pixels.shape[0]))[..., :1]
@@ -36,14 +37,18 @@ class Inverted:
 
 
 def film(kind: str, seconds: float = 0.7, rate: int = 30) -> Film:
+    """A short film of drawn people at SIZE."""
     return make_film(kind, DrawnPeople(), rate=rate, size=SIZE, seconds=seconds)
 
 
 def scores(one: Film, *names: str) -> dict[str, Score]:
+    """Method -> its score on `one`, where the oracle stands in for a model; without names, every method."""
     return {score.method: score for score in compare(one, methods_named(list(names)), Oracle(), Inverted())}
 
 
 def delayed(frames: int) -> Method:
+    """A method that gives the truth of so many frames before."""
+
     def way(one: Film, segmenter: object, watch: Stopwatch) -> Iterator[Weights]:
         for index in range(len(one.moments)):
             truth = one.moments[max(0, index - frames)].truth
@@ -54,6 +59,8 @@ def delayed(frames: int) -> Method:
 
 
 def test_every_method_gives_a_mask_for_every_frame_and_is_scored() -> None:
+    """All methods of the bench run on a film with truth, in the order of METHODS, and each has a cost and figures; none
+    is left out silently."""
     one = film("sway", seconds=0.3)
     found = scores(one)
     assert list(found) == list(METHODS)
@@ -63,6 +70,11 @@ def test_every_method_gives_a_mask_for_every_frame_and_is_scored() -> None:
 
 
 def test_the_truth_scores_best_and_no_masks_at_all_score_as_defined() -> None:
+    """Both ends of each figure are known.
+
+    True masks have next to no error, no wrong steps, no lag and no ghosts; one style for the whole frame has those of a
+    mask that stands still and calls everything background. A model lies between.
+    """
     found = scores(film("sway"), "truth", "global", "raw")
     truth, nothing, raw = (found[name].figures for name in ("truth", "global", "raw"))
     assert truth["iou"] > 0.97  # at half the size: the outline's pixels are rounded
@@ -82,11 +94,16 @@ def test_the_truth_scores_best_and_no_masks_at_all_score_as_defined() -> None:
 
 @pytest.mark.parametrize("late", [0, 1, 2])
 def test_a_mask_that_is_late_is_found_to_be_so_late(late: int) -> None:
+    """Masks that are the truth of n frames before have a lag of n: the figure means delay and no other error."""
     (score,) = compare(film("fast"), [delayed(late)], Oracle(), Inverted())
-    assert score.figures["lag"] == pytest.approx(late, abs=0.15)  # the error is a parabola only nearly
+    assert score.figures["lag"] == pytest.approx(late, abs=0.15)  # the error is only approximately a parabola
 
 
 def test_what_stands_still_flickers_by_what_the_method_leaves_of_the_noise() -> None:
+    """Where nothing moves, a filter over time leaves less than half of the flicker of raw masks.
+
+    Figures that need motion are NaN there, not 0, and so do not count.
+    """
     found = scores(film("still"), "raw", "ema")
     assert found["ema"].figures["flicker"] < 0.5 * found["raw"].figures["flicker"]
     assert math.isnan(found["raw"].figures["ndtssd"])
@@ -94,12 +111,16 @@ def test_what_stands_still_flickers_by_what_the_method_leaves_of_the_noise() -> 
 
 
 def test_a_mask_held_while_somebody_leaves_is_a_ghost_and_the_models_own_is_none() -> None:
+    """Masks that are held for some frames show somebody who has left, and the run of such frames is counted; a false
+    region that the model itself reports is not blamed on the method."""
     found = scores(film("leave", seconds=1.4), "raw", "held")
     assert found["raw"].figures["ghosts"] == 0
     assert found["held"].figures["ghost_run"] >= 2  # a mask takes two and a half frames
 
 
 def test_inference_runs_once_for_each_picture_whoever_asks() -> None:
+    """All methods get the same outputs of the model, each computed and timed once; otherwise comparing them would
+    compare the model with itself."""
     one = film("sway", seconds=0.3)
     cached = CachedModel(Oracle())
     first = list(raw_masks(one, cached, Stopwatch()))
@@ -113,6 +134,7 @@ def test_inference_runs_once_for_each_picture_whoever_asks() -> None:
 class TestPacedInference:
     @staticmethod
     def paced(latency: float) -> SimulatedInference:
+        """Inference of that latency whose masks hold the number of their picture."""
         return SimulatedInference(lambda picture: np.full((1, 1, 1), picture[0, 0, 0], np.float32), latency)
 
     @staticmethod
@@ -123,15 +145,19 @@ class TestPacedInference:
         return None if done is None else float(done.weights[0, 0, 0])
 
     def test_a_mask_comes_after_its_latency_and_the_next_is_of_the_newest_picture(self) -> None:
+        """A mask comes with the first frame after its latency, and the next run takes the newest picture by then, as
+        the threaded inference of a live run does."""
         inference = self.paced(0.25)
         # Picture 0 is done at 0.25, then 2 is the newest, done at 0.5 with 5 not yet offered: 4 is next.
         assert [self.offer(inference, n) for n in range(9)] == [None, None, None, 0, None, 2, None, None, 4]
 
     def test_a_fast_model_gives_every_mask_one_frame_later(self) -> None:
+        """With a latency below a frame's time no picture is skipped, and each mask comes with the next frame."""
         inference = self.paced(0.05)
         assert [self.offer(inference, n) for n in range(4)] == [None, 0, 1, 2]
 
     def test_waiting_gives_the_mask_that_is_under_way(self) -> None:
+        """`wait` gives the next mask whatever its latency, with the time of the picture that it belongs to."""
         inference = self.paced(9)
         self.offer(inference, 3)
         done = inference.wait(0)
@@ -139,12 +165,17 @@ class TestPacedInference:
 
 
 def test_a_method_that_loses_a_frame_is_an_error() -> None:
+    """Fewer masks than frames are an error with both numbers: later masks would be compared with the wrong frame."""
     lossy = Method("lossy", "", lambda one, segmenter, watch: iter(list(raw_masks(one, segmenter, watch))[1:]))
     with pytest.raises(RuntimeError, match="lossy gave 2 masks for 3 frames"):
         compare(film("sway", seconds=0.1), [lossy], Oracle(), Inverted())
 
 
 def test_an_inner_stage_is_not_counted_twice() -> None:
+    """The time of a stage is taken off the one around it, so that stages add up to the whole.
+
+    Ten times: the outer stage here does nothing itself.
+    """
     watch = Stopwatch()
     with watch.stage("outer"), watch.stage("inner"):
         sum(range(200_000))
@@ -152,17 +183,21 @@ def test_an_inner_stage_is_not_counted_twice() -> None:
 
 
 def test_unknown_methods_are_named() -> None:
+    """A method that the bench does not have is a UsageError with its name, before anything is measured."""
     with pytest.raises(UsageError, match="nonsense"):
         methods_named(["raw", "nonsense"])
 
 
 def score(method: str, film_: str = "a", kind: str = "sway", **figures: float) -> Score:
+    """A score with these figures; all others are NaN."""
     from livestyle.bench.masks.scoring import FIGURES
 
     return Score(film_, kind, method, {name: figures.get(name, math.nan) for name in FIGURES}, {}, {"all": 2.0})
 
 
 def test_films_are_averaged_and_a_lag_is_the_worst() -> None:
+    """Over several films figures are means of those films that know them, ghosts are summed, and of lags the largest
+    counts, early or late. The table leaves out columns of which nothing is known."""
     rows = overall([score("raw", iou=0.5, lag=-2.0, ghosts=1), score("raw", "b", iou=0.7, lag=1.0, ghosts=2),
                     score("raw", "c")])  # fmt: skip
     assert rows["raw"]["iou"] == pytest.approx(0.6)
@@ -174,12 +209,18 @@ def test_films_are_averaged_and_a_lag_is_the_worst() -> None:
 
 
 def test_json_has_no_nan() -> None:
+    """What a film cannot say is null: NaN is not JSON, and programs would fail to read it."""
     (row,) = as_json([score("raw", iou=0.5)])
     assert row["figures"]["iou"] == 0.5
     assert row["figures"]["lag"] is None
 
 
 def test_bars_are_held_missed_or_unknown() -> None:
+    """A target is met on the right side of its limit, and unknown for NaN.
+
+    Targets are computed from the figures of the methods that were measured; those of a method that was not are not
+    listed at all.
+    """
     assert Target("x", 0.1, 0.15).held is True
     assert Target("x", 0.1, 0.15, at_least=True).held is False
     assert Target("x", math.nan, 0.15).held is None
@@ -193,6 +234,8 @@ def test_bars_are_held_missed_or_unknown() -> None:
 
 
 def test_edges_are_drawn_in_the_color_of_what_they_enclose() -> None:
+    """An outline has one colour and lies along the region's edge only, about the 36 pixels around a square of ten: what
+    is inside and outside has to stay visible."""
     labels = np.zeros((20, 30), np.uint8)
     labels[5:15, 10:20] = REGIONS.index("hair")
     grey = np.full((20, 30, 3), 50, np.uint8)

@@ -1,4 +1,4 @@
-"""livestyle-bench speed on the CPU, on tiny frames: its figures are no promise; that they are of the right thing is."""
+"""livestyle-bench speed on the CPU, on tiny frames: its figures are not tested; that they are of the right thing is."""
 
 from __future__ import annotations
 
@@ -25,10 +25,16 @@ from livestyle.sources.files.video import VideoSource
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip of 160 x 90 pixels and 0.4 s, as the bench makes its own."""
     return made_clip(tmp_path_factory.mktemp("clip"), (160, 90), 0.4)
 
 
 def test_every_part_is_measured_and_written_down(clip: Path, tmp_path: Path) -> None:
+    """One run measures all parts and writes to JSON what it prints.
+
+    Ratios are those of the times beside them, processor time is told by stage, and frames dropped live count only after
+    the first second.
+    """
     out = tmp_path / "speed.json"
     run = CliRunner().invoke(bench, ["speed", "--quick", "--clip", str(clip), "--out", str(out)])
     assert run.exit_code == 0, run.output
@@ -48,12 +54,13 @@ def test_every_part_is_measured_and_written_down(clip: Path, tmp_path: Path) -> 
 
 
 def test_a_part_that_is_none_is_an_error() -> None:
+    """A part that does not exist is a UsageError with its name."""
     with pytest.raises(UsageError, match="sound"):
         CliRunner().invoke(bench, ["speed", "--parts", "color,sound"], catch_exceptions=False)
 
 
 def test_the_peers_apply_the_table_they_are_given(tmp_path: Path) -> None:
-    """Tetrahedral interpolation as ours, to a step of 8 bits: each axis goes another way, so none can be exchanged."""
+    """Tetrahedral interpolation as ours, to a step of 8 bits; each axis is mapped its own way, so an exchange shows."""
     lut = Lut3D(np.stack([lattice(17)[..., 0] ** 2, 1 - lattice(17)[..., 1], lattice(17)[..., 0] / 2], axis=-1))
     (tmp_path / "it's a: folder").mkdir()
     cube = tmp_path / "it's a: folder" / "t.cube"
@@ -69,6 +76,8 @@ def test_the_peers_apply_the_table_they_are_given(tmp_path: Path) -> None:
 
 
 def test_ffmpeg_styles_every_frame_of_the_file(clip: Path, tmp_path: Path) -> None:
+    """The peer that we compare with does the same work: all frames of the clip, through the table, which makes
+    negatives here."""
     write_cube(Look((Lut3D(1 - lattice(9)),) * len(REGIONS)), tmp_path / "negative.cube")
     by_ffmpeg(clip, tmp_path / "out.mp4", tmp_path / "negative.cube")
     with closing(VideoSource(clip)) as before, closing(VideoSource(tmp_path / "out.mp4")) as after:
@@ -79,6 +88,8 @@ def test_ffmpeg_styles_every_frame_of_the_file(clip: Path, tmp_path: Path) -> No
 
 
 def test_works_are_done_in_turns_and_the_first_round_does_not_count() -> None:
+    """In each round every contender has a turn, so that what else the machine does slows all of them alike; a first
+    round warms up."""
     done: list[str] = []
     taken = in_turns({"a": lambda: done.append("a"), "b": lambda: done.append("b")}, 3)
     assert done == ["a", "b"] * 4
@@ -86,6 +97,8 @@ def test_works_are_done_in_turns_and_the_first_round_does_not_count() -> None:
 
 
 def test_a_timing_is_of_the_median() -> None:
+    """Time and ratio are those of the median, which one slow round does not move; what is slow shows in the 95th
+    percentile."""
     timing = Timing.of("x", (2, 1), [0.001, 0.002, 0.009], 0.004, "y")
     assert (timing.ms, timing.ratio) == (pytest.approx(2), pytest.approx(0.5))
     assert 2 < timing.p95_ms < 9
@@ -93,6 +106,7 @@ def test_a_timing_is_of_the_median() -> None:
 
 
 def test_ratios_are_drawn(tmp_path: Path) -> None:
+    """`draw` writes a picture from timings of which some have no ratio."""
     pytest.importorskip("matplotlib")
     timings = [Timing("livestyle", (1280, 720), 1, 2, 0.5, "FFmpeg"), Timing("x", (0, 0), 1, 2, None, "")]
     draw(timings, tmp_path / "p.png")
@@ -108,6 +122,7 @@ def test_ratios_are_drawn(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_end_well_is_refused_before_anything_is_measured(options: list[str], said: str) -> None:
+    """A plot, an output or a style that cannot work is an error at once, not after minutes of measuring."""
     if "--plot" in options:
         pytest.importorskip("matplotlib", reason="plots need the extra train")
     with pytest.raises(LivestyleError, match=said):
@@ -115,11 +130,14 @@ def test_what_cannot_end_well_is_refused_before_anything_is_measured(options: li
 
 
 def test_a_style_that_changes_nothing_has_no_table(tmp_path: Path) -> None:
+    """A style without a LUT leaves the peers nothing to do, so there is no comparison: a StyleError."""
     with pytest.raises(StyleError, match="nothing"):
         write_cube(Look((None,) * len(REGIONS)), tmp_path / "t.cube")
 
 
 def test_the_made_camera_sends_each_frame_once() -> None:
+    """The camera that live runs are measured with sends RATE frames for each second, each once, at its exact time and
+    at 720p; a frame that is missing was then dropped by us."""
     camera = MadeCamera(made_pictures(0.1), 0.2)
     frames = list(camera)
     assert [frame.pts for frame in frames] == [round(n / RATE * 1e6) for n in range(6)]
@@ -127,6 +145,7 @@ def test_the_made_camera_sends_each_frame_once() -> None:
 
 
 def test_a_closed_camera_sends_nothing_more() -> None:
+    """`close` ends the iteration at once, so that a run which is stopped does not last its full minute."""
     camera = MadeCamera(made_pictures(0.1), 60.0)
     frames = []
     for frame in camera:

@@ -10,30 +10,47 @@ from pathlib import Path
 
 from livestyle.console.progress import progress_sink
 from livestyle.current_style import CurrentStyle
-from livestyle.endpoints import file_sink, is_photo, open_camera, open_file, open_virtual_camera, video_sink
+from livestyle.endpoints import (
+    file_sink,
+    is_local_camera,
+    is_still,
+    kind_of_file,
+    open_camera,
+    open_file,
+    open_sink,
+    open_virtual_camera,
+)
 from livestyle.errors import StreamError, UsageError
 from livestyle.job import AWAY, STARTING, Job, Styling, open_styling
+from livestyle.plugins import Output
 from livestyle.preview import Preview
 from livestyle.protocols import Sink, Source
 from livestyle.report import Meter, Report
 from livestyle.settings import Settings
 from livestyle.sinks.files.rescue import tidied
 from livestyle.sinks.live_outputs import LiveOutput, Outputs
-from livestyle.sinks.queued import QueuedSink
+from livestyle.sinks.queued import RECORDING, Queue, QueuedSink
 from livestyle.system.stop import Stop
+
+STREAM = Queue(frames=RECORDING.frames)  # a plugin's sink, which no rescue can finish
 
 log = logging.getLogger("livestyle")
 
 
-def style_file(path: Path, output: Path, style: CurrentStyle, settings: Settings, stop: Stop, *, quiet: bool) -> Report:
-    """Style one photo or video into `output`. Raises LivestyleError for what cannot be opened or finished."""
-    photo = is_photo(path)
-    if photo:
+def style_file(
+    path: Path, output: Output, style: CurrentStyle, settings: Settings, stop: Stop, *, quiet: bool
+) -> Report:
+    """Style one photo or video into `output`: a file, or what a plugin opens.
+
+    Raises LivestyleError for what cannot be opened or finished.
+    """
+    kind = kind_of_file(path)
+    if kind == "photo":
         _warn_what_photos_ignore(path, settings)
     with ExitStack() as stack:
-        source = stack.enter_context(closing(open_file(path, settings, photo=photo)))
+        source = stack.enter_context(closing(open_file(path, kind, settings)))
         stack.enter_context(stop.listening())  # from here on Ctrl-C means: finish what was begun
-        sinks: list[Sink] = [file_sink(output, path, source.info, settings, photo=photo)]
+        sinks: list[Sink] = [file_sink(output, path, kind, source.info, settings)]
         stack.enter_context(closing(sinks[0]))
         if not quiet:
             sinks.append(stack.enter_context(closing(progress_sink(source.info, path.name))))
@@ -49,20 +66,18 @@ def play_file(path: Path, style: CurrentStyle, settings: Settings, stop: Stop) -
     """Play one photo or video, styled, in a window. Raises LivestyleError for what cannot be opened."""
     from livestyle.sources.paced import PacedSource, RepeatedSource
 
-    photo = is_photo(path)
-    with closing(open_file(path, settings, photo=photo)) as source:
-        paced = RepeatedSource(source) if photo else PacedSource(source)
+    kind = kind_of_file(path)
+    with closing(open_file(path, kind, settings)) as source:
+        paced = RepeatedSource(source) if is_still(kind, source.info) else PacedSource(source)
         return _show(paced, style, replace(settings, mirror=False, window=True, virtual_camera=None), stop)
 
 
-def run_camera(which: str, output: Path | None, style: CurrentStyle, settings: Settings, stop: Stop) -> Report:
+def run_camera(which: str, output: Output | None, style: CurrentStyle, settings: Settings, stop: Stop) -> Report:
     """Style a camera into a window, a virtual camera, a file, or several of them.
 
     Raises LivestyleError for what cannot be opened.
     """
-    from livestyle.sources.network.addresses import is_address
-
-    settings = replace(settings, mirror=not is_address(which) if settings.mirror is None else settings.mirror)
+    settings = replace(settings, mirror=is_local_camera(which) if settings.mirror is None else settings.mirror)
     with closing(open_camera(which, settings)) as source:
         return _show(source, style, settings, stop, output)
 
@@ -82,7 +97,7 @@ def _warn_what_photos_ignore(path: Path, settings: Settings) -> None:
         log.warning("%s is a photo and keeps its size and format: %s does nothing to it", path, names)
 
 
-def _show(source: Source, style: CurrentStyle, settings: Settings, stop: Stop, output: Path | None = None) -> Report:
+def _show(source: Source, style: CurrentStyle, settings: Settings, stop: Stop, output: Output | None = None) -> Report:
     if output is None and settings.virtual_camera is None and not settings.window:
         raise UsageError(
             "there is nowhere to send the pictures", hint="drop --no-window, or add -o or --virtual-camera"
@@ -100,16 +115,18 @@ def _show(source: Source, style: CurrentStyle, settings: Settings, stop: Stop, o
             outputs.append(preview.window)
             captures = preview.captures
         report = _live_job(style, styling, outputs, captures, settings, meter).run(stop)
-    return report if output is None else _with_missing(report, output)
+    return _with_missing(report, output) if isinstance(output, Path) else report
 
 
-def _open_outputs(stack: ExitStack, source: Source, settings: Settings, output: Path | None) -> list[LiveOutput]:
+def _open_outputs(stack: ExitStack, source: Source, settings: Settings, output: Output | None) -> list[LiveOutput]:
     """The file and the virtual camera, as far as they are wanted."""
     outputs: list[LiveOutput] = []
     if output is not None:
-        stack.enter_context(tidied([output.parent]))
+        if isinstance(output, Path):
+            stack.enter_context(tidied([output.parent]))
         as_it_comes = replace(settings, size=None, rate=None)  # they were requested from the camera
-        outputs.append(QueuedSink(str(output), video_sink(output, source.info, as_it_comes)))
+        sink = open_sink(output, source.info, as_it_comes)
+        outputs.append(QueuedSink(str(output), sink, RECORDING if isinstance(output, Path) else STREAM))
         stack.callback(outputs[-1].close)
     if settings.virtual_camera is not None:
         outputs.append(open_virtual_camera(source, settings))

@@ -53,18 +53,21 @@ WALLS: dict[str, tuple[str, ...]] = {
     # A hold card is shown after the silence that is unusual for this source, as the source itself has it.
     "livestyle.loop": ("livestyle.feed", "livestyle.report", "livestyle.sources.interval"),
     # the application, each with what it is made of
-    "livestyle.outputs": ("livestyle.sinks", "livestyle.sources"),
+    "livestyle.plugins": (),
+    "livestyle.outputs": ("livestyle.plugins", "livestyle.sinks", "livestyle.sources"),
     "livestyle.current_style": ("livestyle.compute", "livestyle.models", "livestyle.settings", "livestyle.shaders"),
-    "livestyle.endpoints": ("livestyle.media", "livestyle.settings", "livestyle.sinks", "livestyle.sources"),
+    "livestyle.endpoints": ("livestyle.media", "livestyle.plugins", "livestyle.settings", "livestyle.sinks",
+                            "livestyle.sources"),
     "livestyle.preview": ("livestyle.endpoints", "livestyle.settings", "livestyle.sinks"),
     "livestyle.job": ("livestyle.current_style", "livestyle.feed", "livestyle.governor", "livestyle.loop",
                       "livestyle.masks", "livestyle.media", "livestyle.report", "livestyle.settings", "livestyle.sinks",
                       "livestyle.stylist"),
     "livestyle.session": ("livestyle.console", "livestyle.current_style", "livestyle.endpoints", "livestyle.job",
-                          "livestyle.preview", "livestyle.report", "livestyle.settings", "livestyle.sinks",
-                          "livestyle.sources"),
+                          "livestyle.plugins", "livestyle.preview", "livestyle.report", "livestyle.settings",
+                          "livestyle.sinks", "livestyle.sources"),
     "livestyle.demo": (*PARTS, "livestyle.current_style", "livestyle.outputs", "livestyle.session"),
-    "livestyle.cli": (*PARTS, "livestyle.current_style", "livestyle.demo", "livestyle.outputs", "livestyle.session"),
+    "livestyle.cli": (*PARTS, "livestyle.current_style", "livestyle.demo", "livestyle.outputs", "livestyle.plugins",
+                      "livestyle.session"),
     "livestyle.__main__": ("livestyle.cli",),
     # It measures everything, people of labelled sets among it; nothing may come to need it.
     "livestyle.bench": ("livestyle",),
@@ -169,7 +172,7 @@ def loaded_by(code: str) -> set[str]:
 def test_starting_the_command_line_imports_nothing_heavy():
     """--version and --help answer at once because the command line alone loads none of the working libraries."""
     heavy = {"numpy", "cv2", "av", "onnxruntime", "torch", "rich", "PIL", "PyOpenColorIO", "pyvirtualcam"}
-    assert not heavy & loaded_by("import livestyle.cli.main")
+    assert not (heavy | {"importlib.metadata"}) & loaded_by("import livestyle.cli.main")
 
 
 def test_the_cpu_path_never_imports_training_libraries():

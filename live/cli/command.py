@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from livestyle.cli.context import CONFIG_PATH, MEANS_FOLDER
 from livestyle.errors import UsageError
+from livestyle.plugins import Output
 
 Sync = Literal["auto", "exact", "live"]  # as in livestyle.settings, which is not imported to print --help
 Listing = Literal["styles", "cameras", "devices"]
@@ -29,7 +30,7 @@ class Command:
     means_folder: bool  # the output was written as a folder: "styled/"
 
     inputs: tuple[Path, ...]
-    output: Path | None
+    output: Output | None
     camera: str | None
     wait: float | None
     virtual_camera: str | None

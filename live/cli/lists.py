@@ -22,6 +22,16 @@ def print_list(what: Listing, *, as_json: bool) -> None:
         say(f"no {what} found")
     else:
         answer("\n".join(_aligned(rows)))
+    if what == "cameras" and not as_json:
+        _say_what_plugins_open()
+
+
+def _say_what_plugins_open() -> None:
+    from livestyle.plugins import schemes
+
+    for scheme, package in schemes("livestyle.sources"):
+        if not scheme.startswith("."):
+            say(f"--camera {scheme}:NAME is opened by {package}")
 
 
 def _aligned(rows: Sequence[Row]) -> list[str]:

@@ -30,9 +30,10 @@ _OPTIONS: Sequence[Callable[[Function], Function]] = (
     click.argument("inputs", nargs=-1, type=NamedPath(readable=False, path_type=Path),
                    metavar="[VIDEO|PHOTO|FOLDER]..."),
     click.option("-o", "--output", type=OutputPath(), metavar="PATH",
-                 help="File to write; a folder (or a path that ends in /) for several inputs."),
+                 help="File to write; for several inputs a folder, or a path that ends in /; SCHEME:NAME of a plugin."),
     click.option("--camera", metavar="WHICH",
-                 help="Index, (part of a) name, device path, or an address: rtsp://, rtsps://, http://, https://."),
+                 help="Index, (part of a) name, device path, or an address: rtsp://, rtsps://, http://, https://, "
+                      "SCHEME:NAME of a plugin."),
     click.option("--wait", type=Wait(), is_flag=False, flag_value="", default=None, metavar="[SECONDS]",
                  help="Wait for a camera that is not there yet (without a number: for ever)."),
     click.option("--virtual-camera", is_flag=False, flag_value="", default=None, metavar="[DEVICE]",

@@ -11,6 +11,7 @@ import click
 
 from livestyle.cli.context import MEANS_FOLDER
 from livestyle.console.terminal import printable
+from livestyle.plugins import Output, sink_address
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -103,15 +104,20 @@ class NamedPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-class OutputPath(click.ParamType[Path]):
-    """A path that is not empty; that it ended in a separator, which `Path` forgets, is kept in `ctx.meta`."""
+class OutputPath(click.ParamType[Output]):
+    """A path that is not empty, or the address of a plugin's sink.
+
+    That a path ended in a separator, which `Path` forgets, is kept in `ctx.meta`.
+    """
 
     name = "path"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Output:
         """`"styled/"` -> Path("styled"), noted as a folder."""
         if not str(value):
             self.fail("the output has no name: write -o FILE or -o FOLDER/", param, ctx)
+        if (address := sink_address(str(value))) is not None:
+            return address
         if ctx is not None:
             ctx.meta[MEANS_FOLDER] = str(value).endswith(("/", "\\"))
         return Path(str(value))

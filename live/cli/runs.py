@@ -24,12 +24,13 @@ from livestyle.system.paths import kind_of_path, shell_word
 if TYPE_CHECKING:
     from livestyle.cli.command import Command
     from livestyle.current_style import CurrentStyle
+    from livestyle.plugins import Output
     from livestyle.report import Report
     from livestyle.settings import Settings
     from livestyle.sinks.files.rescue import Rescued
     from livestyle.system.stop import Stop
 
-    _Job = tuple[Path, Path | None]  # input, output; no output: a window
+    _Job = tuple[Path, Output | None]  # input, output; no output: a window
 
 
 def style_camera(command: Command, which: str) -> None:
@@ -41,17 +42,17 @@ def style_camera(command: Command, which: str) -> None:
     from livestyle.system.stop import Stop
 
     output = command.output
-    refuse_addresses((), output)
+    refuse_addresses((), output if isinstance(output, Path) else None)
     if command.inputs:
         raise UsageError("--camera takes no input files", hint="style them in a second run")
     if command.start and "start" in command.typed:
         raise UsageError("--start is for files: a camera begins when it begins", hint="drop it")
     settings = settings_of(command)
-    if output is not None and command.means_folder:
+    if isinstance(output, Path) and command.means_folder:
         raise UsageError("a camera is written to one file", hint=f"write -o {shell_word(output)}/call.mp4")
     if command.window is False and output is None and command.virtual_camera is None:
         raise nowhere(command, "add -o or --virtual-camera")
-    if output is not None and not wanted(output, None, command.overwrite):
+    if isinstance(output, Path) and not wanted(output, None, command.overwrite):
         return
     camera = shown_camera(which)
     stop = Stop()
@@ -63,11 +64,15 @@ def style_camera(command: Command, which: str) -> None:
 def shown_camera(which: str) -> str:
     """`which` for messages; an address without its secrets, which are overwritten in what `ps` shows, too."""
     from livestyle.console.process_title import hide_in_process_title
+    from livestyle.plugins import source_address
     from livestyle.sources.network.addresses import hide_secrets, is_address
 
-    if not is_address(which):
+    if (address := source_address(which)) is not None:
+        shown = str(address)
+    elif is_address(which):
+        shown = hide_secrets(which)
+    else:
         return which
-    shown = hide_secrets(which)
     hide_in_process_title(which, shown)
     return shown
 
@@ -78,12 +83,12 @@ def style_files(command: Command) -> None:
     from livestyle.sources.network.addresses import refuse_addresses
 
     output = command.output
-    refuse_addresses(command.inputs, output)
+    refuse_addresses(command.inputs, output if isinstance(output, Path) else None)
     _refuse_live_options(command)
     settings = settings_of(command)
     inputs = expand_inputs(command.inputs)
     with ExitStack() as stack:
-        if output is not None and (command.means_folder or is_folder_for(inputs, command.inputs, output)):
+        if isinstance(output, Path) and (command.means_folder or is_folder_for(inputs, command.inputs, output)):
             stack.enter_context(folder_made(output))
         _style_all(plan_outputs(inputs, command.inputs, output, command.overwrite), settings, command)
 
@@ -111,7 +116,7 @@ def _style_all(jobs: Sequence[_Job], settings: Settings, command: Command) -> No
     style = CurrentStyle(settings)
     codes: list[int] = []
     stop = Stop()
-    with tidied(output.parent for _, output in jobs if output is not None):
+    with tidied(output.parent for _, output in jobs if isinstance(output, Path)):
         for path, output in jobs:
             try:
                 with unforeseen_failures(str(path)):
@@ -153,10 +158,13 @@ def demo(command: Command) -> None:
     from livestyle.system.stop import Stop
 
     refuse_budgets(command)
+    folder = command.output or Path("livestyle-demo")
+    if not isinstance(folder, Path):
+        raise UsageError(f"{folder} is not a folder", hint="-o names a folder for --demo")
     settings = settings_of(command)
     stop = Stop()
     with unforeseen_failures("the demonstration"):
-        report = run_demo(command.output or Path("livestyle-demo"), CurrentStyle(settings), settings, stop)
+        report = run_demo(folder, CurrentStyle(settings), settings, stop)
     finish([_tell(report, command)], stop.asked)
 
 

@@ -23,7 +23,7 @@ log = logging.getLogger("livestyle")
 
 
 class CurrentStyle:
-    """The style that is worn now, and how strongly. Not thread-safe: keys and frames share the main thread."""
+    """The style that applies now, and how strongly. Not thread-safe: keys and frames share the main thread."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -78,8 +78,18 @@ class CurrentStyle:
             self._grades[key] = self._colors.grade(compile_look(self.recipe, self.adjust))
         return self._grades[key]
 
+    def apply_command(self, command: str) -> bool:
+        """Do what a key of the window asks for: the next or previous style, more or less of it. False: nothing here."""
+        if command in ("next-style", "previous-style"):
+            self.step_style(1 if command == "next-style" else -1)
+        elif command in ("stronger", "weaker"):
+            self.step_intensity(1 if command == "stronger" else -1)
+        else:
+            return False
+        return True
+
     def step_style(self, step: int) -> None:
-        """Wear the next (+1) or previous (-1) style, at its own intensity. One whose LUT is broken is passed over."""
+        """Apply the next (+1) or previous (-1) style, at its own intensity. One whose LUT is broken is skipped."""
         names = [recipe.name for recipe in self.recipes]
         at = names.index(self.recipe.name) if self.recipe.name in names else -1 if step > 0 else 0
         self.adjust = replace(self.adjust, intensity=self._settings.intensity)
@@ -92,6 +102,6 @@ class CurrentStyle:
                 log.warning("A style is left out: %s", error)
 
     def step_intensity(self, steps: int) -> None:
-        """Wear the style more (+) or less (-) strongly."""
+        """Apply the style more (+) or less (-) strongly, by `steps` steps of STEP."""
         wanted = round(self.intensity + steps * STEP, 3)
         self.adjust = replace(self.adjust, intensity=min(1.0, max(0.0, wanted)))

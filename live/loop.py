@@ -105,49 +105,57 @@ def run(
     *,
     hold: Hold | None = None,
     stop: Callable[[], bool] = lambda: False,
+    written: Callable[[Frame], None] | None = None,
 ) -> None:
     """Run until the source ends, a sink is closed by the user, or `stop()` says so.
 
-    `hold` (live only) is what outputs get while there is no picture that may be shown.
+    `hold` (live only) is what outputs get while there is no picture that may be shown. `written` is called with each
+    styled frame, not with hold cards, after every sink has it.
 
     Raises what the source, the renderer or a sink raises; frames already read are written first.
     """
     guarded = _FailClosed(render)
-    while not stop() and not any(sink.closed for sink in sinks):
+    outlet = _Outlet(sinks, meter, written)
+    while not stop() and not outlet.closed:
         frame = feed.get(IDLE_S)
         if frame is None:
             if feed.finished:
                 return
-            _wait(sinks, hold, meter)
+            outlet.wait(hold)
         elif hold is None:
-            _write(render(frame), sinks, meter)
+            outlet.write(render(frame))
         else:
             frame = hold.saw(frame)
-            _write_or_hold(frame, guarded(frame), hold, sinks, meter)
+            styled = guarded(frame)
+            outlet.send_card(hold.instead_of(frame)) if styled is None else outlet.write(styled)
 
 
-def _write(styled: Frame, sinks: Sequence[Sink], meter: Meter) -> None:
-    for sink in sinks:
-        sink.write(styled)
-    meter.wrote(styled.captured)
+class _Outlet:
+    """All sinks, and those who count what has reached them."""
 
+    def __init__(self, sinks: Sequence[Sink], meter: Meter, written: Callable[[Frame], None] | None) -> None:
+        self._sinks, self._meter, self._written = sinks, meter, written
 
-def _write_or_hold(frame: Frame, styled: Frame | None, hold: Hold, sinks: Sequence[Sink], meter: Meter) -> None:
-    if styled is not None:
-        _write(styled, sinks, meter)
-    else:
-        _send_card(hold.instead_of(frame), sinks, meter)
+    @property
+    def closed(self) -> bool:
+        return any(sink.closed for sink in self._sinks)
 
+    def write(self, styled: Frame) -> None:
+        for sink in self._sinks:
+            sink.write(styled)
+        if self._written is not None:
+            self._written(styled)
+        self._meter.wrote(styled.captured)
 
-def _wait(sinks: Sequence[Sink], hold: Hold | None, meter: Meter) -> None:
-    if hold is not None and hold.due():
-        _send_card(hold.now(), sinks, meter)
-    else:
-        for sink in sinks:
-            sink.idle()
+    def send_card(self, card: Frame) -> None:
+        for sink in self._sinks:
+            sink.write(card)
+        self._meter.held_card()
 
-
-def _send_card(card: Frame, sinks: Sequence[Sink], meter: Meter) -> None:
-    for sink in sinks:
-        sink.write(card)
-    meter.held_card()
+    def wait(self, hold: Hold | None) -> None:
+        """No frame came: a hold card, if it is time for one, else the sinks look after their own."""
+        if hold is not None and hold.due():
+            self.send_card(hold.now())
+        else:
+            for sink in self._sinks:
+                sink.idle()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from livestyle.errors import InputError, LivestyleError, SourceError, UsageError
+from livestyle.plugins import Output
 from livestyle.sinks.files.containers import CONTAINERS
 from livestyle.sinks.files.output import check_output
 from livestyle.sinks.files.photo import FORMATS
@@ -55,9 +56,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def plan_outputs(
-    files: Sequence[Path], named: Sequence[Path], output: Path | None, overwrite: Overwrite
-) -> list[tuple[Path, Path | None]]:
+    files: Sequence[Path], named: Sequence[Path], output: Output | None, overwrite: Overwrite
+) -> list[tuple[Path, Output | None]]:
     """(input, output) pairs for `files`, which `named` on the command line stood for; output None means a window.
+
+    What a plugin opens takes a single input.
 
     Raises UsageError (OutputExistsError) for what cannot be done as asked.
     """
@@ -65,6 +68,10 @@ def plan_outputs(
         if len(files) > 1:
             raise UsageError("several inputs need -o FOLDER", hint="or play them one at a time")
         return [(files[0], None)]
+    if not isinstance(output, Path):
+        if len(files) > 1:
+            raise UsageError(f"{output} takes a single input", hint="style them one at a time")
+        return [(files[0], output)]
     into_folder = is_folder_for(files, named, output)
     outputs = [output / name_in_folder(path) if into_folder else output for path in files]
     _refuse_twice(outputs)
@@ -131,11 +138,13 @@ def _is_photo(path: Path) -> bool:
         return path.suffix.lower() in PHOTO_SUFFIXES
 
 
-def is_folder_for(files: Sequence[Path], named: Sequence[Path], output: Path) -> bool:
+def is_folder_for(files: Sequence[Path], named: Sequence[Path], output: Output) -> bool:
     """Whether `output` means a folder for the styled `files`, which `named` on the command line stood for.
 
     Raises UsageError when it must be one but looks like a file.
     """
+    if not isinstance(output, Path):
+        return False
     if kind_of_path(output, UsageError) == "folder":
         return True
     several = len(files) > 1 or kind_of_path(named[0], SourceError) == "folder"

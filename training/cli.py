@@ -149,7 +149,7 @@ def evaluate(
 
     The last MODEL is the one whose worst pictures are drawn.
     """
-    from livestyle.training.evaluate import open_model
+    from livestyle.training.export import open_model
     from livestyle.training.peers import open_peer
     from livestyle.training.reader import open_sets
     from livestyle.training.sets import find_set

@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -216,18 +215,3 @@ def pictures_without_people(sets: list[LabelledSet], limit: int = 120) -> dict[s
         "wood and sand": [draw(rng) for draw in (_wood, _sand) for _ in range(12)],
     }
     return {name: pictures for name, pictures in found.items() if pictures}
-
-
-def open_model(path: Path, scratch: Path, input_size: tuple[int, int] = (256, 256)) -> Segmenter:
-    """A model to measure: an exported one (.onnx), a `transformers` folder, or a run's folder (its averaged weights).
-
-    Checkpoints are exported to `scratch` first, so what is measured is what is shipped.
-    """
-    from livestyle.models.segmenter import load_segmenter
-    from livestyle.training.export import as_folder, export_model
-
-    if path.suffix == ".onnx":
-        return load_segmenter(str(path), device="cpu")
-    folder = as_folder(path, scratch / "checkpoint")
-    export_model(folder, scratch, "measured", input_size)
-    return load_segmenter(str(scratch / "measured.onnx"), device="cpu")

@@ -17,6 +17,7 @@ from livestyle.errors import ModelError
 from livestyle.models.card import ModelCard, read_card, write_card
 from livestyle.models.export import export, export_network, read_facts
 from livestyle.models.segmenter import load_segmenter
+from livestyle.protocols import Segmenter
 from livestyle.training.backbones import has_backbone
 from livestyle.training.checkpoint import FILE, load_checkpoint, write_finished, write_folder
 from livestyle.training.classes import CLASSES
@@ -65,6 +66,18 @@ def export_model(
         given = read_facts(facts or folder / "card.toml")
         return export_network(finished_network(folder).eval(), out, name, input_size, CLASSES, given)
     return export(folder, out, name=name, input_size=input_size, facts=read_facts(facts) if facts else None)
+
+
+def open_model(path: Path, scratch: Path, input_size: tuple[int, int] = (256, 256)) -> Segmenter:
+    """A model to measure: an exported one (.onnx), a `transformers` folder, or a run's folder (its averaged weights).
+
+    Checkpoints are exported to `scratch` first, so what is measured is what is shipped.
+    """
+    if path.suffix == ".onnx":
+        return load_segmenter(str(path), device="cpu")
+    folder = as_folder(path, scratch / "checkpoint")
+    export_model(folder, scratch, "measured", input_size)
+    return load_segmenter(str(scratch / "measured.onnx"), device="cpu")
 
 
 def _open_there(data: Path, limit: int, *, validation: bool) -> list[LabelledSet]:

@@ -1,40 +1,45 @@
-"""What options may not stand together, and what they come to."""
+"""Which options may not be combined, and the settings that they give."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from livestyle.cli.context import CONFIG_PATH, context, typed
 from livestyle.errors import UsageError
 
 if TYPE_CHECKING:
-    from livestyle.outputs import Overwrite
+    from livestyle.cli.command import Command
     from livestyle.settings import Settings
 
 
-def overwrite_of(replace: bool, keep: bool) -> Overwrite:
-    """What -y and -n come to. Raises UsageError for both."""
-    if replace and keep:
-        raise UsageError("-y overwrites what exists and -n leaves it", hint="give one of the two")
-    return "yes" if replace else "no" if keep else None
-
-
-def settings_of(options: dict[str, Any]) -> Settings:
-    """The settings that the options come to. Raises UsageError."""
+def settings_of(command: Command) -> Settings:
+    """The settings of a run. Raises UsageError."""
     from livestyle.settings import Settings
 
-    regions = ("skin", "hair", "clothes", "background")
-    on_demand = is_on_demand(options)
-    same = ("style", "intensity", "tone", "color", "model", "device", "sync", "start", "duration", "size", "codec",
-            "max_latency", "max_cpu", "wait")  # fmt: skip
+    on_demand = is_on_demand(command)
     return Settings(
-        **{name: options[name] for name in (*same, "crf", "mirror", "virtual_camera")},
-        window=options["window"] is not False and not on_demand,
+        style=command.style,
+        intensity=command.intensity,
+        tone=command.tone,
+        color=command.color,
+        strengths=command.strengths,
+        model=command.model,
+        device=command.device,
+        sync=command.sync,
+        max_latency=command.max_latency,
+        max_cpu=command.max_cpu,
+        start=command.start,
+        duration=command.duration,
+        size=command.size,
+        rate=command.fps,
+        wait=command.wait,
+        codec=command.codec,
+        crf=command.crf,
+        overwrite=command.overwrite == "yes",
+        virtual_camera=command.virtual_camera,
         on_demand=on_demand,
-        rate=options["fps"],
-        overwrite=options["overwrite"] == "yes",
-        strengths={region: options[region] for region in regions if options[region] is not None},
+        window=command.window is not False and not on_demand,
+        mirror=command.mirror,
         captures=_here(),
     )
 
@@ -47,35 +52,35 @@ def _here() -> Path:
         return Path()
 
 
-def is_on_demand(options: dict[str, Any]) -> bool:
+def is_on_demand(command: Command) -> bool:
     """Whether the run waits for viewers. In the configuration file it is for the runs that can."""
-    if not options["on_demand"]:
+    if not command.on_demand:
         return False
     refusals = (
-        (options["camera"] is None, "is for cameras", "drop it"),
-        (options["virtual_camera"] is None, "needs --virtual-camera", "add it: who watches it decides"),
-        (options["output"] is not None, "records nothing while nobody watches", "drop -o, or --on-demand"),
-        (options["window"] is True, "has no preview: a window would always watch", "drop --window, or --on-demand"),
+        (command.camera is None, "is for cameras", "drop it"),
+        (command.virtual_camera is None, "needs --virtual-camera", "add it: who watches it decides"),
+        (command.output is not None, "records nothing while nobody watches", "drop -o, or --on-demand"),
+        (command.window is True, "has no preview: a window would always watch", "drop --window, or --on-demand"),
     )
     for applies, why, what_to_do in refusals:
         if applies:
-            if typed("on_demand"):
+            if "on_demand" in command.typed:
                 raise UsageError(f"--on-demand {why}", hint=what_to_do)
             return False
     return True
 
 
-def refuse_budgets() -> None:
+def refuse_budgets(command: Command) -> None:
     """Raise UsageError for budgets, which are for live runs."""
     for name in ("max_latency", "max_cpu"):
-        if typed(name):
+        if name in command.typed:
             option = f"--{name.replace('_', '-')}"
             raise UsageError(f"{option} is for live runs: a file waits for the best masks", hint="drop it")
 
 
-def nowhere(instead: str) -> UsageError:
+def nowhere(command: Command, instead: str) -> UsageError:
     """The error for a run without any output; `instead` is what to add."""
     hint = f"drop --no-window, or {instead}"
-    if not typed("window"):
-        hint = f"{context().meta[CONFIG_PATH]} has window = false: give --window, or {instead}"
+    if "window" not in command.typed:
+        hint = f"{command.config} has window = false: give --window, or {instead}"
     return UsageError("there is nowhere to send the pictures", hint=hint)

@@ -9,7 +9,6 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from livestyle.console.terminal import say
 from livestyle.errors import UsageError
@@ -50,7 +49,7 @@ def config_path() -> Path:
     return user_config_path("livestyle") / "config.toml"
 
 
-def read_config(path: Path, known: Mapping[str, Accepts], *, must_exist: bool) -> dict[str, Any]:
+def read_config(path: Path, known: Mapping[str, Accepts], *, must_exist: bool) -> dict[str, object]:
     """Option name (with underscores) -> value, for `click`'s default_map. Ranges are checked by the options themselves.
 
     Raises UsageError for a file that cannot be read, is not TOML, or has a key that is no option or a value that its
@@ -107,7 +106,7 @@ def _option(key: str, known: Collection[str], text: str, path: Path) -> str:
     raise UsageError(f"{path}:{line}: unknown option {shortened(key)}", hint=hint)
 
 
-def _checked(key: str, value: Any, known: Mapping[str, Accepts], path: Path) -> Any:
+def _checked(key: str, value: object, known: Mapping[str, Accepts], path: Path) -> object:
     accepts = known[key.replace("-", "_")]
     if value not in accepts:
         raise UsageError(f"{path}: {key}: expected {accepts.words}, not {_type_name(value)}")

@@ -46,8 +46,8 @@ def load_config(ctx: click.Context, path: Path | None) -> None:
     values = read_config(path, accepts, must_exist=must_exist)
     ctx.default_map = {("as_json" if name == "json" else name): value for name, value in values.items()}
     if (messages := ctx.find_object(Messages)) is not None:  # what is wrong with the other options is told so too
-        messages.as_json |= values.get("json", False)
-        messages.debug |= values.get("debug", False)
+        messages.as_json |= values.get("json") is True
+        messages.debug |= values.get("debug") is True
 
 
 def accepted_by(param: click.Parameter) -> Accepts:

@@ -1,9 +1,8 @@
-"""The run at hand: what was typed, where messages go, how the run ends."""
+"""The run in progress: where its messages go and how it ends."""
 
 from __future__ import annotations
 
 import click
-from click.core import ParameterSource
 
 from livestyle.console.messages import Messages
 from livestyle.errors import INTERRUPTED
@@ -13,23 +12,13 @@ MEANS_FOLDER = "livestyle.output_means_folder"
 CONFIG_PATH = "livestyle.config_path"
 
 
-def context() -> click.Context:
-    """Of the command that runs."""
-    return click.get_current_context()
-
-
 def run_messages() -> Messages:
     """Where the run's messages go."""
-    return context().ensure_object(Messages)
-
-
-def typed(name: str) -> bool:
-    """Whether an option stands on the command line. In the configuration file it may be meant for other runs."""
-    return context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+    return click.get_current_context().ensure_object(Messages)
 
 
 def finish(codes: list[int], interrupted: bool) -> None:
     """End the command with the first code that is not 0; an interrupted run with its own."""
     code = INTERRUPTED if interrupted else next((code for code in codes if code), 0)
     if code:
-        context().exit(code)
+        click.get_current_context().exit(code)

@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from livestyle.cli.checks import overwrite_of
+from livestyle.cli.command import Command
 from livestyle.cli.configuration import key_of
-from livestyle.cli.context import CONFIG_PATH, run_messages, typed
+from livestyle.cli.context import CONFIG_PATH, run_messages
 from livestyle.cli.lists import print_list
 from livestyle.cli.options import with_options
 from livestyle.cli.runs import demo, rescue, style_camera, style_files
@@ -25,7 +25,7 @@ log = logging.getLogger("livestyle")
 
 
 @with_options
-def command(**options: Any) -> None:
+def livestyle(**options: Any) -> None:
     """Photographic styles that leave skin and hair true: for cameras, video files and photos.
 
     \b
@@ -39,20 +39,23 @@ def command(**options: Any) -> None:
     messages = run_messages()
     messages.as_json, messages.debug = options["as_json"], options["debug"]
     start_logging(quiet=options["quiet"], debug=options["debug"])
-    options["overwrite"] = overwrite_of(options.pop("replace"), options.pop("keep"))
-    listing = next((name for name in ("styles", "cameras", "devices") if options[f"list_{name}"]), None)
-    if listing is not None:
-        print_list(listing, as_json=options["as_json"])
-    elif options["rescue"]:
-        rescue(options)
-    elif options["demo"] and (options["inputs"] or typed("camera")):
+    _run(Command.of(click.get_current_context(), options))
+
+
+def _run(command: Command) -> None:
+    camera_is_typed = "camera" in command.typed
+    if command.listing is not None:
+        print_list(command.listing, as_json=command.as_json)
+    elif command.rescue:
+        rescue(command)
+    elif command.demo and (command.inputs or camera_is_typed):
         raise UsageError("--demo brings its own picture", hint="drop --demo, or the input")
-    elif options["demo"]:
-        demo(options)
-    elif options["camera"] is not None and not (options["inputs"] and not typed("camera")):
-        style_camera(options)
-    elif options["inputs"]:
-        style_files(options)
+    elif command.demo:
+        demo(command)
+    elif command.camera is not None and (camera_is_typed or not command.inputs):
+        style_camera(command, command.camera)
+    elif command.inputs:
+        style_files(command)
     else:
         raise UsageError("nothing to style", hint="name a video or photo, or use --camera 0, --demo or --help")
 
@@ -68,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if is_console:
         interrupt_once()
     try:
-        result = command.main(arguments, prog_name="livestyle", standalone_mode=False, obj=messages)
+        result = livestyle.main(arguments, prog_name="livestyle", standalone_mode=False, obj=messages)
         code = result if isinstance(result, int) else 0
     except (KeyboardInterrupt, click.Abort):
         code = INTERRUPTED

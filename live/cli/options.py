@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -16,21 +15,25 @@ from livestyle.cli.parameter_types import NamedPath, Number, OutputPath, Seconds
 DEVICES = ("auto", "cpu", "cuda", "mps", "tensorrt", "directml", "openvino")
 
 
-def _unit(help_text: str) -> dict[str, Any]:
-    return {"type": Number(0, 1), "help": help_text}
+Function = Callable[..., None]
 
 
-def _signed(help_text: str) -> dict[str, Any]:
-    return {"type": Number(-1, 1), "default": 0.0, "help": help_text}
+def _unit(name: str, help_text: str) -> Callable[[Function], Function]:
+    return click.option(name, type=Number(0, 1), help=help_text)
 
 
-_OPTIONS: Sequence[Callable[[Any], Any]] = (
+def _signed(name: str, help_text: str) -> Callable[[Function], Function]:
+    return click.option(name, type=Number(-1, 1), default=0.0, help=help_text)
+
+
+_OPTIONS: Sequence[Callable[[Function], Function]] = (
     click.argument("inputs", nargs=-1, type=NamedPath(readable=False, path_type=Path),
                    metavar="[VIDEO|PHOTO|FOLDER]..."),
     click.option("-o", "--output", type=OutputPath(), metavar="PATH",
-                 help="File to write; a folder (or a path that ends in /) for several inputs."),
+                 help="File to write; for several inputs a folder, or a path that ends in /; SCHEME:NAME of a plugin."),
     click.option("--camera", metavar="WHICH",
-                 help="Index, (part of a) name, device path, or an address: rtsp://, rtsps://, http://, https://."),
+                 help="Index, (part of a) name, device path, or an address: rtsp://, rtsps://, http://, https://, "
+                      "SCHEME:NAME of a plugin."),
     click.option("--wait", type=Wait(), is_flag=False, flag_value="", default=None, metavar="[SECONDS]",
                  help="Wait for a camera that is not there yet (without a number: for ever)."),
     click.option("--virtual-camera", is_flag=False, flag_value="", default=None, metavar="[DEVICE]",
@@ -43,13 +46,13 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
                  help="Mirror the preview, never the output (default: for a local camera)."),
     click.option("-s", "--style", type=StyleName(), default="vivid", show_default=True,
                  help="A style's name, a recipe file (.toml) or a LUT file."),
-    click.option("--intensity", **_unit("How much of the style; 0 changes nothing.")),
-    click.option("--tone", **_signed("Darker and richer (-) to brighter (+).")),
-    click.option("--color", **_signed("Muted (-) to vivid (+).")),
-    click.option("--skin", **_unit("How strongly skin takes the style.")),
-    click.option("--hair", **_unit("How strongly hair takes it.")),
-    click.option("--clothes", **_unit("How strongly clothes take it.")),
-    click.option("--background", **_unit("How strongly the background takes it.")),
+    _unit("--intensity", "How much of the style; 0 changes nothing."),
+    _signed("--tone", "Darker and richer (-) to brighter (+)."),
+    _signed("--color", "Muted (-) to vivid (+)."),
+    _unit("--skin", "How strongly skin takes the style."),
+    _unit("--hair", "How strongly hair takes it."),
+    _unit("--clothes", "How strongly clothes take it."),
+    _unit("--background", "How strongly the background takes it."),
     click.option("--list-styles", is_flag=True, help="List the styles and stop."),
     click.option("--list-cameras", is_flag=True, help="List the cameras and stop."),
     click.option("--list-devices", is_flag=True, help="List the devices that can run the model and stop."),
@@ -93,7 +96,7 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
 )  # fmt: skip
 
 
-def with_options(function: Callable[..., Any]) -> click.Command:
+def with_options(function: Function) -> click.Command:
     """A command with all of them."""
     for option in reversed(_OPTIONS):
         function = option(function)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from livestyle.cli.context import MEANS_FOLDER
 from livestyle.console.terminal import printable
+from livestyle.plugins import Output, sink_address
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 NAMED_SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
 
@@ -20,7 +24,7 @@ class Seconds(click.ParamType[float]):
 
     name = "time"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """`"1:02.5"` -> 62.5."""
         total = 0.0
         try:
@@ -40,7 +44,7 @@ class Wait(click.ParamType[float | None]):
 
     name = "time"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
         """`""` -> inf."""
         if isinstance(value, bool) or value in ("", math.inf):
             return None if value is False else math.inf
@@ -52,7 +56,7 @@ class Size(click.ParamType[tuple[int, int]]):
 
     name = "size"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
         """`"1280x720"` or `"720p"` -> (1280, 720)."""
         if isinstance(value, tuple):
             return value
@@ -73,11 +77,11 @@ class Number(click.ParamType[float]):
         self._low, self._high = low, high
         self.name = f"{low:g}..{high:g}"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """`"0.5"` -> 0.5."""
         try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
+            number = float(value if isinstance(value, int | float) else str(value))
+        except (ValueError, OverflowError):
             self.fail(f"{value!r} is no number: give one from {self._low:g} to {self._high:g}", param, ctx)
         if not self._low <= number <= self._high:
             self.fail(f"{value} is out of range: give a number from {self._low:g} to {self._high:g}", param, ctx)
@@ -100,18 +104,23 @@ class NamedPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-class OutputPath(click.ParamType[Path]):
-    """A path that is not empty; that it ended in a separator, which `Path` forgets, is kept in `ctx.meta`."""
+class OutputPath(click.ParamType[Output]):
+    """A path that is not empty, or the address of a plugin's sink.
+
+    That a path ended in a separator, which `Path` forgets, is kept in `ctx.meta`.
+    """
 
     name = "path"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Output:
         """`"styled/"` -> Path("styled"), noted as a folder."""
         if not str(value):
             self.fail("the output has no name: write -o FILE or -o FOLDER/", param, ctx)
+        if (address := sink_address(str(value))) is not None:
+            return address
         if ctx is not None:
             ctx.meta[MEANS_FOLDER] = str(value).endswith(("/", "\\"))
-        return Path(value)
+        return Path(str(value))
 
 
 class StyleName(click.ParamType[str]):
@@ -119,7 +128,7 @@ class StyleName(click.ParamType[str]):
 
     name = "style"
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Names of the styles there are, then files."""
         from click.shell_completion import CompletionItem
 

@@ -67,12 +67,10 @@ class _Window:
 
 
 class BudgetMonitor:
-    """The last sink of a live run: every frame that comes here has been to all the others.
+    """Keeps a live run within its budget: told of each styled frame that every sink has, it switches quality steps.
 
-    `clock` and `cpu_clock` give seconds, of the wall's clock and of the process' processor time over all threads.
+    `clock` and `cpu_clock` give seconds: of wall time, and of the process's processor time over all threads.
     """
-
-    closed = False
 
     def __init__(
         self,
@@ -97,22 +95,17 @@ class BudgetMonitor:
         step = self._governor.step
         return "" if step == self._governor.steps[0] else step.name
 
-    def write(self, frame: Frame) -> None:
-        """Count one frame; decide when the window is full. Hold cards say nothing about masks."""
-        if frame.before is None:
-            return
+    def wrote(self, frame: Frame) -> None:
+        """Count one styled frame, now that every sink has it; decide when the window is full.
+
+        Hold cards are not for here: they say nothing about masks.
+        """
         now = self._clock()
         if not self._in_force() or now - self._newest > PAUSE_S:
             self._window, self._opens = None, now + SETTLE_S
         self._newest = now
         if now >= self._opens:
             self._count_in(now, now - frame.captured, masked=frame.masks is not None)
-
-    def idle(self) -> None:
-        """Nothing to keep alive."""
-
-    def close(self) -> None:
-        """Nothing to finish."""
 
     def report(self) -> dict[str, Any]:
         """Budget, step in force, windows measured and over the budget, and the changes (the newest 100)."""

@@ -44,7 +44,7 @@ class Stage:
         self.ready_at = 0.0
         self.failure: Exception | None = None
         self.shifts: list[Step] = []
-        self.sink = BudgetMonitor(governor, self, lambda: self.now, lambda: self.cpu)
+        self.monitor = BudgetMonitor(governor, self, lambda: self.now, lambda: self.cpu)
 
     @property
     def ready(self) -> bool:
@@ -60,12 +60,12 @@ class Stage:
         self.now += seconds
         self.cpu += seconds * self.load
 
-    def frames(self, seconds: float, latency: float = 0.01, *, card: bool = False, plain: bool = False) -> None:
+    def frames(self, seconds: float, latency: float = 0.01, *, plain: bool = False) -> None:
         for _ in range(round(seconds * RATE)):
             self.wait(1 / RATE)
-            self.masks += not card and not plain
+            self.masks += not plain
             masks = None if plain else MASKS
-            self.sink.write(Frame(PIXELS, 0, self.now - latency, before=None if card else PIXELS, masks=masks))
+            self.monitor.wrote(Frame(PIXELS, 0, self.now - latency, before=PIXELS, masks=masks))
 
 
 @pytest.fixture(autouse=True)
@@ -102,11 +102,6 @@ def test_the_slow_first_frames_are_not_counted(stage: Stage, governor: Asked):
     stage.frames(SETTLE_S + 3 * WINDOW_S)
     assert governor.costs
     assert max(cost.latency for cost in governor.costs) < 0.02
-
-
-def test_hold_cards_say_nothing_about_masks(stage: Stage, governor: Asked):
-    stage.frames(10 * WINDOW_S, latency=1.0, card=True)
-    assert governor.costs == []
 
 
 def test_a_style_of_no_strength_needs_no_masks(stage: Stage, governor: Asked):
@@ -146,15 +141,15 @@ def test_after_a_change_the_next_window_waits_until_it_is_in_force(stage: Stage,
 def test_changes_are_said_and_reported(stage: Stage, caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.INFO, "livestyle"):
         stage.frames(SETTLE_S + BAD * WINDOW_S + 0.5, latency=0.05)
-    (change,) = stage.sink.report()["changed"]
+    (change,) = stage.monitor.report()["changed"]
     assert (change["from"], change["to"]) == ("full", "paced")
     assert change["at_s"] == pytest.approx(SETTLE_S + BAD * WINDOW_S, abs=0.2)
     assert caplog.messages == [change["why"]]
     assert "50 ms" in change["why"]
-    report = stage.sink.report()
+    report = stage.monitor.report()
     assert (report["windows"], report["over_budget"], report["changes"]) == (BAD, BAD, 1)
     assert (report["step"], report["max_latency_ms"], report["max_cpu_percent"]) == ("paced", 33.0, None)
-    assert stage.sink.reduced == "paced"
+    assert stage.monitor.reduced == "paced"
 
 
 def test_a_model_that_cannot_be_opened_costs_its_step_and_nothing_else(caplog: pytest.LogCaptureFixture):

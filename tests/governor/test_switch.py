@@ -301,12 +301,12 @@ def test_a_camera_run_over_its_budget_goes_down_the_steps_and_reports_them(
     reached: list[str] = []
 
     class Watched(monitor.BudgetMonitor):
-        def write(self, frame: Frame) -> None:
-            super().write(frame)
+        def wrote(self, frame: Frame) -> None:
+            super().wrote(frame)
             reached.append(self.reduced)
             stop.asked = self.reduced == names[-1] or time.monotonic() > end
 
-    monkeypatch.setattr("livestyle.session.BudgetMonitor", Watched)
+    monkeypatch.setattr("livestyle.job.BudgetMonitor", Watched)
     report = run_camera("0", tmp_path / "call.mp4", CurrentStyle(settings), settings, stop)
     quality = json.loads(json.dumps(report.as_json()))["quality"]
     assert quality["step"] == names[-1]

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from livestyle.cli.configuration import NOT_FOR_CONFIG, accepted_by
-from livestyle.cli.main import command, main
+from livestyle.cli.main import livestyle, main
 
 VALUES = {
     "string": '"a"',
@@ -29,7 +29,7 @@ VALUES = {
     "empty": '""',
     "nul": '"a\\u0000b"',
 }
-OPTIONS = sorted(param.name for param in command.params if param.name not in NOT_FOR_CONFIG)
+OPTIONS = sorted(param.name for param in livestyle.params if param.name not in NOT_FOR_CONFIG)
 NUMBERS = ("background", "clothes", "color", "fps", "hair", "intensity", "max_cpu", "max_latency", "skin", "tone")
 TAKES: dict[str, set[type]] = {  # TOML types by option, written down here a second time
     **{name: {bool} for name in ("as_json", "debug", "quiet", "mirror", "window", "on_demand")},
@@ -86,9 +86,9 @@ def test_every_option_of_a_number_takes_one(capsys, tmp_path):
     assert run(capsys, "--config", config, "--list-styles")[0] == 0
 
 
-def test_every_option_says_what_itaccepted_by():
+def test_every_option_says_what_it_takes():
     """A new option cannot be forgotten: each is in the table above, or takes a string."""
-    for param in command.params:
+    for param in livestyle.params:
         if param.name in OPTIONS:
             assert set(accepted_by(param).types) == TAKES.get(param.name, {str}), param.name
 

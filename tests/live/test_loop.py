@@ -196,3 +196,25 @@ def test_a_camera_clock_that_stood_still_is_moved_past_the_hold_cards():
     hold.saw(frame(1000))
     shown = hold.now()
     assert hold.saw(frame(1001)).pts > shown.pts > 1000
+
+
+def test_written_is_told_of_each_styled_frame_once_every_sink_has_it() -> None:
+    """In order, after the last sink, and before the meter counts it; a hold card is not told of."""
+    sinks = Sink(), Sink()
+    told: list[tuple[int, int, int]] = []
+    meter = Meter()
+
+    def render(item: Frame) -> Frame:
+        if item.pts == 1:
+            raise ValueError("not this one")
+        return styled(item)
+
+    def written(item: Frame) -> None:
+        told.append((item.pts, len(sinks[0].frames), len(sinks[1].frames)))
+        assert meter.out == len(told) - 1
+
+    source = Source([frame(pts) for pts in range(3)])
+    with Feed(source) as feed:
+        run(feed, render, sinks, meter, hold=Hold(source.info, card), written=written)
+    assert told == [(0, 1, 1), (2, 3, 3)]
+    assert (meter.out, meter.held) == (2, 1)

@@ -23,9 +23,10 @@ from livestyle.cli.main import main
 from livestyle.current_style import CurrentStyle
 from livestyle.errors import UsageError
 from livestyle.frame import Frame, StreamInfo, Weights, read_only
+from livestyle.job import AWAY
 from livestyle.media.hold_card import hold_card
 from livestyle.media.pyav import cv2
-from livestyle.session import AWAY, play_file, run_camera
+from livestyle.session import play_file, run_camera
 from livestyle.settings import Settings
 from livestyle.sinks.files.video import VideoSink
 from livestyle.sources import camera, live_source

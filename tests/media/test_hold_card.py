@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from livestyle.job import AWAY
 from livestyle.media.hold_card import hold_card
-from livestyle.session import AWAY
 
 
 @pytest.mark.parametrize("size", [(320, 240), (1280, 720), (720, 1280), (3840, 2160), (641, 359)])

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,8 +20,8 @@ import numpy.typing as npt
 from livestyle.current_style import CurrentStyle
 from livestyle.errors import BackendError
 from livestyle.frame import Frame, StreamInfo, read_only
-from livestyle.report import Report
-from livestyle.session import Job
+from livestyle.job import AWAY, Job, open_styling
+from livestyle.report import Meter, Report
 from livestyle.settings import Settings
 from livestyle.system.stop import Stop
 
@@ -104,8 +105,10 @@ class _Watch:
 def measure(settings: Settings, seconds: float) -> Live:
     """Style a made camera for so many seconds, as `livestyle --camera` does. Raises what the run raises."""
     sink = _Watch(seconds)
-    job = Job(MadeCamera(made_pictures(), seconds), CurrentStyle(settings), settings, live=True)
-    report = job.run([sink], (), Stop())
+    source, style, meter = MadeCamera(made_pictures(), seconds), CurrentStyle(settings), Meter()
+    with ExitStack() as stack:
+        styling = open_styling(stack, source, style, settings, live=True)
+        report = Job(style=style, styling=styling, sinks=[sink], meter=meter, hold_text=AWAY).run(Stop())
     if report.error is not None:
         raise BackendError(report.error, hint=report.hint)
     due = (_microseconds(number) for number in range(round(SETTLED_S * RATE), round(seconds * RATE)))

@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from livestyle.errors import UsageError
 from livestyle.media.pyav import av
@@ -179,7 +178,7 @@ def _can_hold(container: Container, codec: str) -> bool:
 class _Nowhere:
     """A file object that is never written, for asking a muxer what it can hold."""
 
-    def write(self, data: Any) -> int:
+    def write(self, data: bytes) -> int:
         return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:

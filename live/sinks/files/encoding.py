@@ -45,12 +45,12 @@ def output_color(color: ColorInfo, size: tuple[int, int], pixel_format: str) -> 
     return complete_color(color, size, is_rgb=False)
 
 
-def set_tags(context: Any, color: ColorInfo) -> None:
-    """All four tags on an encoder (av.VideoCodecContext)."""
-    context.color_primaries = code_of(PRIMARIES, color.primaries)
-    context.color_trc = code_of(TRANSFERS, color.transfer)
-    context.colorspace = code_of(MATRICES, color.matrix)
-    context.color_range = SWSCALE_RANGES[color.range or "tv"]
+def set_tags(target: av.VideoCodecContext | av.VideoFrame, color: ColorInfo) -> None:
+    """All four tags on an encoder or a frame."""
+    target.color_primaries = code_of(PRIMARIES, color.primaries)
+    target.color_trc = code_of(TRANSFERS, color.transfer)
+    target.colorspace = code_of(MATRICES, color.matrix)
+    target.color_range = SWSCALE_RANGES[color.range or "tv"]
 
 
 @contextmanager
@@ -79,8 +79,8 @@ class Converter:
         self._color = color
         self._scale = av.video.reformatter.VideoReformatter()
 
-    def convert(self, pixels: Pixels) -> Any:
-        """An av.VideoFrame of `pixels`, without times."""
+    def convert(self, pixels: Pixels) -> av.VideoFrame:
+        """A frame of `pixels` for the encoder, without times."""
         pixels = _fit(pixels, self._size)
         if self._format == "gbrp16le":
             return self._tagged(av.VideoFrame.from_ndarray(pixels, format="gbrp16le"))
@@ -98,15 +98,12 @@ class Converter:
         )
         return self._tagged(frame)
 
-    def _tagged(self, frame: Any) -> Any:
-        frame.color_primaries = code_of(PRIMARIES, self._color.primaries)
-        frame.color_trc = code_of(TRANSFERS, self._color.transfer)
-        frame.colorspace = code_of(MATRICES, self._color.matrix)
-        frame.color_range = SWSCALE_RANGES[self._color.range or "tv"]
+    def _tagged(self, frame: av.VideoFrame) -> av.VideoFrame:
+        set_tags(frame, self._color)
         return frame
 
 
-def _with_palette(pixels: Pixels) -> Any:
+def _with_palette(pixels: Pixels) -> av.VideoFrame:
     """A GIF frame: each picture has the 256 colours that suit it best, dithered."""
     from PIL import Image
 
@@ -118,15 +115,14 @@ def _with_palette(pixels: Pixels) -> Any:
     palette = np.zeros((256, 4), np.uint8)
     palette[:, 0] = 255  # ARGB, opaque
     palette[: len(colors), 1:] = colors
-    indexed: Any = (np.asarray(image), palette)
+    indexed: Any = (np.asarray(image), palette)  # what "pal8" takes; the type stubs leave the pair out
     return av.VideoFrame.from_ndarray(indexed, format="pal8")
 
 
-def _rgb_frame(pixels: Pixels) -> Any:
+def _rgb_frame(pixels: Pixels) -> av.VideoFrame:
     if pixels.dtype == np.uint8:
         return av.VideoFrame.from_ndarray(pixels, format="rgb24")
-    scaled: Any = cv2.addWeighted(pixels, _SWSCALE_WHITE / 65535, pixels, 0, 0)
-    return av.VideoFrame.from_ndarray(scaled, format="rgb48le")
+    return av.VideoFrame.from_ndarray(cv2.addWeighted(pixels, _SWSCALE_WHITE / 65535, pixels, 0, 0), format="rgb48le")
 
 
 def _fit(pixels: Pixels, size: tuple[int, int]) -> Pixels:
@@ -135,8 +131,7 @@ def _fit(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     if (width, height) == size:
         return pixels
     shrinks = size[0] <= width and size[1] <= height
-    scaled: Any = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return cast(Pixels, scaled)
+    return cast(Pixels, cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC))
 
 
 def aspect_after(aspect: Fraction, before: tuple[int, int], after: tuple[int, int]) -> Fraction:

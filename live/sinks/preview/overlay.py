@@ -31,6 +31,21 @@ class View:
     help: bool = False
     hud: bool = True
 
+    def toggle(self, what: str) -> bool:
+        """Show what was hidden, or hide it; False where `what` is not "masks", "mirror", "help" or "hud"."""
+        match what:
+            case "masks":
+                self.masks = not self.masks
+            case "mirror":
+                self.mirror = not self.mirror
+            case "help":
+                self.help = not self.help
+            case "hud":
+                self.hud = not self.hud
+            case _:
+                return False
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:

@@ -186,9 +186,7 @@ class Window:
         }
         if command in actions:
             actions[command]()
-        elif command in ("masks", "mirror", "help", "hud"):
-            setattr(self._view, command, not getattr(self._view, command))
-        else:
+        elif not self._view.toggle(command):
             self._on_command(command)
 
     def _toggle_wipe(self) -> None:

@@ -115,7 +115,7 @@ def _is_still_gif(path: Path) -> bool:
 
     try:
         with Image.open(path, formats=["GIF"]) as image:
-            return not getattr(image, "is_animated", False)
+            return not getattr(image, "is_animated", False)  # only images of some formats have it
     except Exception:
         return False  # FFmpeg then says what is wrong with it
 

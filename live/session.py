@@ -21,7 +21,7 @@ from livestyle.governor.switch import QualitySwitch, Resizable
 from livestyle.loop import Hold, run
 from livestyle.masks.lookahead import INTERVAL
 from livestyle.media.hold_card import hold_card
-from livestyle.media.resize import Size, fit_size
+from livestyle.media.resize import Size, size_within
 from livestyle.protocols import Segmenter, Sink, Source
 from livestyle.report import Meter, Report, latencies, slowest
 from livestyle.settings import Settings
@@ -141,7 +141,7 @@ def _video_sink(output: Path, info: StreamInfo, settings: Settings) -> Sink:
 
 def even_fit(size: Size, box: Size) -> Size:
     """The largest even size with the aspect of `size` inside `box`: what every codec takes and every player shows."""
-    width, height = fit_size(size, box)
+    width, height = size_within(size, box)
     return max(2, width - width % 2), max(2, height - height % 2)
 
 

@@ -107,9 +107,7 @@ def _size(text: str) -> tuple[int, int]:
     if not (
         width.isdigit() and height.isdigit() and int(width) % 32 == int(height) % 32 == 0 and int(width) and int(height)
     ):
-        raise UsageError(
-            f"{text} is not an input size.", hint="Write WIDTHxHEIGHT in multiples of 32: 256x256."
-        )
+        raise UsageError(f"{text} is not an input size.", hint="Write WIDTHxHEIGHT in multiples of 32: 256x256.")
     return int(width), int(height)
 
 

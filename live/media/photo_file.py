@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from livestyle.errors import ColorError, LivestyleError, SourceError, foreign_errors, reason_of
 from livestyle.frame import Pixels
+from livestyle.media.depth import Samples
 from livestyle.media.memory import check_photo
 from livestyle.media.orientation import UPRIGHT, Flip, make_upright
 from livestyle.media.pyav import cv2
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("livestyle")
 
-Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-"""(H, W) or (H, W, C)."""
 
 ORIENTATION = 0x0112  # EXIF tag
 _BITS_PER_SAMPLE = 258  # TIFF tag

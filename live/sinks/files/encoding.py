@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from livestyle.media.color import (
     complete_color,
 )
 from livestyle.media.pyav import av, cv2
+from livestyle.media.resize import Size, resize_for_file
 
 _INTERPOLATION = av.video.reformatter.Interpolation
 _FLAGS = (
@@ -33,7 +34,7 @@ _SVT_LOG = "SVT_LOG"
 _DIRECT = {"gbrp16le", "rgb24", "bgr0", "pal8"}  # RGB formats: no matrix is applied
 
 
-def output_color(color: ColorInfo, size: tuple[int, int], pixel_format: str) -> ColorInfo:
+def output_color(color: ColorInfo, size: Size, pixel_format: str) -> ColorInfo:
     """Complete tags for the file: the source's own, and for RGB sources those that a player would guess anyway."""
     if pixel_format in _DIRECT:
         base = complete_color(color, size, is_rgb=True)
@@ -72,7 +73,7 @@ def quiet_encoder(codec: str) -> Iterator[None]:
 class Converter:
     """RGB pixels to frames in the encoder's pixel format and size. Keeps libswscale's tables between frames."""
 
-    def __init__(self, size: tuple[int, int], pixel_format: str, color: ColorInfo) -> None:
+    def __init__(self, size: Size, pixel_format: str, color: ColorInfo) -> None:
         """`size`: (width, height) of the output, to which pictures are scaled; `color`: complete, of the output."""
         self._size = size
         self._format = pixel_format
@@ -81,7 +82,7 @@ class Converter:
 
     def convert(self, pixels: Pixels) -> av.VideoFrame:
         """A frame of `pixels` for the encoder, without times."""
-        pixels = _fit(pixels, self._size)
+        pixels = resize_for_file(pixels, self._size)
         if self._format == "gbrp16le":
             return self._tagged(av.VideoFrame.from_ndarray(pixels, format="gbrp16le"))
         if self._format == "pal8":
@@ -107,6 +108,7 @@ def _with_palette(pixels: Pixels) -> av.VideoFrame:
     """A GIF frame: each picture has the 256 colours that suit it best, dithered."""
     from PIL import Image
 
+    # The upper byte: that cuts off less than dithering adds.
     shallow = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
     image = Image.fromarray(shallow)
     image = image.quantize(256, dither=Image.Dither.NONE)
@@ -125,16 +127,7 @@ def _rgb_frame(pixels: Pixels) -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(cv2.addWeighted(pixels, _SWSCALE_WHITE / 65535, pixels, 0, 0), format="rgb48le")
 
 
-def _fit(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Scaled to (width, height), by areas when it shrinks so that nothing flickers."""
-    height, width = pixels.shape[:2]
-    if (width, height) == size:
-        return pixels
-    shrinks = size[0] <= width and size[1] <= height
-    return cast(Pixels, cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC))
-
-
-def aspect_after(aspect: Fraction, before: tuple[int, int], after: tuple[int, int]) -> Fraction:
+def aspect_after(aspect: Fraction, before: Size, after: Size) -> Fraction:
     """Pixel aspect that keeps the picture's shape when (width, height) `before` is scaled to `after`."""
     changed = aspect * Fraction(before[0] * after[1], before[1] * after[0])
     # A size rounded to whole pixels is not meant as a new pixel shape.

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from livestyle.errors import EncodeError, UsageError, foreign_errors
 from livestyle.frame import Frame, Pixels
-from livestyle.media.photo_file import ORIENTATION, Samples, exif_of, open_photo, read_photo
+from livestyle.media.depth import Samples, to_8_bit, to_16_bit
+from livestyle.media.photo_file import ORIENTATION, exif_of, open_photo, read_photo
 from livestyle.media.pyav import cv2
 from livestyle.sinks.files.output import Pending, check_output, write_error
 
@@ -118,8 +119,8 @@ class PhotoSink:
         notes = _read_notes(self._source, (pixels.shape[1], pixels.shape[0]))
         if pixels.dtype == np.uint16 and self._format in _DEEP:
             return _encode_deep(_with_alpha(pixels, notes.alpha), self._format, notes)
-        shallow = _to_8_bits(pixels)
-        alpha = None if notes.alpha is None else _to_8_bits(notes.alpha)
+        shallow = to_8_bit(pixels)
+        alpha = None if notes.alpha is None else to_8_bit(notes.alpha)
         if alpha is not None and self._format not in _TRANSPARENT:
             log.info("%s is laid on white: %s keeps no transparency here", self._path, self._format)
             return _save(_over_white(shallow, alpha), self._format, notes)
@@ -181,18 +182,11 @@ def _valid_dpi(dpi: tuple[SupportsFloat, SupportsFloat] | None) -> tuple[float, 
     return float(dpi[0]), float(dpi[1])
 
 
-def _to_8_bits(values: Samples) -> npt.NDArray[np.uint8]:
-    """uint16 of full scale 65535 rounded to uint8; uint8 as it is."""
-    if values.dtype == np.uint8:
-        return np.asarray(values, np.uint8)
-    return np.asarray((values.astype(np.uint32) + 128) // 257, np.uint8)
-
-
 def _with_alpha(pixels: Pixels, alpha: Samples | None) -> Pixels:
     if alpha is None:
         return pixels
     if alpha.dtype != pixels.dtype:
-        alpha = alpha.astype(np.uint16) * 257 if pixels.dtype == np.uint16 else _to_8_bits(alpha)
+        alpha = to_16_bit(alpha) if pixels.dtype == np.uint16 else to_8_bit(alpha)
     return cast(Pixels, np.dstack([pixels, alpha]))
 
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from livestyle.errors import UsageError, VirtualCameraError
 from livestyle.frame import Frame, Pixels, StreamInfo
-from livestyle.media.resize import Size, letterbox, to_8_bit
+from livestyle.media.depth import to_8_bit
+from livestyle.media.resize import Size, letterbox
 from livestyle.sinks.virtual_camera.errors import cannot_tell, hint_for, hint_in_mid_run, how_to_get_one
 from livestyle.sinks.virtual_camera.viewers import Viewers
 

@@ -18,8 +18,8 @@ from tests_media import frames_of, psnr, scene, write_clip
 
 from livestyle.errors import EncodeError, OutputExistsError, UsageError
 from livestyle.frame import Frame, StreamInfo, read_only
+from livestyle.media.depth import to_8_bit
 from livestyle.media.pyav import av
-from livestyle.media.resize import to_8_bit
 from livestyle.sinks.files.containers import container_of, encoder_options
 from livestyle.sinks.files.video import VideoSink
 from livestyle.sources.files.video import VideoSource

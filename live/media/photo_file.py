@@ -20,6 +20,7 @@ from livestyle.media.depth import Samples
 from livestyle.media.memory import check_photo
 from livestyle.media.orientation import UPRIGHT, Flip, make_upright
 from livestyle.media.pyav import cv2
+from livestyle.media.refusals import cannot_be_read, is_damaged
 from livestyle.system.paths import check_file
 from livestyle.system.quiet import libraries_quiet
 
@@ -102,8 +103,8 @@ def _unreadable(path: Path, error: Exception) -> LivestyleError:
     if isinstance(error, UnidentifiedImageError):
         return SourceError(f"{path} is not a photo that can be read", hint="PNG, JPEG, WebP, TIFF and BMP can")
     if isinstance(error, PermissionError):
-        return SourceError(f"{path} may not be read", hint="check its permissions")
-    return SourceError(f"{path} is damaged or cut short: {reason_of(error)}", hint="copy or export it again")
+        return cannot_be_read(path, error)
+    return SourceError(is_damaged(path, reason_of(error)), hint="copy or export it again")
 
 
 def exif_of(image: ImageFile) -> Image.Exif:
@@ -138,7 +139,7 @@ def _deep(path: Path) -> Pixels:
         # UNCHANGED: the orientation as it is
         pixels = None if cut else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
-        raise SourceError(f"{path} is damaged or cut short", hint="open it elsewhere to see whether it is whole")
+        raise SourceError(is_damaged(path), hint="open it elsewhere to see whether it is whole")
     if pixels.dtype != np.uint16:
         raise SourceError(
             f"{path} holds samples that are neither 8 nor 16 bits", hint="export it as 16-bit PNG or TIFF"

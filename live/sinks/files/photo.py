@@ -18,6 +18,7 @@ from livestyle.frame import Frame, Pixels
 from livestyle.media.depth import Samples, to_8_bit, to_16_bit
 from livestyle.media.photo_file import ORIENTATION, exif_of, open_photo, read_photo
 from livestyle.media.pyav import cv2
+from livestyle.sinks.files.containers import PHOTO_FORMATS
 from livestyle.sinks.files.output import Pending, check_output, write_error
 
 if TYPE_CHECKING:
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("livestyle")
 
-FORMATS = {
-    ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP",
-    ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".gif": "GIF",
-}  # fmt: skip
 _DEEP = {"PNG", "TIFF"}
 _TRANSPARENT = {"PNG", "TIFF", "WEBP"}
 _OPTIONS: dict[str, dict[str, Any]] = {  # Any: each encoder of Pillow has its own
@@ -139,9 +136,9 @@ class _Notes:
 
 
 def _format_of(path: Path) -> str:
-    known = FORMATS.get(path.suffix.lower())
+    known = PHOTO_FORMATS.get(path.suffix.lower())
     if known is None:
-        choices = ", ".join(sorted(FORMATS))
+        choices = ", ".join(sorted(PHOTO_FORMATS))
         raise UsageError(f"Photos cannot be written as {path.suffix or path.name!r}", hint=f"use one of {choices}")
     return known
 

@@ -53,7 +53,7 @@ class VideoSink:
         Raises UsageError, OutputExistsError, EncodeError.
         """
         self._path = Path(path)
-        container = container_of(self._path)
+        container = container_of(self._path, info.path)
         check_output(self._path, info.path, overwrite=overwrite)
         self._encoding = _plan(info, container, codec, crf, size, rate)
         self._pending = Pending(self._path, overwrite=overwrite, recording=info.is_live)

@@ -24,6 +24,7 @@ from livestyle.media.pyav import (
     open_input,
     side_data,
 )
+from livestyle.media.refusals import cannot_be_read, is_damaged
 from livestyle.media.timeline import first_tick, start_of
 from livestyle.sources.files.file_type import refuse_lists
 from livestyle.sources.pixel_format import PictureReader, bit_depth, is_rgb
@@ -251,7 +252,7 @@ class _Reading:
         missing = self._missing(info)
         if missing:
             raise DecodeError(
-                f"{self._path} is damaged or cut short: {missing}",
+                is_damaged(self._path, missing),
                 hint="the output holds all the frames there were",
             )
 
@@ -333,7 +334,7 @@ def open_media(path: Path) -> InputContainer:
 
 def _unreadable(path: Path, error: Exception) -> SourceError:
     if isinstance(error, PermissionError):
-        return SourceError(f"{path} may not be read", hint="check its permissions")
+        return cannot_be_read(path, error)
     return SourceError(
         f"{path} is not a video that FFmpeg can read, or its beginning or index is damaged ({reason_of(error)})",
         hint="a recording that was cut off before it was finished often cannot be opened",

@@ -254,6 +254,19 @@ def test_nothing_is_overwritten_or_left_over(media: Path, tmp_path: Path) -> Non
             VideoSink(name, source.info, overwrite=True)
 
 
+@pytest.mark.parametrize("ending", [".ppm", ".tga"])
+def test_a_photo_that_only_ffmpeg_reads_is_not_called_a_video(tmp_path: Path, ending: str) -> None:
+    """It comes as a video of one frame, so it cannot become a PNG: the refusal says what to do about a photo."""
+    from PIL import Image
+
+    photo = tmp_path / f"a{ending}"
+    Image.new("RGB", (32, 24)).save(photo)
+    with closing(VideoSource(photo)) as source, pytest.raises(UsageError, match=r"read as a video") as caught:
+        VideoSink(tmp_path / "b.png", source.info)
+    assert "if it is a photo, convert it" in caught.value.hint
+    assert ".mp4" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from livestyle.frame import StreamInfo
-from livestyle.media.resize import Size, fit_size
+from livestyle.media.resize import Size, size_within
 from livestyle.plugins import (
     Output,
     SinkRequest,
@@ -135,7 +135,7 @@ def video_sink(output: Path, info: StreamInfo, settings: Settings) -> Sink:
 
 def even_fit(size: Size, box: Size) -> Size:
     """The largest even size with the aspect of `size` inside `box`: what every codec takes and every player shows."""
-    width, height = fit_size(size, box)
+    width, height = size_within(size, box)
     return max(2, width - width % 2), max(2, height - height % 2)
 
 

@@ -12,9 +12,8 @@ from typing import Literal
 
 from livestyle.errors import InputError, LivestyleError, SourceError, UsageError
 from livestyle.plugins import Output
-from livestyle.sinks.files.containers import CONTAINERS
+from livestyle.sinks.files.containers import CONTAINERS, PHOTO_FORMATS
 from livestyle.sinks.files.output import check_output
-from livestyle.sinks.files.photo import FORMATS
 from livestyle.sources.files.file_type import PHOTO_SUFFIXES, kind_of, list_folder
 from livestyle.system.paths import kind_of_path, shell_word, unreachable
 
@@ -125,7 +124,7 @@ def wanted(output: Path, source: Path | None, overwrite: Overwrite) -> bool:
 def name_in_folder(path: Path) -> str:
     """The name of the styled `path`: its own, with another ending where that format is only read."""
     is_photo = _is_photo(path)
-    if path.suffix.lower() in (FORMATS if is_photo else CONTAINERS):
+    if path.suffix.lower() in (PHOTO_FORMATS if is_photo else CONTAINERS):
         return path.name
     return f"{path.stem}{'.png' if is_photo else '.mp4'}"
 

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.device_names import DEVICES
 from livestyle.errors import DeviceError, LivestyleError, ModelError, device_failure
 from livestyle.frame import Weights
 from livestyle.models.card import MULTIPLE, ModelCard, network_size, read_card
@@ -43,7 +44,6 @@ _PROVIDERS = {
     "directml": "DmlExecutionProvider",
     "openvino": "OpenVINOExecutionProvider",
 }
-DEVICES = tuple(_PROVIDERS)
 _HOW_TO_GET = {
     "cuda": "install `livestyle[gpu]`, or `onnxruntime-gpu` in place of `onnxruntime`; or use --device cpu",
     "mps": "CoreML comes with ONNX Runtime on macOS only; use --device cpu",

@@ -21,6 +21,7 @@ MOUNTS = {
 }
 BASE = (
     "livestyle.__version__",
+    "livestyle.device_names",
     "livestyle.console.terminal",  # where text of any kind leaves the program
     "livestyle.errors",
     "livestyle.frame",

@@ -11,9 +11,7 @@ import livestyle
 from livestyle.cli.configuration import load_config
 from livestyle.cli.early import SHELLS, answer_and_stop, print_completion
 from livestyle.cli.parameter_types import NamedPath, Number, OutputPath, Seconds, Size, StyleName, Wait
-
-DEVICES = ("auto", "cpu", "cuda", "mps", "tensorrt", "directml", "openvino")
-
+from livestyle.device_names import DEVICES
 
 Function = Callable[..., None]
 
@@ -57,7 +55,7 @@ _OPTIONS: Sequence[Callable[[Function], Function]] = (
     click.option("--list-cameras", is_flag=True, help="List the cameras and stop."),
     click.option("--list-devices", is_flag=True, help="List the devices that can run the model and stop."),
     click.option("--model", metavar="NAME|PATH", help="A bundled model, or an .onnx file with its card."),
-    click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True,
+    click.option("--device", type=click.Choice(("auto", *DEVICES)), default="auto", show_default=True,
                  help="Where the model runs (with the extra gpu the colours too); one that is named is used, or it is "
                       "an error."),
     click.option("--sync", type=click.Choice(["auto", "exact", "live"]), default="auto", show_default=True,

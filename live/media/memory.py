@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import importlib
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from livestyle.errors import SourceError
 from livestyle.system.reading import in_megabytes
@@ -62,8 +60,14 @@ def available() -> int | None:
 
 
 def _of_system() -> int | None:
-    ask = {"linux": lambda: _meminfo(Path("/proc/meminfo")), "win32": _windows, "darwin": _macos}.get(sys.platform)
-    return ask() if ask is not None else None
+    room: int | None = None
+    if sys.platform == "linux":
+        room = _meminfo(Path("/proc/meminfo"))
+    elif sys.platform == "darwin":
+        room = _of_macos()
+    elif sys.platform == "win32":
+        room = _of_windows()
+    return room
 
 
 def _meminfo(path: Path) -> int | None:
@@ -94,18 +98,24 @@ def _cached(path: Path) -> int:
     return 0
 
 
-def _of_process() -> int | None:
-    """What a limit on the address space (`ulimit -v`) leaves."""
-    with suppress(ImportError, OSError, ValueError, AttributeError):
-        resource: Any = importlib.import_module("resource")
-        most = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if most != resource.RLIM_INFINITY:
-            pages = int(Path("/proc/self/statm").read_text().split()[0])
-            return max(0, int(most) - pages * int(resource.getpagesize()))
-    return None
+if sys.platform == "win32":
+
+    def _of_process() -> int | None:
+        return None
+else:
+    import resource
+
+    def _of_process() -> int | None:
+        """What a limit on the address space (`ulimit -v`) leaves."""
+        with suppress(OSError, ValueError):
+            most = resource.getrlimit(resource.RLIMIT_AS)[0]
+            if most != resource.RLIM_INFINITY:
+                pages = int(Path("/proc/self/statm").read_text().split()[0])
+                return max(0, most - pages * resource.getpagesize())
+        return None
 
 
-def _macos() -> int | None:
+def _of_macos() -> int | None:
     """All there is: the system compresses memory and makes room, and does not say how much."""
     size, length = ctypes.c_uint64(), ctypes.c_size_t(8)
     with suppress(OSError, AttributeError):
@@ -126,11 +136,12 @@ class _MemoryStatus(ctypes.Structure):
     )
 
 
-def _windows() -> int | None:
-    status = _MemoryStatus()
-    status.length = ctypes.sizeof(status)
-    with suppress(OSError, AttributeError):
-        windll: Any = getattr(ctypes, "windll", None)
-        if windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
-            return int(status.available)
-    return None
+if sys.platform == "win32":
+
+    def _of_windows() -> int | None:
+        status = _MemoryStatus()
+        status.length = ctypes.sizeof(status)
+        with suppress(OSError):
+            if ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+                return int(status.available)
+        return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import Pixels
-from livestyle.media.pyav import cv2
+from livestyle.media.pyav import av, cv2, side_data
 
 Flip = tuple[bool, bool, bool]  # (transpose, mirror left-right, mirror top-bottom), done in this order
 
@@ -26,16 +26,16 @@ def flip_of_matrix(matrix: npt.NDArray[np.int32]) -> Flip:
     return True, c < 0, b < 0
 
 
-def flip_of(frame: Any) -> Flip:
+def flip_of(frame: av.VideoFrame) -> Flip:
     """The flip that makes this frame upright."""
-    data = frame.side_data.get("DISPLAYMATRIX")
-    return UPRIGHT if data is None else flip_of_matrix(np.frombuffer(bytes(data), np.int32))
+    data = side_data(frame, "DISPLAYMATRIX")
+    return UPRIGHT if data is None else flip_of_matrix(np.frombuffer(data, np.int32))
 
 
 def make_upright(pixels: Pixels, flip: Flip) -> Pixels:
     """`pixels` with `flip` applied; a view where nothing is to do."""
     transpose, left_right, top_bottom = flip
-    turned: Any = cv2.transpose(pixels) if transpose else pixels
+    turned = cv2.transpose(pixels) if transpose else pixels
     if left_right or top_bottom:
         turned = cv2.flip(turned, {(True, True): -1, (True, False): 1, (False, True): 0}[left_right, top_bottom])
     return cast(Pixels, turned)

@@ -9,21 +9,70 @@ known, and side data of unknown kinds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 # isort: off
 import cv2
 import av
 import av.error
+from av.container import InputContainer, OutputContainer
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Disposition, Stream
 # isort: on
 
-__all__ = ["av", "cv2", "fraction_of", "open_input", "open_output", "open_stream"]
+import numpy as np
+
+from livestyle.frame import Pixels
+
+if TYPE_CHECKING:  # it exists in the type stubs only
+    from av.container.core import Chapter as Chapter
+
+__all__ = [
+    "InputContainer",
+    "OutputContainer",
+    "Packet",
+    "Readable",
+    "Stream",
+    "add_video",
+    "av",
+    "codec_name",
+    "cv2",
+    "decoder_of",
+    "fraction_of",
+    "is_cover",
+    "open_input",
+    "open_output",
+    "open_stream",
+    "samples_of",
+    "side_data",
+]
+
+Packet: TypeAlias = "av.Packet[Stream]"
+"""A packet of any stream."""
+
+
+class Rational(Protocol):
+    """A rational number of PyAV: a Fraction in PyAV 18, its own AVRational in PyAV 19."""
+
+    @property
+    def numerator(self) -> int: ...
+    @property
+    def denominator(self) -> int: ...
+
+
+class Readable(Protocol):
+    """The part of a file object that PyAV needs to read a stream."""
+
+    def read(self, size: int, /) -> bytes: ...
+
 
 # Bytes that are not UTF-8 become surrogates in the strings of metadata, and the same bytes again when written. PyAV 19
 # always does so and has no option for it; PyAV 18 raises UnicodeDecodeError unless it is asked to.
-_METADATA = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
+# Any: the type stubs of PyAV 19 have no such parameter.
+_METADATA: dict[str, Any] = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 # FFmpeg's demuxers that open further files or addresses named in the file (mlv: made from its name), run scripts, or
 # read devices. Those of them that a build lacks do no harm here.
@@ -41,7 +90,7 @@ _ONE_FILE = {
 }
 
 
-def open_input(path: Path) -> Any:
+def open_input(path: Path) -> InputContainer:
     """An open PyAV container that reads the file `path`, and no other file or address whatever `path` holds.
 
     Raises any exception that PyAV may have for it.
@@ -49,15 +98,24 @@ def open_input(path: Path) -> Any:
     return av.open(_as_file(path), "r", container_options=_ONE_FILE, **_METADATA)
 
 
-def open_stream(source: Any, **options: Any) -> Any:
+def open_stream(
+    source: str | Readable,
+    *,
+    format: str | None,
+    options: dict[str, str],
+    timeout: tuple[float, float] | None = None,
+    io_open: Callable[[str, int, dict[str, str]], Readable] | None = None,
+) -> InputContainer:
     """An open PyAV container that reads an address or a file object; its caller names what may be reached in `options`.
 
-    Raises any exception that PyAV may have for it.
+    `format`: FFmpeg's name of the demuxer, None: by the content. `timeout`: seconds to open, and for each read.
+    `io_open`: (address, flags, options) -> a file object, called for what the stream itself names. Raises any exception
+    that PyAV may have for it.
     """
-    return av.open(source, "r", **options, **_METADATA)
+    return av.open(source, "r", format=format, options=options, timeout=timeout, io_open=io_open, **_METADATA)
 
 
-def open_output(path: Path, muxer: str | None, options: dict[str, str]) -> Any:
+def open_output(path: Path, muxer: str | None, options: dict[str, str]) -> OutputContainer:
     """An open PyAV container that writes the file `path`. `options`: those of the muxer.
 
     `muxer`: FFmpeg's name of it, None: by the ending of `path`. Raises any exception that PyAV may have for it.
@@ -65,9 +123,49 @@ def open_output(path: Path, muxer: str | None, options: dict[str, str]) -> Any:
     return av.open(_as_file(path), "w", format=muxer, container_options=options, **_METADATA)
 
 
-def fraction_of(rational: Any) -> Fraction | None:
+def add_video(container: OutputContainer, codec: str, rate: Fraction | int, options: dict[str, str]) -> av.VideoStream:
+    """A new video stream of an output; `rate`: frames per second, `options`: those of the encoder.
+
+    Raises any exception that PyAV may have for it, ValueError for a codec that is not a video codec.
+    """
+    stream = container.add_stream(codec, rate=rate, options=options)
+    if not isinstance(stream, av.VideoStream):
+        raise ValueError(f"{codec} is not a video codec")
+    return stream
+
+
+def fraction_of(rational: Rational | None) -> Fraction | None:
     """A rational of PyAV as a Fraction; None for one that is not known (None, 0/1 or something/0)."""
     return Fraction(rational.numerator, rational.denominator) if rational else None
+
+
+def is_cover(stream: Stream) -> bool:
+    """Whether a video stream is a cover picture, not video."""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def decoder_of(stream: av.VideoStream) -> av.VideoCodecContext | None:
+    """The stream's decoder; None where this FFmpeg has none for it, which PyAV's type stubs leave out."""
+    return stream.codec_context
+
+
+def codec_name(stream: Stream) -> str:
+    """FFmpeg's name of the stream's codec; "" where it has no decoder for it."""
+    context: av.CodecContext | None = stream.codec_context
+    return "" if context is None else context.name
+
+
+def side_data(frame: av.VideoFrame, kind: str) -> bytes | None:
+    """What a frame carries besides its picture; `kind`: FFmpeg's name, such as "DISPLAYMATRIX". None: it has none."""
+    carried: Any = frame.side_data  # any kind in truth; PyAV's type stubs know motion vectors only
+    data = carried.get(kind)
+    return None if data is None else bytes(data)
+
+
+def samples_of(plane: av.video.plane.VideoPlane, dtype: type[np.uint8] | type[np.uint16]) -> Pixels:
+    """A plane of a decoded frame without a copy: (height, samples a line), which may be more than its width."""
+    buffer: Any = plane  # a buffer, which types can say from Python 3.12 on
+    return cast(Pixels, np.frombuffer(buffer, dtype).reshape(plane.height, -1))
 
 
 def _name_unknown_side_data() -> None:
@@ -75,7 +173,7 @@ def _name_unknown_side_data() -> None:
 
     Otherwise a frame with one (EXIF, for example) gives none of its side data, so it could not be turned upright.
     """
-    kinds: Any = av.sidedata.sidedata.Type
+    kinds: Any = SideDataType  # Any: what follows are the inner parts of enum.Enum
     if "_missing_" in vars(kinds):
         return
 

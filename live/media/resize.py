@@ -1,4 +1,4 @@
-"""Bring a picture to another size or depth for an output that takes only one: previews, virtual cameras, recordings."""
+"""Bring a picture to another size, for previews, virtual cameras and files: the only home of resizing but for masks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def size_of(pixels: Pixels) -> Size:
     return pixels.shape[1], pixels.shape[0]
 
 
-def fit_size(size: Size, box: Size) -> Size:
+def size_within(size: Size, box: Size) -> Size:
     """The largest size with the aspect of `size` inside `box`, at least 1 x 1. May be larger than `size`."""
     scale = min(box[0] / size[0], box[1] / size[1])
     return max(1, min(box[0], round(size[0] * scale))), max(1, min(box[1], round(size[1] * scale)))
@@ -30,6 +30,19 @@ def resize(pixels: Pixels, size: Size) -> Pixels:
     return _pixels(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if strong else cv2.INTER_LINEAR))
 
 
+def resize_for_file(pixels: Pixels, size: Size) -> Pixels:
+    """As `resize`, with more care: any reduction averages, enlarging is bicubic."""
+    if size_of(pixels) == size:
+        return pixels
+    shrinks = size[0] <= pixels.shape[1] and size[1] <= pixels.shape[0]
+    return _pixels(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC))
+
+
+def enlarge(planes: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:
+    """(h, w) or (h, w, C) samples at a larger `size`, bilinear: for chroma, for what is drawn over a picture."""
+    return np.asarray(cv2.resize(planes, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
 def letterbox(pixels: Pixels, size: Size) -> Pixels:
     """`pixels` centred in `size` with their aspect kept and black bars; the same array when it has that size already.
 
@@ -39,7 +52,7 @@ def letterbox(pixels: Pixels, size: Size) -> Pixels:
         return pixels
     width, height = size_of(pixels)
     spare = size[0] - width, size[1] - height
-    inner = pixels if spare in ((0, 1), (1, 0), (1, 1)) else resize(pixels, fit_size((width, height), size))
+    inner = pixels if spare in ((0, 1), (1, 0), (1, 1)) else resize(pixels, size_within((width, height), size))
     return centred(inner, size)
 
 
@@ -51,13 +64,6 @@ def centred(pixels: Pixels, size: Size) -> Pixels:
     left, top = (size[0] - pixels.shape[1]) // 2, (size[1] - pixels.shape[0]) // 2
     canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
     return canvas
-
-
-def to_8_bit(pixels: Pixels) -> npt.NDArray[np.uint8]:
-    """Full-scale uint16 (65535 is white) to uint8, rounded; uint8 as it is."""
-    if pixels.dtype == np.uint8:
-        return pixels.astype(np.uint8, copy=False)
-    return np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257), np.uint8)
 
 
 def _pixels(array: object) -> Pixels:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import ceil
-from typing import Any
+
+from livestyle.media.pyav import InputContainer
 
 
-def start_of(container: Any) -> Fraction:
-    """Seconds on the clock of an open PyAV container at which it begins (0 for most files)."""
+def start_of(container: InputContainer) -> Fraction:
+    """Seconds on the clock of an open container at which it begins (0 for most files)."""
     return Fraction(container.start_time or 0, 1_000_000)
 
 

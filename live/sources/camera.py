@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from livestyle.errors import InputError, LivestyleError, SourceError, SourceNotFoundError, UsageError
 from livestyle.frame import Pixels, StreamInfo
@@ -45,7 +46,7 @@ class Capture(Protocol):
 
     def isOpened(self) -> bool: ...
     def grab(self) -> bool: ...
-    def retrieve(self) -> tuple[bool, Any]: ...
+    def retrieve(self) -> tuple[bool, npt.NDArray[np.uint8] | None]: ...
     def get(self, prop: int, /) -> float: ...
     def set(self, prop: int, value: float, /) -> bool: ...
     def release(self) -> None: ...
@@ -56,7 +57,7 @@ OpenCapture = Callable[[int | str, int], Capture]
 
 
 def _open_opencv(device: int | str, backend: int) -> Capture:
-    return cv2.VideoCapture(device, backend)  # type: ignore[call-overload, no-any-return, unused-ignore]
+    return cv2.VideoCapture(device, backend)
 
 
 class CameraSource(LiveSource):
@@ -222,7 +223,7 @@ def _linux_error(label: str, path: str, cameras: Sequence[Camera]) -> InputError
     return SourceError(f"{label}: {path} gives no picture", hint=there_are(cameras))
 
 
-def _rgb(bgr: Any) -> Pixels:
+def _rgb(bgr: npt.NDArray[np.uint8]) -> Pixels:
     """OpenCV's BGR (or the grey of a mono camera) as RGB."""
     code = cv2.COLOR_GRAY2RGB if bgr.ndim == 2 or bgr.shape[2] == 1 else cv2.COLOR_BGR2RGB
     return np.asarray(cv2.cvtColor(bgr, code), np.uint8)

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from livestyle.errors import RefusedError, SourceNotFoundError
 from livestyle.sources.network.addresses import refuse_incomplete
@@ -143,7 +142,7 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _ask(command: list[str], run: Callable[[list[str]], str] | None) -> Any:
+def _ask(command: list[str], run: Callable[[list[str]], str] | None) -> object:
     """The JSON that a system tool prints; None when it cannot be asked, which is said."""
     try:
         return json.loads((run or _run)(command) or "null")

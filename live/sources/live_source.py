@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ _MOST_HUNG = 3
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
 _TICK_S = 0.1  # how often a waiting thread looks around: Windows cannot interrupt a longer wait with Ctrl-C
 _JOIN_S = 1.0
+_SIZE_REPORT_S = 5.0  # at least, between two reports of a new size
 
 Picture = Callable[[], Pixels | None]
 """One picture that was received, turned into (H, W, 3) RGB when it is called; None when it is damaged."""
@@ -108,6 +110,7 @@ class LiveSource:
             self.close()
             raise
         self._info = StreamInfo(device.label, size, _TIME_BASE, self._rate, color=_COLOR, is_live=True)
+        self._reported_size = size, -math.inf  # and when, time.monotonic() seconds
 
     @property
     def info(self) -> StreamInfo:
@@ -184,9 +187,16 @@ class LiveSource:
         pixels = read_only(pixels)
         if size_of(pixels) != self._info.size:
             self._info = replace(self._info, size=size_of(pixels))
-            _log.info("%s now delivers %dx%d", self._info.name, *self._info.size)
+        self._report_size(captured)
         self._pts = max(self._pts + 1, int((captured - self._epoch) / _TIME_BASE))
         return Frame(pixels, self._pts, captured)
+
+    def _report_size(self, now: float) -> None:
+        """Log another size than the one reported last; seldom, as some cameras change it with every frame."""
+        reported, since = self._reported_size
+        if self._info.size != reported and now - since >= _SIZE_REPORT_S:
+            self._reported_size = self._info.size, now
+            _log.info("%s now delivers %dx%d", self._info.name, *self._info.size)
 
     def _note_good(self, captured: float) -> None:
         """A frame that is not damaged came."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from livestyle.frame import ColorInfo, Pixels, read_only
 from livestyle.media.color import SWSCALE_MATRICES, SWSCALE_RANGES
 from livestyle.media.orientation import Flip, make_upright
-from livestyle.media.pyav import av, cv2
+from livestyle.media.pyav import av, cv2, samples_of
 
 # Without these flags libswscale truncates: a third of a level too dark on average.
 _FLAGS = (
@@ -23,13 +23,13 @@ SWSCALE_WHITE_16 = 65283
 _PLANES_RGB = (2, 0, 1)  # where R, G, B are in FFmpeg's "gbrp" formats
 
 
-def bit_depth(video_format: Any) -> int:
-    """Significant bits of the deepest colour sample of an av.VideoFormat, at most 16 (floats count as 16)."""
+def bit_depth(video_format: av.VideoFormat) -> int:
+    """Significant bits of the deepest colour sample of a pixel format, at most 16 (floats count as 16)."""
     bits = max((part.bits for part in video_format.components), default=8)
     return min(int(bits), 16)
 
 
-def is_rgb(video_format: Any) -> bool:
+def is_rgb(video_format: av.VideoFormat) -> bool:
     """True for RGB in any packing, palettes included."""
     return bool(video_format.is_rgb) or "pal8" in video_format.name
 
@@ -45,26 +45,26 @@ class PictureReader:
         self._flip = flip
         self._swscale = av.video.reformatter.VideoReformatter()
 
-    def read(self, frame: Any) -> Pixels:
+    def read(self, frame: av.VideoFrame) -> Pixels:
         """(H, W, 3) upright read-only RGB, uint8 or uint16."""
         pixels = self._deep_rgb(frame) if self._deep else self._rgb(frame)
         return read_only(make_upright(pixels, self._flip))
 
-    def _rgb(self, frame: Any) -> Pixels:
+    def _rgb(self, frame: av.VideoFrame) -> Pixels:
         if is_rgb(frame.format):
-            return np.array(self._convert(frame, "rgb24").to_ndarray())
+            return cast(Pixels, np.array(self._convert(frame, "rgb24").to_ndarray()))
         return _merge(self._convert(frame, "gbrp"), np.uint8)
 
-    def _deep_rgb(self, frame: Any) -> Pixels:
+    def _deep_rgb(self, frame: av.VideoFrame) -> Pixels:
         """Planar RGB keeps its own samples, stretched to 65535; the rest goes through libswscale's 16-bit planes."""
         same_size = (frame.width, frame.height) == self._size
         if same_size and frame.format.name.startswith("gbrp") and frame.format.name.endswith("le"):
             return _stretch(_merge(frame, np.uint16), (1 << bit_depth(frame.format)) - 1)
         if same_size and frame.format.name in ("rgb48le", "rgb48be"):
-            return np.array(frame.to_ndarray())
+            return cast(Pixels, np.array(frame.to_ndarray()))
         return _stretch(_merge(self._convert(frame, "gbrp16le"), np.uint16), SWSCALE_WHITE_16)
 
-    def _convert(self, frame: Any, target: str) -> Any:
+    def _convert(self, frame: av.VideoFrame, target: str) -> av.VideoFrame:
         matrix = SWSCALE_MATRICES[self._color.matrix or "bt709"]
         return self._swscale.reformat(
             frame,
@@ -79,15 +79,9 @@ class PictureReader:
         )
 
 
-def _merge(frame: Any, dtype: type[np.uint8] | type[np.uint16]) -> Pixels:
-    planes = [frame.planes[index] for index in _PLANES_RGB]
-    pixels: Any = cv2.merge([_plane(plane, frame.width, dtype) for plane in planes])
-    return cast(Pixels, pixels)
-
-
-def _plane(plane: Any, width: int, dtype: type[np.uint8] | type[np.uint16]) -> npt.NDArray[Any]:
-    rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)
-    return rows[:, :width]
+def _merge(frame: av.VideoFrame, dtype: type[np.uint8] | type[np.uint16]) -> Pixels:
+    planes = [samples_of(frame.planes[index], dtype)[:, : frame.width] for index in _PLANES_RGB]
+    return cast(Pixels, cv2.merge(planes))
 
 
 def _stretch(pixels: Pixels, white: int) -> Pixels:

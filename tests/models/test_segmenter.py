@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from tests_models import card_of
 
+from livestyle.device_names import DEVICES
 from livestyle.errors import DeviceError, ModelError
 from livestyle.frame import REGIONS
 from livestyle.models import segmenter as module
@@ -318,3 +319,8 @@ def write_pass_through(onnx: object, folder: Path) -> Path:
     card = card_of(path, size=(256, 256))
     write_card(card, path.with_suffix(".json"))
     return path
+
+
+def test_every_device_that_can_be_named_has_a_provider():
+    """Neither a name that the command line takes and ONNX Runtime is never asked for, nor one that nobody can give."""
+    assert tuple(module._PROVIDERS) == DEVICES

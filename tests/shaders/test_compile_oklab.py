@@ -43,6 +43,7 @@ def test_the_toe_maps_black_grey_and_white_as_published_and_inverts() -> None:
     """The toe makes Oklab's lightness close to CIELAB's, which curves are designed in, and `toe_inverse` undoes it."""
     x = np.linspace(0, 1, 101)
     np.testing.assert_allclose(oklab.toe_inverse(oklab.toe(x)), x, atol=1e-12)
+    np.testing.assert_allclose(oklab.toe(np.array([0.0, 1.0])), [0, 1], atol=1e-12)
     grey = oklab.toe(oklab.srgb_to_oklab(np.array([0.5, 0.5, 0.5]))[0])
     assert grey == pytest.approx(0.5339, abs=0.003)  # CIELAB's L*/100 of the same grey is 0.5339
 

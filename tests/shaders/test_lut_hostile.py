@@ -137,9 +137,12 @@ def test_a_hald_picture_beyond_the_largest_is_refused_by_its_header(tmp_path: Pa
 
 
 def test_a_chunk_that_unpacks_to_a_thousand_times_its_size_is_refused(tmp_path: Path) -> None:
-    """Pillow unpacks text and profiles when it opens a file."""
+    """Pillow unpacks text and profiles when it opens a file. Without that chunk the same picture is a LUT."""
     path, bomb = tmp_path / "a.png", zlib.compress(bytes(100 << 20))
-    path.write_bytes(_png_header(8, 8, _chunk(b"zTXt", b"x\0\0" + bomb) + _chunk(b"iCCP", b"x\0\0" + bomb)))
+    picture = _chunk(b"IDAT", zlib.compress(bytes(8 * (1 + 3 * 8)))) + _chunk(b"IEND", b"")
+    path.write_bytes(_png_header(8, 8, picture))
+    assert read_lut(path).table.shape == (4, 4, 4, 3)
+    path.write_bytes(_png_header(8, 8, _chunk(b"zTXt", b"x\0\0" + bomb) + _chunk(b"iCCP", b"x\0\0" + bomb) + picture))
     with pytest.raises(StyleError, match="expected a PNG picture"):
         read_lut(path)
 

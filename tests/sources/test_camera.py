@@ -139,6 +139,34 @@ def test_the_size_may_change_while_away(driver: Driver) -> None:
     source.close()
 
 
+def test_a_size_that_changes_all_the_time_is_reported_seldom(driver: Driver, caplog: pytest.LogCaptureFixture) -> None:
+    """The first change at once, then one line at most in five seconds of the camera's clock, with the size of then."""
+    source = open_fake(driver)
+    with caplog.at_level(logging.INFO, "livestyle"):
+        for tenth in range(120):  # twelve seconds, another size each tenth
+            pixels = np.zeros((24, 32, 3) if tenth % 2 == 0 else (12, 16, 3), np.uint8)
+            source._frame(pixels, 1000 + tenth / 10)
+    source.close()
+    assert source.info.size == (16, 12)
+    assert messages(caplog, logging.INFO) == [
+        f"{source.info.name} now delivers 32x24",
+        f"{source.info.name} now delivers 16x12",
+        f"{source.info.name} now delivers 32x24",
+    ]
+
+
+def test_a_size_that_changed_soon_after_a_report_is_reported_later(
+    driver: Driver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So that the last line is true."""
+    source = open_fake(driver)
+    with caplog.at_level(logging.INFO, "livestyle"):
+        for second, width in enumerate((32, 16, 16, 16, 16, 16, 16)):
+            source._frame(np.zeros((12, width, 3), np.uint8), 1000.0 + second)
+    source.close()
+    assert [text.split()[-1] for text in messages(caplog, logging.INFO)] == ["32x12", "16x12"]
+
+
 @pytest.mark.usefixtures("impatient")
 def test_a_camera_plugged_in_elsewhere_is_found_by_its_name(driver: Driver) -> None:
     source = CameraSource("test cam", open_capture=driver, cameras=driver.cameras)

@@ -6,11 +6,8 @@ from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
 from livestyle.bench.sequences import TIME_BASE, Film, Moment
 from livestyle.errors import SourceError
-from livestyle.frame import Pixels
 
 
 def read_clip(path: Path, *, start: float = 0.0, seconds: float = 4.0) -> Film:
@@ -18,16 +15,13 @@ def read_clip(path: Path, *, start: float = 0.0, seconds: float = 4.0) -> Film:
 
     Raises what opening a video raises, and SourceError for one of fewer than three frames.
     """
+    from livestyle.media.depth import to_8_bit
     from livestyle.sources.files.video import VideoSource
 
     with closing(VideoSource(path, start=start, duration=seconds)) as source:
         base = source.info.time_base / TIME_BASE
-        moments = tuple(Moment(_eight_bits(frame.pixels), int(frame.pts * base)) for frame in source)
+        moments = tuple(Moment(to_8_bit(frame.pixels), int(frame.pts * base)) for frame in source)
     if len(moments) < 3:
         raise SourceError(f"{path} shows fewer than three frames there", hint="give a video of a second or more")
     whole = (moments[-1].pts - moments[0].pts) * TIME_BASE
     return Film(path.name, moments, Fraction((len(moments) - 1) / whole).limit_denominator(1001))
-
-
-def _eight_bits(pixels: Pixels) -> np.ndarray:
-    return pixels if pixels.dtype == np.uint8 else np.asarray(pixels >> 8, np.uint8)

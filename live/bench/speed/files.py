@@ -22,7 +22,7 @@ from livestyle.frame import Frame, StreamInfo, Weights
 from livestyle.masks.edges import refine
 from livestyle.masks.lookahead import INTERVAL
 from livestyle.masks.pyramid import Picture
-from livestyle.media.pyav import av, open_output
+from livestyle.media.pyav import add_video, av, fraction_of, open_output
 from livestyle.protocols import Segmenter
 from livestyle.session import style_file
 from livestyle.settings import Settings
@@ -73,19 +73,23 @@ def by_ffmpeg(clip: Path, output: Path, cube: Path) -> None:
     container = container_of(output)
     options = encoder_options(container.codec, None, container)
     with open_media(clip) as given, open_output(output, None, {}) as made:
-        stream = given.streams.best("video")
-        stream.thread_type = "AUTO"
+        stream = given.streams.video[0]
+        stream.thread_type = av.codec.context.ThreadType.AUTO
         size = stream.width, stream.height
-        out = made.add_stream(container.codec, rate=stream.average_rate, options=options)
+        rate, tick = fraction_of(stream.average_rate), fraction_of(stream.time_base)
+        if rate is None or tick is None:
+            raise BackendError(f"{clip} does not say how long its frames last")
+        out = add_video(made, container.codec, rate, options)
         out.width, out.height = size
-        out.pix_fmt = choose_pixels(container.codec, size, deep=False)
-        out.codec_context.time_base = stream.time_base
+        out.pix_fmt = pixels = choose_pixels(container.codec, size, deep=False)
+        out.codec_context.time_base = tick
         graph = av.filter.Graph()
-        as_encoded = graph.add("format", f"pix_fmts={out.pix_fmt}")
+        as_encoded = graph.add("format", f"pix_fmts={pixels}")
         lut_chain(graph, graph.add_buffer(template=stream), cube, as_encoded)
         for frame in given.decode(stream):
             graph.vpush(frame)
             styled = graph.vpull()
+            assert isinstance(styled, av.VideoFrame)
             styled.pict_type = PictureType.NONE  # else the encoder repeats the source's decisions
             made.mux(out.encode(styled))
         made.mux(out.encode(None))

@@ -41,14 +41,19 @@ def lut_chain(graph: Any, source: Any, cube: Path, *after: Any) -> None:
     graph.link_nodes(source, lut, *after, graph.add("buffersink")).configure()
 
 
+def _buffer(graph: av.filter.Graph, size: tuple[int, int], layout: str) -> av.filter.FilterContext:
+    """Where frames of (width, height) `size` go in."""
+    format_ = av.VideoFormat(layout, *size)
+    return graph.add_buffer(width=size[0], height=size[1], format=format_, time_base=Fraction(1, 30))
+
+
 class FFmpegLut:
     """`lut3d=interp=tetrahedral` on (H, W, 3) frames that are in FFmpeg's memory and `layout` already."""
 
     def __init__(self, cube: Path, size: tuple[int, int], layout: str, *, threads: int = 1) -> None:
         graph = av.filter.Graph()
         graph.threads = threads
-        width, height = size
-        lut_chain(graph, graph.add_buffer(width=width, height=height, format=layout, time_base=Fraction(1, 30)), cube)
+        lut_chain(graph, _buffer(graph, size, layout), cube)
         self._graph, self._layout = graph, layout
 
     def frame(self, pixels: Pixels) -> Any:

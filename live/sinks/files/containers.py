@@ -1,4 +1,4 @@
-"""What each file name ending means: container, usual codec, and what an encoder is asked for."""
+"""What each file name ending means: a photo's format, or a container with its usual codec and encoder options."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from livestyle.errors import UsageError
 from livestyle.media.pyav import av
@@ -40,6 +39,10 @@ CONTAINERS = {
     ".avi": Container("avi", "libx264", "libx264", constant=True),
     ".gif": Container("gif", "gif", "gif", tick=Fraction(1, 100)),
 }
+PHOTO_FORMATS = {
+    ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP",
+    ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".gif": "GIF",
+}  # fmt: skip
 SHORT_NAMES = {
     "h264": "libx264", "avc": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvpx-vp9",
     "av1": "libsvtav1", "prores": "prores_ks",
@@ -79,14 +82,21 @@ _SHALLOW = ("yuv420p", "yuvj420p", "yuv422p", "yuv444p")
 _DEEP = ("yuv420p10le", "p010le", "yuv422p10le", "yuv444p10le", "yuv420p12le")
 
 
-def container_of(path: Path) -> Container:
-    """The container that a file name asks for. Raises UsageError naming the choices."""
+def container_of(path: Path, source: Path | None = None) -> Container:
+    """The container that a file name asks for. Raises UsageError naming the choices.
+
+    `source`: the file that is styled, if any. It may be a photo of a format that only FFmpeg knows (PPM, TGA), which is
+    read as a video of one frame and cannot become a photo.
+    """
     known = CONTAINERS.get(path.suffix.lower())
     if known is None:
-        raise UsageError(
-            f"Videos cannot be written as {path.suffix or path.name!r}",
-            hint=f"use one of {', '.join(CONTAINERS)}",
-        )
+        choices = f"use one of {', '.join(CONTAINERS)}"
+        if source is not None and path.suffix.lower() in PHOTO_FORMATS:
+            raise UsageError(
+                f"{path} has the name of a photo, but {source} is read as a video",
+                hint=f"{choices}; if it is a photo, convert it to PNG or TIFF first",
+            )
+        raise UsageError(f"Videos cannot be written as {path.suffix or path.name!r}", hint=choices)
     return known
 
 
@@ -179,7 +189,7 @@ def _can_hold(container: Container, codec: str) -> bool:
 class _Nowhere:
     """A file object that is never written, for asking a muxer what it can hold."""
 
-    def write(self, data: Any) -> int:
+    def write(self, data: bytes) -> int:
         return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from livestyle.media.color import (
     complete_color,
 )
 from livestyle.media.pyav import av, cv2
+from livestyle.media.resize import Size, resize_for_file
 
 _INTERPOLATION = av.video.reformatter.Interpolation
 _FLAGS = (
@@ -33,7 +34,7 @@ _SVT_LOG = "SVT_LOG"
 _DIRECT = {"gbrp16le", "rgb24", "bgr0", "pal8"}  # RGB formats: no matrix is applied
 
 
-def output_color(color: ColorInfo, size: tuple[int, int], pixel_format: str) -> ColorInfo:
+def output_color(color: ColorInfo, size: Size, pixel_format: str) -> ColorInfo:
     """Complete tags for the file: the source's own, and for RGB sources those that a player would guess anyway."""
     if pixel_format in _DIRECT:
         base = complete_color(color, size, is_rgb=True)
@@ -45,12 +46,12 @@ def output_color(color: ColorInfo, size: tuple[int, int], pixel_format: str) -> 
     return complete_color(color, size, is_rgb=False)
 
 
-def set_tags(context: Any, color: ColorInfo) -> None:
-    """All four tags on an encoder (av.VideoCodecContext)."""
-    context.color_primaries = code_of(PRIMARIES, color.primaries)
-    context.color_trc = code_of(TRANSFERS, color.transfer)
-    context.colorspace = code_of(MATRICES, color.matrix)
-    context.color_range = SWSCALE_RANGES[color.range or "tv"]
+def set_tags(target: av.VideoCodecContext | av.VideoFrame, color: ColorInfo) -> None:
+    """All four tags on an encoder or a frame."""
+    target.color_primaries = code_of(PRIMARIES, color.primaries)
+    target.color_trc = code_of(TRANSFERS, color.transfer)
+    target.colorspace = code_of(MATRICES, color.matrix)
+    target.color_range = SWSCALE_RANGES[color.range or "tv"]
 
 
 @contextmanager
@@ -72,16 +73,16 @@ def quiet_encoder(codec: str) -> Iterator[None]:
 class Converter:
     """RGB pixels to frames in the encoder's pixel format and size. Keeps libswscale's tables between frames."""
 
-    def __init__(self, size: tuple[int, int], pixel_format: str, color: ColorInfo) -> None:
+    def __init__(self, size: Size, pixel_format: str, color: ColorInfo) -> None:
         """`size`: (width, height) of the output, to which pictures are scaled; `color`: complete, of the output."""
         self._size = size
         self._format = pixel_format
         self._color = color
         self._scale = av.video.reformatter.VideoReformatter()
 
-    def convert(self, pixels: Pixels) -> Any:
-        """An av.VideoFrame of `pixels`, without times."""
-        pixels = _fit(pixels, self._size)
+    def convert(self, pixels: Pixels) -> av.VideoFrame:
+        """A frame of `pixels` for the encoder, without times."""
+        pixels = resize_for_file(pixels, self._size)
         if self._format == "gbrp16le":
             return self._tagged(av.VideoFrame.from_ndarray(pixels, format="gbrp16le"))
         if self._format == "pal8":
@@ -98,18 +99,16 @@ class Converter:
         )
         return self._tagged(frame)
 
-    def _tagged(self, frame: Any) -> Any:
-        frame.color_primaries = code_of(PRIMARIES, self._color.primaries)
-        frame.color_trc = code_of(TRANSFERS, self._color.transfer)
-        frame.colorspace = code_of(MATRICES, self._color.matrix)
-        frame.color_range = SWSCALE_RANGES[self._color.range or "tv"]
+    def _tagged(self, frame: av.VideoFrame) -> av.VideoFrame:
+        set_tags(frame, self._color)
         return frame
 
 
-def _with_palette(pixels: Pixels) -> Any:
+def _with_palette(pixels: Pixels) -> av.VideoFrame:
     """A GIF frame: each picture has the 256 colours that suit it best, dithered."""
     from PIL import Image
 
+    # The upper byte: that cuts off less than dithering adds.
     shallow = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
     image = Image.fromarray(shallow)
     image = image.quantize(256, dither=Image.Dither.NONE)
@@ -118,28 +117,17 @@ def _with_palette(pixels: Pixels) -> Any:
     palette = np.zeros((256, 4), np.uint8)
     palette[:, 0] = 255  # ARGB, opaque
     palette[: len(colors), 1:] = colors
-    indexed: Any = (np.asarray(image), palette)
+    indexed: Any = (np.asarray(image), palette)  # what "pal8" takes; the type stubs leave the pair out
     return av.VideoFrame.from_ndarray(indexed, format="pal8")
 
 
-def _rgb_frame(pixels: Pixels) -> Any:
+def _rgb_frame(pixels: Pixels) -> av.VideoFrame:
     if pixels.dtype == np.uint8:
         return av.VideoFrame.from_ndarray(pixels, format="rgb24")
-    scaled: Any = cv2.addWeighted(pixels, _SWSCALE_WHITE / 65535, pixels, 0, 0)
-    return av.VideoFrame.from_ndarray(scaled, format="rgb48le")
+    return av.VideoFrame.from_ndarray(cv2.addWeighted(pixels, _SWSCALE_WHITE / 65535, pixels, 0, 0), format="rgb48le")
 
 
-def _fit(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Scaled to (width, height), by areas when it shrinks so that nothing flickers."""
-    height, width = pixels.shape[:2]
-    if (width, height) == size:
-        return pixels
-    shrinks = size[0] <= width and size[1] <= height
-    scaled: Any = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return cast(Pixels, scaled)
-
-
-def aspect_after(aspect: Fraction, before: tuple[int, int], after: tuple[int, int]) -> Fraction:
+def aspect_after(aspect: Fraction, before: Size, after: Size) -> Fraction:
     """Pixel aspect that keeps the picture's shape when (width, height) `before` is scaled to `after`."""
     changed = aspect * Fraction(before[0] * after[1], before[1] * after[0])
     # A size rounded to whole pixels is not meant as a new pixel shape.

@@ -163,7 +163,7 @@ def free_path(path: Path, word: str = "") -> Path:
 
 def write_error(path: Path, error: Exception) -> EncodeError:
     """The EncodeError for a failed write of `path`; a full disk is named as such."""
-    number = getattr(error, "errno", None)
+    number = getattr(error, "errno", None)  # which FFmpeg's errors have, too, though not all are OSErrors
     if number in (errno.ENOSPC, errno.EDQUOT):
         return EncodeError(
             f"The disk that holds {path.parent.absolute()} is full ({_free(path)} free): {path.name} is not written",

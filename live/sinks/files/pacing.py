@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+
+from livestyle.media.pyav import av
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
     """One frame of the output."""
 
-    picture: Any  # av.VideoFrame in the encoder's format
+    picture: av.VideoFrame  # in the encoder's format
     pts: int  # ticks
     duration: int  # ticks, at least 1
 
@@ -29,11 +30,11 @@ class Pace:
         """`time_base`: seconds per tick."""
         self._tick = time_base
         self._constant = constant
-        self._held: tuple[Any, int] | None = None
+        self._held: tuple[av.VideoFrame, int] | None = None
         self._moment: Fraction | None = None
         self.last_gap: Fraction | None = None  # seconds between the last two pictures
 
-    def put(self, picture: Any, moment: Fraction) -> Iterator[Shown]:
+    def put(self, picture: av.VideoFrame, moment: Fraction) -> Iterator[Shown]:
         """Take a picture shown from `moment` (seconds); gives what is certain now."""
         if self._moment is not None:
             self.last_gap = moment - self._moment
@@ -58,7 +59,7 @@ class Pace:
         self._held = None
         return self._show(picture, since, max(round(end / self._tick), since + 1))
 
-    def _show(self, picture: Any, since: int, until: int) -> Iterator[Shown]:
+    def _show(self, picture: av.VideoFrame, since: int, until: int) -> Iterator[Shown]:
         if not self._constant:
             return iter((Shown(picture, since, until - since),))
         return (Shown(picture, pts, 1) for pts in range(since, until))

@@ -8,28 +8,28 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, SupportsFloat, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from livestyle.errors import EncodeError, UsageError, foreign_errors
 from livestyle.frame import Frame, Pixels
+from livestyle.media.depth import Samples, to_8_bit, to_16_bit
 from livestyle.media.photo_file import ORIENTATION, exif_of, open_photo, read_photo
 from livestyle.media.pyav import cv2
+from livestyle.sinks.files.containers import PHOTO_FORMATS
 from livestyle.sinks.files.output import Pending, check_output, write_error
+
+if TYPE_CHECKING:
+    from PIL.Image import Exif
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 log = logging.getLogger("livestyle")
 
-Alpha = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-
-FORMATS = {
-    ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP",
-    ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".gif": "GIF",
-}  # fmt: skip
 _DEEP = {"PNG", "TIFF"}
 _TRANSPARENT = {"PNG", "TIFF", "WEBP"}
-_OPTIONS: dict[str, dict[str, Any]] = {
+_OPTIONS: dict[str, dict[str, Any]] = {  # Any: each encoder of Pillow has its own
     # 4:4:4: a coloured edge between skin and background must not bleed by half a pixel.
     "JPEG": {"quality": 95, "subsampling": 0, "optimize": True},
     "WEBP": {"quality": 95, "method": 4},
@@ -116,13 +116,13 @@ class PhotoSink:
         notes = _read_notes(self._source, (pixels.shape[1], pixels.shape[0]))
         if pixels.dtype == np.uint16 and self._format in _DEEP:
             return _encode_deep(_with_alpha(pixels, notes.alpha), self._format, notes)
-        shallow: Any = _to_8_bits(pixels)
-        alpha = None if notes.alpha is None else _to_8_bits(notes.alpha)
+        shallow = to_8_bit(pixels)
+        alpha = None if notes.alpha is None else to_8_bit(notes.alpha)
         if alpha is not None and self._format not in _TRANSPARENT:
             log.info("%s is laid on white: %s keeps no transparency here", self._path, self._format)
             return _save(_over_white(shallow, alpha), self._format, notes)
-        shallow = _with_alpha(shallow, alpha)
-        return _tiff(shallow, notes) if self._format == "TIFF" else _save(shallow, self._format, notes)
+        joined = _with_alpha(shallow, alpha)
+        return _tiff(joined, notes) if self._format == "TIFF" else _save(joined, self._format, notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +130,15 @@ class _Notes:
     """What comes along from the source."""
 
     profile: bytes | None = None  # ICC, only when it describes RGB
-    exif: Any = None  # PIL.Image.Exif with the orientation taken out, None where there is none
+    exif: Exif | None = None  # with the orientation taken out, None where there is none
     dpi: tuple[float, float] | None = None
-    alpha: Alpha | None = None  # (H, W), only when it has the frame's size
+    alpha: Samples | None = None  # (H, W), only when it has the frame's size
 
 
 def _format_of(path: Path) -> str:
-    known = FORMATS.get(path.suffix.lower())
+    known = PHOTO_FORMATS.get(path.suffix.lower())
     if known is None:
-        choices = ", ".join(sorted(FORMATS))
+        choices = ", ".join(sorted(PHOTO_FORMATS))
         raise UsageError(f"Photos cannot be written as {path.suffix or path.name!r}", hint=f"use one of {choices}")
     return known
 
@@ -158,7 +158,7 @@ def _read_notes(source: Path | None, size: tuple[int, int]) -> _Notes:
     return _Notes(profile, exif, _valid_dpi(dpi), alpha if fits else None)
 
 
-def _exif(exif: Any, size: tuple[int, int]) -> Any:
+def _exif(exif: Exif, size: tuple[int, int]) -> Exif | None:
     """The frame is upright already, so viewers must not turn it once more. The thumbnail (IFD 1) is not carried on."""
     if not exif:
         return None
@@ -173,26 +173,18 @@ def _exif(exif: Any, size: tuple[int, int]) -> Any:
     return exif
 
 
-def _valid_dpi(dpi: Any) -> tuple[float, float] | None:
+def _valid_dpi(dpi: tuple[SupportsFloat, SupportsFloat] | None) -> tuple[float, float] | None:
     if not dpi or not all(1 < float(value) < 1e6 for value in dpi):
         return None
     return float(dpi[0]), float(dpi[1])
 
 
-def _to_8_bits(values: Any) -> npt.NDArray[np.uint8]:
-    """uint16 of full scale 65535 rounded to uint8; uint8 as it is."""
-    if values.dtype == np.uint8:
-        return np.asarray(values)
-    return np.asarray((values.astype(np.uint32) + 128) // 257, np.uint8)
-
-
-def _with_alpha(pixels: Pixels, alpha: Alpha | None) -> Pixels:
+def _with_alpha(pixels: Pixels, alpha: Samples | None) -> Pixels:
     if alpha is None:
         return pixels
     if alpha.dtype != pixels.dtype:
-        alpha = alpha.astype(np.uint16) * 257 if pixels.dtype == np.uint16 else _to_8_bits(alpha)
-    joined: Any = np.dstack([pixels, alpha])
-    return cast(Pixels, joined)
+        alpha = to_16_bit(alpha) if pixels.dtype == np.uint16 else to_8_bit(alpha)
+    return cast(Pixels, np.dstack([pixels, alpha]))
 
 
 def _over_white(pixels: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -264,7 +256,7 @@ def _tiff(pixels: Pixels, notes: _Notes) -> bytes:
     return b"II*\0" + struct.pack("<I", 8) + tags.tobytes(8) + strip
 
 
-def _copy_exif(tags: Any, exif: Any) -> None:
+def _copy_exif(tags: ImageFileDirectory_v2, exif: Exif) -> None:
     for tag, value in exif.items():
         if tag not in _POINTERS:
             tags[tag] = value

@@ -12,12 +12,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from livestyle.errors import EncodeError, LivestyleError
 from livestyle.sinks.files.output import Pending, free_path, same_file, write_error
 from livestyle.sinks.files.replacing import move_without_replacing
 from livestyle.sinks.files.unfinished import Claim, Leftover, claimed, leftovers
+
+if TYPE_CHECKING:  # PyAV takes a while to load, and most runs find nothing to rescue
+    from livestyle.media.pyav import InputContainer, av
 
 _HEADERS = 4096  # bytes; what cannot be read and is no larger holds nothing but a beginning
 _SHARE_BESIDE = 0.5  # of the free disk, that a rescue beside a run may take: the run records there, perhaps
@@ -151,7 +154,7 @@ def _copy_packets(broken: Path, whole: Path, stop: Callable[[], bool]) -> float 
 
 
 def _copied(broken: Path, whole: Path, stop: Callable[[], bool]) -> float | None:
-    from livestyle.media.pyav import av, open_input, open_output
+    from livestyle.media.pyav import av, fraction_of, open_input, open_output
     from livestyle.sinks.files.containers import container_of
 
     try:
@@ -164,27 +167,28 @@ def _copied(broken: Path, whole: Path, stop: Callable[[], bool]) -> float | None
             return None
         target = output.add_stream_from_template(video, opaque=True)  # needs no encoder
         begin = end = None
-        for packet in _readable(source, video):
+        for packet, pts in _readable(source, video):
             if stop():
                 return None
             packet.stream = target
-            span = packet.pts, packet.pts + (packet.duration or 0)
+            span = pts, pts + (packet.duration or 0)
             with suppress(ValueError):  # the muxer refuses a packet with damaged times, and takes the next
                 output.mux_one(packet)
                 begin = span[0] if begin is None else min(begin, span[0])
                 end = span[1] if end is None else max(end, span[1])
-        return None if begin is None or end is None else float((end - begin) * Fraction(video.time_base))
+        time_base = fraction_of(video.time_base) or Fraction(0)
+        return None if begin is None or end is None else float((end - begin) * time_base)
 
 
-def _readable(source: Any, video: Any) -> Iterator[Any]:
-    """Whole packets up to where the file breaks off."""
+def _readable(source: InputContainer, video: av.VideoStream) -> Iterator[tuple[av.Packet[av.VideoStream], int]]:
+    """Whole packets up to where the file breaks off, each with its presentation time."""
     from livestyle.media.pyav import av
 
     with suppress(av.error.FFmpegError):
         for packet in source.demux(video):
             if packet.size and not packet.is_corrupt and packet.pts is not None:
                 packet.dts = packet.pts if packet.dts is None else packet.dts
-                yield packet
+                yield packet, packet.pts
 
 
 def _remove(leftover: Leftover, claim: Claim) -> None:

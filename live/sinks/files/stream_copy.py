@@ -11,16 +11,29 @@ import logging
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from livestyle.media.pyav import av, fraction_of, open_input
+from livestyle.media.pyav import (
+    InputContainer,
+    OutputContainer,
+    Packet,
+    Stream,
+    av,
+    codec_name,
+    decoder_of,
+    fraction_of,
+    is_cover,
+    open_input,
+)
 from livestyle.media.timeline import first_tick, start_of
 from livestyle.sinks.files.containers import Container
 from livestyle.sinks.files.subtitles import ASS_HEADER, TEXT_CODECS, convert_text
 
+if TYPE_CHECKING:
+    from livestyle.media.pyav import Chapter
+
 log = logging.getLogger("livestyle")
 
-_ATTACHED = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 _CLOCK_ANYWHERE = 0x0200  # AVFMT_TS_DISCONT: transport streams, whose clock begins at any time
 _BEFORE = 10  # seconds read before the start, for subtitles that are still shown then
 _REMEMBERED = 4096  # video packets whose durations are kept
@@ -42,16 +55,16 @@ class Companions:
     """The other streams of one source file. Times given to and taken from it are seconds on the file's own clock."""
 
     def __init__(self, path: Path, start: float, stop: float | None) -> None:
-        self._input: Any = open_input(path)
-        self._video: Any = next((s for s in self._input.streams.video if not s.disposition & _ATTACHED), None)
+        self._input: InputContainer = open_input(path)
+        self._video = next((stream for stream in self._input.streams.video if not is_cover(stream)), None)
         begin = start_of(self._input)
         self._from = begin + Fraction(start) if start else None
         self._until = None if stop is None else begin + Fraction(stop)
         self.origin = self._origin(begin, start)
         self._targets: dict[int, _Copy] = {}
         self._durations: dict[int, int] = {}
-        self._packets: Iterator[Any] | None = None
-        self._waiting: Any = None
+        self._packets: Iterator[Packet] | None = None
+        self._waiting: Packet | None = None
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -73,14 +86,15 @@ class Companions:
     @property
     def coded_size(self) -> tuple[int, int] | None:
         """(width, height) as stored, before any rotation."""
-        return None if self._video is None else (self._video.codec_context.width, self._video.codec_context.height)
+        decoder = None if self._video is None else decoder_of(self._video)
+        return None if decoder is None else (decoder.width, decoder.height)
 
-    def chapters(self) -> list[dict[str, Any]]:
+    def chapters(self) -> list[Chapter]:
         """The chapters inside the part that is kept, on the new file's clock."""
         kept = (self._clip_chapter(chapter) for chapter in self._input.chapters())
         return [chapter for chapter in kept if chapter is not None]
 
-    def add_streams(self, output: Any, container: Container) -> None:
+    def add_streams(self, output: OutputContainer, container: Container) -> None:
         """Give `output` a stream for each one that it can carry; say which ones are left out."""
         for stream in self._input.streams:
             if self._video is not None and stream.index == self._video.index:
@@ -91,13 +105,13 @@ class Companions:
         if self._from is not None:
             self._seek()
 
-    def copy_until(self, output: Any, seconds: Fraction) -> None:
+    def copy_until(self, output: OutputContainer, seconds: Fraction) -> None:
         """Write every packet up to `seconds`."""
         while (packet := self._peek()) is not None and _moment(packet) <= seconds:
             self._waiting = None
             self._take(output, packet)
 
-    def copy_rest(self, output: Any, last_pts: int | None, end: Fraction) -> None:
+    def copy_rest(self, output: OutputContainer, last_pts: int | None, end: Fraction) -> None:
         """Write what is left: to the file's end after its last frame, else (a stop half-way) to `end`."""
         while (packet := self._peek()) is not None:
             self._waiting = None
@@ -115,7 +129,8 @@ class Companions:
         video = self._video
         if video is None or not video.duration or not video.frames or frames < video.frames:
             return None
-        return Fraction((video.start_time or 0) + video.duration) * Fraction(video.time_base)
+        base = fraction_of(video.time_base)
+        return None if base is None else ((video.start_time or 0) + video.duration) * base
 
     def duration_of(self, pts: int) -> int | None:
         """How long the source shows its frame `pts`, in ticks of the video stream; None when it does not say."""
@@ -139,13 +154,13 @@ class Companions:
             except Exception:
                 log.debug("cannot seek in the source for its other streams: read from the beginning")
 
-    def _peek(self) -> Any:
+    def _peek(self) -> Packet | None:
         if self._waiting is None:
             self._packets = self._packets or self._demux()
             self._waiting = next(self._packets, None)
         return self._waiting
 
-    def _demux(self) -> Iterator[Any]:
+    def _demux(self) -> Iterator[Packet]:
         try:
             for packet in self._input.demux():
                 if packet.size and (packet.pts is not None or packet.dts is not None):
@@ -153,10 +168,10 @@ class Companions:
         except Exception as error:
             log.debug("the source's other streams end early: %s", error)
 
-    def _is_video(self, packet: Any) -> bool:
+    def _is_video(self, packet: Packet) -> bool:
         return self._video is not None and packet.stream.index == self._video.index
 
-    def _take(self, output: Any, packet: Any) -> None:
+    def _take(self, output: OutputContainer, packet: Packet) -> None:
         if self._is_video(packet):
             self._remember(packet)
             return
@@ -164,14 +179,14 @@ class Companions:
         if copy is not None:
             copy.write(output, packet, self._from, self._until, self.origin)
 
-    def _remember(self, packet: Any) -> None:
+    def _remember(self, packet: Packet) -> None:
         if packet.pts is None or not packet.duration:
             return
         self._durations[packet.pts] = packet.duration
         if len(self._durations) > _REMEMBERED:
             del self._durations[next(iter(self._durations))]
 
-    def _clip_chapter(self, chapter: Any) -> dict[str, Any] | None:
+    def _clip_chapter(self, chapter: Chapter) -> Chapter | None:
         base = fraction_of(chapter["time_base"])
         if base is None:
             return None
@@ -180,25 +195,32 @@ class Companions:
         end = min(end, self._until) if self._until is not None else end
         if end <= begin and (self._from is not None or self._until is not None):
             return None
-        ticks = {key: round((moment - self.origin) / base) for key, moment in (("start", begin), ("end", end))}
-        return {**chapter, **ticks}
+        start, stop = (round((moment - self.origin) / base) for moment in (begin, end))
+        return {**chapter, "start": start, "end": stop}
 
 
 class _Copy:
     """One stream on its way into the output."""
 
-    def __init__(self, source: Any, target: Any, convert_to: str | None = None) -> None:
-        self._base = Fraction(source.time_base)
-        self._codec = source.codec_context.name if source.codec_context is not None else ""
+    def __init__(self, source: Stream, target: Stream, convert_to: str | None = None) -> None:
+        self._base = _time_base(source)
+        self._codec = codec_name(source)
         self._target = target
         self._convert_to = convert_to
         self._last = -(1 << 62)
         self._is_text = source.type == "subtitle"
-        self._is_cover = bool(source.disposition & _ATTACHED)
+        self._is_cover = is_cover(source)
 
-    def write(self, output: Any, packet: Any, start: Fraction | None, until: Fraction | None, origin: Fraction) -> None:
+    def write(
+        self,
+        output: OutputContainer,
+        packet: Packet,
+        start: Fraction | None,
+        until: Fraction | None,
+        origin: Fraction,
+    ) -> None:
         """Write a packet of this stream, unless it lies outside start..until (seconds, source clock)."""
-        begin = packet.pts if packet.pts is not None else packet.dts
+        begin = _ticks(packet)
         end = begin + (packet.duration or 0)
         if not self._is_cover:
             if start is not None:
@@ -219,7 +241,7 @@ class _Copy:
             return begin, False
         return start, not (self._is_text and end > start)
 
-    def _mux(self, output: Any, packet: Any, pts: int, duration: int, reorder: int) -> None:
+    def _mux(self, output: OutputContainer, packet: Packet, pts: int, duration: int, reorder: int) -> None:
         if self._convert_to is not None:
             data = convert_text(bytes(packet), self._codec, self._convert_to)
             if not data:
@@ -233,12 +255,13 @@ class _Copy:
         output.mux_one(packet)
 
 
-def _add_copy(output: Any, stream: Any, container: Container) -> _Copy | None:
-    kind = f"{stream.codec_context.name} " if getattr(stream, "codec_context", None) else ""
-    if stream.type == "attachment":
+def _add_copy(output: OutputContainer, stream: Stream, container: Container) -> _Copy | None:
+    codec = codec_name(stream)
+    kind = f"{codec} " if codec else ""
+    if isinstance(stream, av.stream.AttachmentStream):
         _add_attachment(output, stream, container)
         return None
-    if stream.type == "video" and not stream.disposition & _ATTACHED:
+    if stream.type == "video" and not is_cover(stream):
         log.info("Stream %d (a further %svideo) is left out: one video is styled", stream.index, kind)
         return None
     if stream.type not in ("audio", "subtitle", "video"):
@@ -260,20 +283,20 @@ def _add_copy(output: Any, stream: Any, container: Container) -> _Copy | None:
     return copy
 
 
-def _add_converted(output: Any, stream: Any, container: Container) -> tuple[Any, _Copy] | None:
-    codec = stream.codec_context.name if stream.codec_context is not None else ""
-    if stream.type != "subtitle" or codec not in TEXT_CODECS or container.text is None:
+def _add_converted(output: OutputContainer, stream: Stream, container: Container) -> tuple[Stream, _Copy] | None:
+    if stream.type != "subtitle" or codec_name(stream) not in TEXT_CODECS or container.text is None:
         return None
     if container.text == "mov_text":
-        target = output.add_stream("mov_text")
-        target.codec_context.subtitle_header = ASS_HEADER
-        target.time_base = target.codec_context.time_base = Fraction(1, 1000)
+        text = output.add_stream("mov_text")
+        text.codec_context.subtitle_header = ASS_HEADER
+        text.time_base = text.codec_context.time_base = Fraction(1, 1000)
+        target: Stream = text
     else:
         target = output.add_mux_stream(container.text, time_base=Fraction(1, 1000))
     return target, _Copy(stream, target, container.text)
 
 
-def _add_attachment(output: Any, stream: Any, container: Container) -> None:
+def _add_attachment(output: OutputContainer, stream: av.stream.AttachmentStream, container: Container) -> None:
     if container.attachments:
         target = output.add_attachment("attachment", "application/octet-stream", stream.data or b"")
         target.metadata.update(_fresh(stream.metadata))  # its name too, which `add_attachment` refuses unless UTF-8
@@ -281,7 +304,7 @@ def _add_attachment(output: Any, stream: Any, container: Container) -> None:
         log.info("The attachment %s is left out: %s cannot carry it", stream.name, container.format)
 
 
-def _describe(stream: Any, target: Any) -> None:
+def _describe(stream: Stream, target: Stream) -> None:
     target.metadata.update(_fresh(stream.metadata))
     target.disposition = stream.disposition
 
@@ -290,6 +313,20 @@ def _fresh(metadata: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in metadata.items() if not key.lower().startswith(_STALE)}
 
 
-def _moment(packet: Any) -> Fraction:
-    ticks = packet.dts if packet.dts is not None else packet.pts
-    return Fraction(ticks) * Fraction(packet.time_base)
+def _ticks(packet: Packet) -> int:
+    """When a packet's content begins, in its stream's time base; 0 for one that does not say."""
+    return packet.pts if packet.pts is not None else packet.dts or 0
+
+
+def _moment(packet: Packet) -> Fraction:
+    """When a packet is decoded, in seconds on the file's clock."""
+    ticks = packet.dts if packet.dts is not None else _ticks(packet)
+    return ticks * (fraction_of(packet.time_base) or Fraction(0))
+
+
+def _time_base(stream: Stream) -> Fraction:
+    """Seconds per tick. Raises ValueError for a stream that does not say, which cannot be carried."""
+    base = fraction_of(stream.time_base)
+    if base is None:
+        raise ValueError("the stream has no time base")
+    return base

@@ -23,6 +23,9 @@ Kind = Literal["part", "recording"]
 _NAME = re.compile(r"\.(?P<name>.+)\.(?P<kind>part|recording)-[0-9a-f]{8}(?:\.[^.]+)?", re.DOTALL)
 _LONGEST_NAME = 255  # bytes, on nearly every file system
 _YOUNG_S = 10.0  # an empty file this young may be one whose run is about to lock it
+# Flags that only some systems have.
+_BINARY: int = getattr(os, "O_BINARY", 0)
+_NO_LINKS: int = getattr(os, "O_NOFOLLOW", 0)
 _MOVES_OPEN_FILES = sys.platform != "win32"
 _LOCKED_BYTE = 1 << 40  # Windows locks bytes against everyone, so one far beyond the data is taken
 
@@ -46,7 +49,7 @@ class Claim:
     @classmethod
     def of_new(cls, path: Path) -> Claim:
         """Create `path`, which must not exist, and lock it. Raises OSError."""
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o666)
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | _BINARY, 0o666)
         with suppress(OSError):  # file systems without locks: `of_leftover` cannot take one there either
             _lock(handle, wait=True)
         return cls(handle)
@@ -55,7 +58,7 @@ class Claim:
     def of_leftover(cls, path: Path) -> Claim | None:
         """A claim on a file whose run is gone; None where it is alive, or where that cannot be told."""
         try:
-            handle = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0))
+            handle = os.open(path, os.O_RDWR | _BINARY | _NO_LINKS)
         except OSError:
             return None
         try:

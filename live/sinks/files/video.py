@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from livestyle.errors import UsageError, foreign_errors
 from livestyle.frame import Frame, StreamInfo
-from livestyle.media.pyav import open_output
-from livestyle.media.resize import letterbox
+from livestyle.media.resize import Size
 from livestyle.sinks.files.containers import (
+    Container,
     choose_codec,
     choose_pixels,
     container_of,
@@ -21,13 +20,10 @@ from livestyle.sinks.files.containers import (
     tick_of,
 )
 from livestyle.sinks.files.durability import PeriodicSync
-from livestyle.sinks.files.encoding import Converter, aspect_after, output_color, quiet_encoder, set_tags
 from livestyle.sinks.files.fragments import drop_broken_fragment
 from livestyle.sinks.files.output import Pending, check_output, write_error
-from livestyle.sinks.files.pacing import Pace, Shown
 from livestyle.sinks.files.stream_copy import Companions
-
-_FALLBACK_RATE = Fraction(30)
+from livestyle.sinks.files.video_file import FALLBACK_RATE, Encoding, VideoFile
 
 
 class VideoSink:
@@ -48,7 +44,7 @@ class VideoSink:
         *,
         codec: str | None = None,
         crf: int | None = None,
-        size: tuple[int, int] | None = None,
+        size: Size | None = None,
         rate: Fraction | float | None = None,
         overwrite: bool = False,
     ) -> None:
@@ -57,20 +53,12 @@ class VideoSink:
         Raises UsageError, OutputExistsError, EncodeError.
         """
         self._path = Path(path)
-        self._info = info
-        self._container = container_of(self._path)
+        container = container_of(self._path, info.path)
         check_output(self._path, info.path, overwrite=overwrite)
-        deep = info.bit_depth > 8
-        self._codec = choose_codec(codec, self._container, deep=deep)
-        self._options = encoder_options(self._codec, crf, self._container, live=info.is_live)
-        self._muxer_options = muxer_options(self._container, live=info.is_live)
-        self._size = _checked_size(size) or info.size
-        self._pixel_format = choose_pixels(self._codec, self._size, deep=deep)
-        self._rate = _constant_rate(rate, info, self._container.constant)
-        self._time_base = 1 / self._rate if self._rate else tick_of(self._codec, self._container, info.time_base)
+        self._encoding = _plan(info, container, codec, crf, size, rate)
         self._pending = Pending(self._path, overwrite=overwrite, recording=info.is_live)
         self._syncing = PeriodicSync(self._pending) if info.is_live else None
-        self._file: _File | None = None
+        self._file: VideoFile | None = None
         self._failed = False
         self._closed = False
 
@@ -113,7 +101,7 @@ class VideoSink:
         if self._syncing is not None:
             self._syncing.close()
         if self._failed and self._file is not None:
-            if self._info.is_live and self._container.format in ("mp4", "mov"):
+            if self._encoding.info.is_live and self._encoding.container.format in ("mp4", "mov"):
                 _drop_broken_end(self._pending.temporary)
             self._pending.settle()
         self._pending.discard()
@@ -128,143 +116,15 @@ class VideoSink:
             self._failed = True
             raise
 
-    def _open(self, first: Frame) -> _File:
-        height, width = first.pixels.shape[:2]
-        companions = None
-        if self._info.path is not None:
-            companions = Companions(self._info.path, self._info.start, self._info.stop)
+    def _open(self, first: Frame) -> VideoFile:
+        info = self._encoding.info
+        companions = None if info.path is None else Companions(info.path, info.start, info.stop)
         try:
-            return _File(self, first, (width, height), companions)
+            return VideoFile(self._pending.temporary, self._encoding, first, companions)
         except BaseException:
             if companions is not None:
                 companions.close()
             raise
-
-
-class _File:
-    """An open output: encoder, muxer, and what is copied along."""
-
-    def __init__(
-        self, sink: VideoSink, first: Frame, shown_size: tuple[int, int], companions: Companions | None
-    ) -> None:
-        self._companions = companions
-        self._shown_size = shown_size
-        self._base = sink._info.time_base
-        self._durations: dict[int, int] = {}
-        self._last_pts: int | None = None
-        self._written = 0
-        self._encoded = 0
-        self._color = output_color(sink._info.color, sink._size, sink._pixel_format)
-        self._convert = Converter(sink._size, sink._pixel_format, self._color)
-        self._origin = first.pts * self._base if sink._info.is_live else Fraction(0)
-        if companions is not None:
-            self._origin = companions.origin
-        self._time_base = sink._time_base
-        self._pace = Pace(self._time_base, constant=sink._rate is not None)
-        self._usual = 1 / (sink._info.rate or _FALLBACK_RATE)
-        muxer = sink._container.format
-        options = _with_own_keys(sink._muxer_options, companions)
-        self._output: Any = open_output(sink._pending.temporary, muxer, options)
-        self._stream = self._add_video(sink, shown_size)
-        if companions is not None:
-            self._bring_along(companions, sink)
-
-    def write(self, frame: Frame) -> None:
-        """Encode what is known to be shown until this frame, and keep this one."""
-        self._last_pts = frame.pts
-        self._written += 1
-        moment = frame.pts * self._base - self._origin
-        # A camera that comes back with another size gets bars: a stretched face would be worse.
-        pixels = letterbox(frame.pixels, self._shown_size)
-        for shown in self._pace.put(self._convert.convert(pixels), moment):
-            self._encode(shown)
-
-    def finish(self) -> None:
-        """Encode the frame that is still held, empty the encoder, copy the rest, write the file's end."""
-        end = self._end()
-        for shown in self._pace.finish(end - self._origin):
-            self._encode(shown)
-        self._mux(self._last_packets())
-        if self._companions is not None:
-            self._companions.copy_rest(self._output, self._last_pts, end)
-        self._output.close()
-
-    def _last_packets(self) -> list[Any]:
-        packets: list[Any] = list(self._stream.encode(None))
-        if self._encoded <= 2:
-            # libx265 fills in decoding times from its third frame on: before, they are whatever was in memory.
-            for packet in packets:
-                packet.dts = packet.pts
-        return packets
-
-    def abandon(self) -> None:
-        """Release files and memory, whatever state they are in."""
-        with suppress(Exception):  # the temporary file is removed anyway
-            self._output.close()
-        if self._companions is not None:
-            self._companions.close()
-
-    def _encode(self, shown: Shown) -> None:
-        picture = shown.picture
-        picture.pts, picture.time_base = shown.pts, self._time_base
-        self._durations[shown.pts] = shown.duration
-        self._encoded += 1
-        self._mux(self._stream.encode(picture))
-        if self._companions is not None:
-            self._companions.copy_until(self._output, shown.pts * self._time_base + self._origin)
-
-    def _mux(self, packets: list[Any]) -> None:
-        for packet in packets:
-            packet.duration = self._durations.pop(packet.pts, packet.duration)
-            self._output.mux_one(packet)
-
-    def _end(self) -> Fraction:
-        """When the last frame stops being shown, seconds on the source's clock."""
-        last = (self._last_pts or 0) * self._base
-        if self._companions is None:
-            return last + (self._pace.last_gap or self._usual)
-        self._companions.copy_until(self._output, last)
-        announced = self._companions.end_of_video(self._written)
-        if announced is not None and announced > last:
-            return announced
-        ticks = self._companions.duration_of(self._last_pts or 0)
-        return last + (ticks * self._base if ticks else self._pace.last_gap or self._usual)
-
-    def _add_video(self, sink: VideoSink, shown_size: tuple[int, int]) -> Any:
-        rate = sink._rate or sink._info.rate or _FALLBACK_RATE
-        stream = self._output.add_stream(sink._codec, rate=rate.limit_denominator(1 << 16), options=sink._options)
-        context: Any = stream.codec_context
-        context.width, context.height = sink._size
-        context.pix_fmt = sink._pixel_format
-        context.time_base = stream.time_base = self._time_base
-        set_tags(context, self._color)
-        context.sample_aspect_ratio = aspect_after(self._pixel_aspect(shown_size), shown_size, sink._size)
-        if sink._codec == "libx265" and sink._container.format in ("mp4", "mov"):
-            context.codec_tag = "hvc1"  # Apple's players refuse FFmpeg's default, hev1
-        with quiet_encoder(sink._codec):
-            context.open()
-        return stream
-
-    def _pixel_aspect(self, shown_size: tuple[int, int]) -> Fraction:
-        if self._companions is None:
-            return Fraction(1)
-        coded = self._companions.coded_size
-        turned = coded is not None and coded[0] != coded[1] and coded == shown_size[::-1]
-        return self._companions.pixel_aspect(turned=turned)
-
-    def _bring_along(self, companions: Companions, sink: VideoSink) -> None:
-        self._output.metadata.update(companions.metadata)
-        self._stream.metadata.update(companions.video_metadata)
-        companions.add_streams(self._output, sink._container)
-        self._output.set_chapters(companions.chapters())
-
-
-def _with_own_keys(options: dict[str, str], companions: Companions | None) -> dict[str, str]:
-    """Phones keep place and camera in keys of their own, which MP4 has room for only in this form."""
-    own_keys = companions is not None and any(key.startswith("com.") for key in companions.metadata)
-    if own_keys and "movflags" in options:
-        return {**options, "movflags": f"{options['movflags']}+use_metadata_tags"}
-    return options
 
 
 def _drop_broken_end(path: Path) -> None:
@@ -276,7 +136,35 @@ def _drop_broken_end(path: Path) -> None:
             mend(path)
 
 
-def _checked_size(size: tuple[int, int] | None) -> tuple[int, int] | None:
+def _plan(
+    info: StreamInfo,
+    container: Container,
+    codec: str | None,
+    crf: int | None,
+    size: Size | None,
+    rate: Fraction | float | None,
+) -> Encoding:
+    """What the arguments of VideoSink come to. Raises UsageError."""
+    deep = info.bit_depth > 8
+    chosen = choose_codec(codec, container, deep=deep)
+    options = encoder_options(chosen, crf, container, live=info.is_live)
+    size = _checked_size(size) or info.size
+    pixel_format = choose_pixels(chosen, size, deep=deep)
+    constant = _constant_rate(rate, info, container.constant)
+    return Encoding(
+        info=info,
+        container=container,
+        codec=chosen,
+        options=options,
+        muxer_options=muxer_options(container, live=info.is_live),
+        size=size,
+        pixel_format=pixel_format,
+        rate=constant,
+        time_base=1 / constant if constant else tick_of(chosen, container, info.time_base),
+    )
+
+
+def _checked_size(size: Size | None) -> Size | None:
     if size is not None and not all(1 <= side <= 16384 for side in size):
         raise UsageError(f"The size {size[0]}x{size[1]} cannot be encoded", hint="each side is 1 to 16384 pixels")
     return size
@@ -284,7 +172,7 @@ def _checked_size(size: tuple[int, int] | None) -> tuple[int, int] | None:
 
 def _constant_rate(rate: Fraction | float | None, info: StreamInfo, needed: bool) -> Fraction | None:
     if rate is None:
-        return (info.rate or _FALLBACK_RATE).limit_denominator(1001) if needed else None
+        return (info.rate or FALLBACK_RATE).limit_denominator(1001) if needed else None
     exact = Fraction(rate).limit_denominator(1001)
     if not 0 < exact <= 1000:
         raise UsageError(f"A rate of {float(rate):g} frames per second cannot be written", hint="--fps takes 1 to 1000")

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from livestyle.frame import Masks, Pixels
-from livestyle.media.resize import Size, letterbox, resize, size_of, to_8_bit
+from livestyle.media.depth import to_8_bit
+from livestyle.media.resize import Size, enlarge, letterbox, resize, size_of
 from livestyle.media.text import Canvas, Color, draw_text, shade, text_size
 from livestyle.sinks.preview.keys import help_rows
 
@@ -30,6 +31,21 @@ class View:
     mirror: bool = False
     help: bool = False
     hud: bool = True
+
+    def toggle(self, what: str) -> bool:
+        """Show what was hidden, or hide it; False where `what` is not "masks", "mirror", "help" or "hud"."""
+        match what:
+            case "masks":
+                self.masks = not self.masks
+            case "mirror":
+                self.mirror = not self.mirror
+            case "help":
+                self.help = not self.help
+            case "hud":
+                self.hud = not self.hud
+            case _:
+                return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +93,7 @@ def tint(canvas: Canvas, masks: Masks) -> None:
     shares = np.array([_TINT * (region in TINTS) for region in masks.regions], np.float32)
     mix = np.hstack([colors * shares[:, None], -255 * shares[:, None]])  # (R, 4): a colour, and what to keep less
     small = cv2.transform(cv2.merge(list(masks.weights)), mix.T) + np.array((0, 0, 0, 255), np.float32)
-    large = cv2.resize(cv2.convertScaleAbs(small), size_of(canvas), interpolation=cv2.INTER_LINEAR)
+    large = enlarge(np.asarray(cv2.convertScaleAbs(small), np.uint8), size_of(canvas))
     kept = cv2.cvtColor(large[:, :, 3], cv2.COLOR_GRAY2RGB)
     darkened = cv2.multiply(canvas, kept, scale=1 / 255)
     cv2.add(darkened, cv2.cvtColor(large, cv2.COLOR_RGBA2RGB), dst=canvas)

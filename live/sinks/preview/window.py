@@ -14,7 +14,7 @@ import cv2
 
 from livestyle.errors import DisplayError
 from livestyle.frame import Frame
-from livestyle.media.resize import Size, centred, fit_size, size_of
+from livestyle.media.resize import Size, centred, size_of, size_within
 from livestyle.sinks.preview.keys import command_of
 from livestyle.sinks.preview.overlay import Scene, View, compose, scaled
 
@@ -134,7 +134,7 @@ class Window:
 
     def _reduce(self, frame: Frame) -> Scene:
         self._canvas = self._box(size_of(frame.pixels))
-        size = fit_size(size_of(frame.pixels), self._canvas)
+        size = size_within(size_of(frame.pixels), self._canvas)
         after = scaled(frame.pixels, size)
         if after is frame.pixels:
             after = after.copy()  # a sink must not keep a frame's pixels, and idle() may draw them again
@@ -186,9 +186,7 @@ class Window:
         }
         if command in actions:
             actions[command]()
-        elif command in ("masks", "mirror", "help", "hud"):
-            setattr(self._view, command, not getattr(self._view, command))
-        else:
+        elif not self._view.toggle(command):
             self._on_command(command)
 
     def _toggle_wipe(self) -> None:
@@ -227,7 +225,7 @@ class Window:
 def _first_size(frame: Size) -> Size:
     """The frame's own size, or what fits the first box when it is larger."""
     width, height = min(frame[0], _FIRST_BOX[0]), min(frame[1], _FIRST_BOX[1])
-    return fit_size(frame, (max(320, width), max(180, height)))
+    return size_within(frame, (max(320, width), max(180, height)))
 
 
 def require_display() -> None:

@@ -7,7 +7,7 @@ import os
 import time
 import weakref
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from livestyle.errors import UsageError, VirtualCameraError
 from livestyle.frame import Frame, Pixels, StreamInfo
-from livestyle.media.resize import Size, letterbox, to_8_bit
+from livestyle.media.depth import to_8_bit
+from livestyle.media.resize import Size, letterbox
 from livestyle.sinks.virtual_camera.errors import cannot_tell, hint_for, hint_in_mid_run, how_to_get_one
 from livestyle.sinks.virtual_camera.viewers import Viewers
 
@@ -33,6 +34,27 @@ class Backend(Protocol):
     def close(self) -> None: ...
     def send(self, frame: npt.NDArray[np.uint8]) -> None: ...
     def device(self) -> str: ...
+
+
+@runtime_checkable
+class CountsLost(Protocol):
+    """A backend that knows how many frames its device did not take."""
+
+    @property
+    def lost(self) -> int: ...
+
+
+@runtime_checkable
+class KnowsViewers(Protocol):
+    """A backend that can tell whether somebody watches its device."""
+
+    def viewers(self) -> Viewers: ...
+
+
+class OpenBackend(Protocol):
+    """Opens a backend, as pyvirtualcam calls it. Raises what it likes."""
+
+    def __call__(self, *, width: int, height: int, fps: float, fourcc: int, device: str | None) -> Backend: ...
 
 
 class VirtualCamera:
@@ -90,7 +112,7 @@ class VirtualCamera:
     @property
     def lost(self) -> int:
         """Frames that the device did not take, where the backend knows."""
-        return int(getattr(self._camera, "lost", 0))
+        return self._camera.lost if isinstance(self._camera, CountsLost) else 0
 
     @property
     def closed(self) -> bool:
@@ -110,11 +132,9 @@ class VirtualCamera:
 
     def viewers(self) -> Viewers:
         """What tells whether somebody watches the device. Raises VirtualCameraError where nothing does."""
-        open_viewers = getattr(self._camera, "viewers", None)
-        if open_viewers is None:
+        if not isinstance(self._camera, KnowsViewers):
             raise cannot_tell(self._device)
-        viewers: Viewers = open_viewers()
-        return viewers
+        return self._camera.viewers()
 
     def close(self) -> None:
         """Release the device. Raises VirtualCameraError."""
@@ -196,7 +216,7 @@ def _cannot_open(wanted: str, failures: list[Exception]) -> VirtualCameraError:
     )
 
 
-def _backends(backend: str | None) -> dict[str, Any]:
+def _backends(backend: str | None) -> dict[str, OpenBackend]:
     """What to try, by name: the one that was named, or all that pyvirtualcam has on this system."""
     try:
         from pyvirtualcam.camera import BACKENDS, register_backend
@@ -215,7 +235,7 @@ def _backends(backend: str | None) -> dict[str, Any]:
     return {backend: BACKENDS[backend]} if backend is not None else dict(BACKENDS)
 
 
-def _open_backend(name: str, backend: Any, size: Size, rate: float, device: str | None) -> Backend:
+def _open_backend(name: str, backend: OpenBackend, size: Size, rate: float, device: str | None) -> Backend:
     """Without pyvirtualcam.Camera, which turns every error into text and counts what nobody asks for."""
     from pyvirtualcam.camera import PixelFormat
     from pyvirtualcam.util import encode_fourcc
@@ -223,5 +243,4 @@ def _open_backend(name: str, backend: Any, size: Size, rate: float, device: str 
     pixel_format = PixelFormat.YUYV if name == _LOOPBACK else PixelFormat.RGB
     width, height = size
     fourcc = encode_fourcc(pixel_format.value)
-    opened: Backend = backend(width=width, height=height, fps=rate, fourcc=fourcc, device=device)
-    return opened
+    return backend(width=width, height=height, fps=rate, fourcc=fourcc, device=device)

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -153,7 +153,7 @@ class LoopbackOutput:
         kernel: Kernel | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        **_: Any,
+        **_: object,
     ) -> None:
         """Open `device` (a path, a number or a label, or a part of one) or the first one that is free.
 

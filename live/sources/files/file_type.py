@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from livestyle.errors import SourceError, foreign_errors, reason_of
+from livestyle.errors import SourceError, foreign_errors
+from livestyle.media.refusals import cannot_be_read
 from livestyle.system.paths import check_file
 
 Kind = Literal["photo", "video"]
@@ -56,7 +57,7 @@ def kind_of(path: str | Path) -> Kind:
     Moving GIF and PNG files and raw Motion JPEG are videos. Raises SourceNotFoundError, and SourceError for a folder or
     an empty file.
     """
-    with foreign_errors(lambda error: _no_access(Path(path), error)):
+    with foreign_errors(lambda error: cannot_be_read(Path(path), error)):
         return _kind_of(Path(path), _head(Path(path)))
 
 
@@ -102,12 +103,8 @@ def refuse_lists(path: Path) -> None:
 
 def _head(path: Path) -> bytes:
     check_file(path)
-    with foreign_errors(lambda error: _no_access(path, error)), path.open("rb") as file:
+    with foreign_errors(lambda error: cannot_be_read(path, error)), path.open("rb") as file:
         return file.read(_HEAD)
-
-
-def _no_access(path: Path, error: Exception) -> SourceError:
-    return SourceError(f"{path} cannot be read: {reason_of(error)}", hint="check its permissions")
 
 
 def _is_still_gif(path: Path) -> bool:
@@ -115,7 +112,7 @@ def _is_still_gif(path: Path) -> bool:
 
     try:
         with Image.open(path, formats=["GIF"]) as image:
-            return not getattr(image, "is_animated", False)
+            return not getattr(image, "is_animated", False)  # only images of some formats have it
     except Exception:
         return False  # FFmpeg then says what is wrong with it
 

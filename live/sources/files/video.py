@@ -8,21 +8,29 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from livestyle.errors import ColorError, DecodeError, LivestyleError, SourceError, UsageError, foreign_errors, reason_of
 from livestyle.frame import ColorInfo, Frame, Pixels, StreamInfo
 from livestyle.media.color import complete_color, name_tags, refuse_unsupported
 from livestyle.media.memory import check_video, most_pixels
 from livestyle.media.orientation import flip_of
-from livestyle.media.pyav import av, fraction_of, open_input
+from livestyle.media.pyav import (
+    InputContainer,
+    Packet,
+    av,
+    decoder_of,
+    fraction_of,
+    is_cover,
+    open_input,
+    side_data,
+)
+from livestyle.media.refusals import cannot_be_read, is_damaged
 from livestyle.media.timeline import first_tick, start_of
 from livestyle.sources.files.file_type import refuse_lists
 from livestyle.sources.pixel_format import PictureReader, bit_depth, is_rgb
 
 log = logging.getLogger("livestyle")
 
-_ATTACHED = 0x400  # AV_DISPOSITION_ATTACHED_PIC: cover art, not video
 _NOT_VIDEO = {"tty"}  # FFmpeg's demuxers that take any text for a picture
 _SEEK_BACK = (0, 2, 10, 60)  # seconds before the start that are tried when a file's index leads beyond it
 
@@ -82,11 +90,12 @@ class VideoSource:
         self._time_base = _time_base(self._stream, self._path)
         self._bounds(start, duration)
         self._reading = _Reading(self._container, self._stream, self._path, self._closing)
-        self._first: Any = self._first_frame(start)
-        self._reader, self.info = self._describe(self._first, start, duration)
-        self._reader.read(self._first)  # a format that cannot be converted is said before an output is begun
+        first = self._first_frame(start)
+        self._first: av.VideoFrame | None = first
+        self._reader, self.info = self._describe(first, start, duration)
+        self._reader.read(first)  # a format that cannot be converted is said before an output is begun
 
-    def _pixels_of(self, picture: Any) -> Pixels | None:
+    def _pixels_of(self, picture: av.VideoFrame) -> Pixels | None:
         """None for a picture that cannot be converted, as damaged ones are that change their format half-way."""
         try:
             return self._reader.read(picture)
@@ -97,7 +106,7 @@ class VideoSource:
             self._reading.note_damage()
             return None
 
-    def _next(self) -> Any:
+    def _next(self) -> av.VideoFrame | None:
         with self._lock:
             if self._closed:
                 return None
@@ -106,7 +115,7 @@ class VideoSource:
             self._note_size(picture)
             return picture
 
-    def _note_size(self, picture: Any) -> None:
+    def _note_size(self, picture: av.VideoFrame | None) -> None:
         if picture is None or (picture.width, picture.height) == self._coded_size or self._size_noted:
             return
         self._size_noted = True
@@ -123,7 +132,7 @@ class VideoSource:
         if duration is not None:
             self._stop_pts = first_tick(origin + Fraction(start) + Fraction(duration), self._time_base)
 
-    def _first_frame(self, start: float) -> Any:
+    def _first_frame(self, start: float) -> av.VideoFrame:
         first = self._seek(start) if start else self._reading.next()
         while first is not None and first.pts is not None and first.pts < self._start_pts:
             first = self._reading.next()
@@ -137,7 +146,7 @@ class VideoSource:
             )
         return first
 
-    def _seek(self, start: float) -> Any:
+    def _seek(self, start: float) -> av.VideoFrame | None:
         """The first frame decoded after seeking to the key frame before `start`; never one that skips frames."""
         for back in (seconds for seconds in _SEEK_BACK if seconds < start):
             try:
@@ -168,7 +177,7 @@ class VideoSource:
             )
         return SourceError(f"No frame of {self._path} can be decoded", hint="check the file with: ffprobe FILE")
 
-    def _describe(self, first: Any, start: float, duration: float | None) -> tuple[PictureReader, StreamInfo]:
+    def _describe(self, first: av.VideoFrame, start: float, duration: float | None) -> tuple[PictureReader, StreamInfo]:
         self._coded_size = (first.width, first.height)
         color = _color(first, self._stream, self._path)
         depth, flip = bit_depth(first.format), flip_of(first)
@@ -191,7 +200,7 @@ class VideoSource:
         )
         return reader, info
 
-    def _time_of(self, picture: Any, last: int | None) -> int:
+    def _time_of(self, picture: av.VideoFrame, last: int | None) -> int:
         step = max(1, round(1 / (self.info.rate or 25) / self._time_base))
         if picture.pts is None:
             return step + last if last is not None else 0
@@ -205,12 +214,12 @@ class VideoSource:
 class _Reading:
     """Demuxing and decoding from one place in the file on; counts what was lost."""
 
-    def __init__(self, container: Any, stream: Any, path: Path, closing: threading.Event) -> None:
+    def __init__(self, container: InputContainer, stream: av.VideoStream, path: Path, closing: threading.Event) -> None:
         self._closing = closing
         self._stream = stream
         self._path = path
         self._packets = self._demux(container)
-        self._ready: list[Any] = []
+        self._ready: list[av.VideoFrame] = []
         self._done = False
         self._broken: str | None = None  # what FFmpeg said when the file broke off
         self._damaged = 0  # packets that could not be decoded
@@ -219,7 +228,7 @@ class _Reading:
         self._times_noted = False
         self._container = container
 
-    def next(self) -> Any:
+    def next(self) -> av.VideoFrame | None:
         """The next decoded frame in presentation order, None at the end and when closing."""
         while not self._ready and not self._done:
             packet = next(self._packets, None)
@@ -243,11 +252,11 @@ class _Reading:
         missing = self._missing(info)
         if missing:
             raise DecodeError(
-                f"{self._path} is damaged or cut short: {missing}",
+                is_damaged(self._path, missing),
                 hint="the output holds all the frames there were",
             )
 
-    def _demux(self, container: Any) -> Iterator[Any]:
+    def _demux(self, container: InputContainer) -> Iterator[Packet]:
         """Video packets; the others only tell how far the file goes."""
         try:
             for packet in container.demux():
@@ -262,7 +271,7 @@ class _Reading:
         except Exception as error:
             self._broken = reason_of(error)
 
-    def _count(self, packet: Any) -> None:
+    def _count(self, packet: Packet) -> None:
         moment = packet.pts if packet.pts is not None else packet.dts
         time_base = fraction_of(packet.time_base)
         if moment is not None and time_base:
@@ -270,7 +279,7 @@ class _Reading:
             index = packet.stream.index
             self._end[index] = max(end, self._end.get(index, end))
 
-    def _decode(self, packet: Any) -> list[Any]:
+    def _decode(self, packet: Packet | None) -> list[av.VideoFrame]:
         try:
             return list(self._stream.codec_context.decode(packet))
         except av.error.EOFError:
@@ -306,13 +315,13 @@ class _Reading:
         return gap if gap > max(2 * frame, Fraction(1, 2)) else Fraction(0)
 
     def _announced_video(self) -> Fraction | None:
-        if not self._stream.duration:
+        time_base = fraction_of(self._stream.time_base)
+        if not self._stream.duration or time_base is None:
             return None
-        begin = self._stream.start_time or 0
-        return Fraction(begin + self._stream.duration) * Fraction(self._stream.time_base)
+        return ((self._stream.start_time or 0) + self._stream.duration) * time_base
 
 
-def open_media(path: Path) -> Any:
+def open_media(path: Path) -> InputContainer:
     """An open PyAV input container. Raises SourceNotFoundError or SourceError."""
     refuse_lists(path)
     with foreign_errors(lambda error: _unreadable(path, error)):
@@ -325,15 +334,15 @@ def open_media(path: Path) -> Any:
 
 def _unreadable(path: Path, error: Exception) -> SourceError:
     if isinstance(error, PermissionError):
-        return SourceError(f"{path} may not be read", hint="check its permissions")
+        return cannot_be_read(path, error)
     return SourceError(
         f"{path} is not a video that FFmpeg can read, or its beginning or index is damaged ({reason_of(error)})",
         hint="a recording that was cut off before it was finished often cannot be opened",
     )
 
 
-def _video_stream(container: Any, path: Path) -> Any:
-    streams = [stream for stream in container.streams.video if not stream.disposition & _ATTACHED]
+def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
+    streams = [stream for stream in container.streams.video if not is_cover(stream)]
     if not streams:
         has_cover = bool(container.streams.video)
         kind = "only sound" if container.streams.audio else "no pictures"
@@ -342,23 +351,24 @@ def _video_stream(container: Any, path: Path) -> Any:
             hint="give a video or a photo",
         )
     stream = streams[0]
-    if stream.codec_context is None:
+    decoder = decoder_of(stream)
+    if decoder is None:
         raise SourceError(f"{path} uses a video codec that this FFmpeg cannot decode", hint="convert it to H.264 first")
-    stream.thread_type = "AUTO"
-    check_video(path, (stream.codec_context.width, stream.codec_context.height))
+    decoder.thread_type = av.codec.context.ThreadType.AUTO
+    check_video(path, (decoder.width, decoder.height))
     # Sizes may change on the way, or stand in no header.
-    stream.codec_context.options = {"max_pixels": str(most_pixels())}
+    decoder.options = {"max_pixels": str(most_pixels())}
     return stream
 
 
-def _time_base(stream: Any, path: Path) -> Fraction:
+def _time_base(stream: av.VideoStream, path: Path) -> Fraction:
     time_base = fraction_of(stream.time_base)
     if time_base is None:
         raise SourceError(f"{path} does not say in what unit the times of its video are", hint="convert it first")
     return time_base
 
 
-def _color(first: Any, stream: Any, path: Path) -> ColorInfo:
+def _color(first: av.VideoFrame, stream: av.VideoStream, path: Path) -> ColorInfo:
     """Complete colour tags. Raises ColorError for what cannot be kept right; logs a guess."""
     context = stream.codec_context
     tags = name_tags(first.color_primaries, first.color_trc, first.colorspace, first.color_range)
@@ -383,24 +393,25 @@ def _color(first: Any, stream: Any, path: Path) -> ColorInfo:
     return complete
 
 
-def _refuse_dolby_vision(first: Any, color: ColorInfo, path: Path) -> None:
+def _refuse_dolby_vision(first: av.VideoFrame, color: ColorInfo, path: Path) -> None:
     """Dolby Vision without ordinary tags (profile 5) has a colour encoding of its own."""
-    dolby = any(first.side_data.get(kind) is not None for kind in ("DOVI_METADATA", "DOVI_RPU_BUFFER"))
+    dolby = any(side_data(first, kind) is not None for kind in ("DOVI_METADATA", "DOVI_RPU_BUFFER"))
     if color.transfer is None and dolby:
         raise ColorError(f"{path} is Dolby Vision video, whose colours only its own players decode right",
                          hint="convert it to SDR first with a player or encoder that knows Dolby Vision")  # fmt: skip
 
 
-def _duration(container: Any, stream: Any) -> Fraction | None:
-    if stream.duration:
-        return Fraction(stream.duration) * Fraction(stream.time_base)
+def _duration(container: InputContainer, stream: av.VideoStream) -> Fraction | None:
+    time_base = fraction_of(stream.time_base)
+    if stream.duration and time_base is not None:
+        return stream.duration * time_base
     return None if container.duration is None else Fraction(container.duration, 1_000_000)
 
 
-def _rate(stream: Any) -> Fraction | None:
+def _rate(stream: av.VideoStream) -> Fraction | None:
     rate = fraction_of(stream.average_rate) or fraction_of(stream.guessed_rate)
     return rate if rate and 0 < rate < 1000 else None
 
 
-def _frames(stream: Any, start: float, duration: float | None) -> int | None:
+def _frames(stream: av.VideoStream, start: float, duration: float | None) -> int | None:
     return stream.frames or None if start == 0 and duration is None else None

@@ -9,13 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
 
 from livestyle.errors import LivestyleError, RefusedError, SourceError
 from livestyle.frame import ColorInfo, Pixels
 from livestyle.media.color import SWSCALE_MATRICES, complete_color, name_tags
 from livestyle.media.orientation import flip_of
-from livestyle.media.pyav import av, open_stream
+from livestyle.media.pyav import InputContainer, av, decoder_of, fraction_of, open_stream
 from livestyle.sources.live_source import Received, Stopped
 from livestyle.sources.network.addresses import Address, is_address, parse_address
 from livestyle.sources.network.http_stream import (
@@ -64,7 +63,9 @@ def _rtsp_error(address: Address, error: Exception) -> SourceError:
         return refusal(address, 503)
     if isinstance(error, TimeoutError | av.error.ExitError):
         return no_answer(address)
-    reason = getattr(error, "strerror", None) or type(error).__name__
+    # Not its text, which holds the address with its password.
+    said = error.strerror if isinstance(error, av.error.FFmpegError) else None
+    reason = said or type(error).__name__
     return SourceError(
         f"{address.label}: does not answer in RTSP as it should ({reason})",
         hint="is it an rtsp:// address? Many cameras have http:// too; the camera's manual says where the stream is",
@@ -151,23 +152,26 @@ class _SameHost:
 class FFmpegConnection:
     """Decoded pictures of an open PyAV container. A `livestyle.sources.live_source.Connection`."""
 
-    def __init__(self, container: Any, address: Address, *, paced: bool, stream: HttpStream | None = None) -> None:
+    def __init__(
+        self, container: InputContainer, address: Address, *, paced: bool, stream: HttpStream | None = None
+    ) -> None:
         """`paced`: pictures come by their own clock, because what carries them comes in pieces of several seconds.
 
         Raises SourceError where there is no video in it.
         """
         self._container, self._stream = container, stream
         try:
-            self._packets: Iterator[Any] = container.demux(_video(container, address))
+            video = _video(container, address)
         except LivestyleError:
             self.close()
             raise
-        self._codec = container.streams.video[0].codec_context
+        self._packets: Iterator[av.Packet[av.VideoStream]] = container.demux(video)
+        self._codec = video.codec_context
         self._converter = _Converter()
         self._clock = _Clock() if paced else None
-        self._ready: list[Any] = []
-        rate = container.streams.video[0].average_rate
-        self.rate = Fraction(rate) if rate and 1 <= rate <= 240 else None
+        self._ready: list[av.VideoFrame] = []
+        rate = fraction_of(video.average_rate)
+        self.rate: Fraction | None = rate if rate is not None and 1 <= rate <= 240 else None
 
     def read(self) -> Received | None:
         if not self._ready:
@@ -180,7 +184,7 @@ class FFmpegConnection:
         frame = self._ready.pop(0)
         return Received(lambda: self._converter.convert(frame), time.monotonic())
 
-    def _decoded(self, packet: Any) -> list[Any]:
+    def _decoded(self, packet: av.Packet[av.VideoStream]) -> list[av.VideoFrame]:
         """Its pictures; without a clock of their own, only the newest."""
         try:
             frames = list(self._codec.decode(packet))
@@ -194,12 +198,13 @@ class FFmpegConnection:
             self._stream.close()
 
 
-def _video(container: Any, address: Address) -> Any:
-    if not container.streams.video or container.streams.video[0].codec_context is None:
+def _video(container: InputContainer, address: Address) -> av.VideoStream:
+    stream = next(iter(container.streams.video), None)
+    decoder = None if stream is None else decoder_of(stream)
+    if stream is None or decoder is None:
         raise RefusedError(f"{address.label}: has no video that can be decoded here", hint="set the camera to H.264")
-    stream = container.streams.video[0]
-    stream.codec_context.thread_type = "SLICE"  # threads by frames would hold pictures back
-    stream.codec_context.flags |= av.codec.context.Flags.low_delay
+    decoder.thread_type = av.codec.context.ThreadType.SLICE  # threads by frames would hold pictures back
+    decoder.flags |= av.codec.context.Flags.low_delay
     return stream
 
 
@@ -209,14 +214,15 @@ class _Clock:
     def __init__(self) -> None:
         self._origin: float | None = None  # time.monotonic() seconds of time stamp 0
 
-    def is_due(self, frame: Any) -> bool:
+    def is_due(self, frame: av.VideoFrame) -> bool:
         """Whether `frame` is due; if not, waits for a moment."""
         now = time.monotonic()
-        if frame.time is None:
+        stamp: float | None = frame.time  # PyAV's type stubs leave None out
+        if stamp is None:
             return True
-        ahead = 0.0 if self._origin is None else self._origin + frame.time - now
+        ahead = 0.0 if self._origin is None else self._origin + stamp - now
         if self._origin is None or not -_MOST_BEHIND_S < ahead < _MOST_AHEAD_S:
-            self._origin, ahead = now - frame.time, 0.0
+            self._origin, ahead = now - stamp, 0.0
         time.sleep(min(max(ahead, 0.0), _TICK_S))
         return ahead <= _TICK_S
 
@@ -225,10 +231,10 @@ class _Converter:
     """Pictures of one stream, which may change in size and format, to 8-bit RGB."""
 
     def __init__(self) -> None:
-        self._kind: tuple[Any, ...] = ()
+        self._kind: tuple[int, int, str, ColorInfo] | None = None
         self._reader: PictureReader | None = None
 
-    def convert(self, frame: Any) -> Pixels | None:
+    def convert(self, frame: av.VideoFrame) -> Pixels | None:
         """(H, W, 3) uint8 RGB; None for what cannot be converted."""
         kind = frame.width, frame.height, frame.format.name, _color(frame)
         if self._reader is None or kind != self._kind:
@@ -240,7 +246,7 @@ class _Converter:
             return None
 
 
-def _color(frame: Any) -> ColorInfo:
+def _color(frame: av.VideoFrame) -> ColorInfo:
     """Complete tags; what cannot be converted is taken for untagged, as a camera is not refused for its tags."""
     tags = name_tags(frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range)
     if frame.format.name.startswith("yuvj"):

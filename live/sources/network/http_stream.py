@@ -230,7 +230,8 @@ def _encrypted(plain: socket.socket, address: Address, *, trusted: bool) -> sock
         raise
     except (OSError, ValueError) as error:
         plain.close()
-        reason = str(getattr(error, "reason", None) or type(error).__name__).replace("_", " ").lower()
+        said = error.reason if isinstance(error, ssl.SSLError) else None
+        reason = (said or type(error).__name__).replace("_", " ").lower()
         raise SourceError(f"{address.label}: no encrypted connection can be made ({reason})",
                           hint=f"try {address.scheme[:-1]}:// instead of {address.scheme}://") from None  # fmt: skip
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import Any
 
 import numpy as np
 
 from livestyle.frame import ColorInfo, Pixels, read_only
 from livestyle.media.orientation import flip_of, make_upright
-from livestyle.media.pyav import av, cv2
+from livestyle.media.pyav import av, cv2, samples_of
+from livestyle.media.resize import enlarge
 from livestyle.sources.pixel_format import PictureReader
 
 _BEGIN = b"\xff\xd8\xff"
@@ -163,20 +163,20 @@ class JpegDecoder:
             self._context = _context(strict=False)
 
 
-def _plain_rgb(frame: Any) -> Pixels:
+def _plain_rgb(frame: av.VideoFrame) -> Pixels:
     """JFIF's own colours, which OpenCV calls YCrCb: half the time of libswscale's exact conversion (measured).
 
-    Chroma lies in the middle between its pixels, which is how cv2.resize enlarges.
+    Chroma lies in the middle between its pixels, which is how `enlarge` takes them.
     """
-    luma, *chroma = [np.frombuffer(part, np.uint8).reshape(part.height, -1)[:, : part.width] for part in frame.planes]
+    luma, *chroma = [samples_of(part, np.uint8)[:, : part.width] for part in frame.planes]
     if not chroma:
         return cv2.cvtColor(np.ascontiguousarray(luma), cv2.COLOR_GRAY2RGB)
     size = frame.width, frame.height
-    blue, red = (cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_LINEAR) for part in chroma)
+    blue, red = (enlarge(np.ascontiguousarray(part, np.uint8), size) for part in chroma)
     return cv2.cvtColor(cv2.merge([np.ascontiguousarray(luma), red, blue]), cv2.COLOR_YCrCb2RGB)
 
 
-def _context(*, strict: bool) -> Any:
+def _context(*, strict: bool) -> av.VideoCodecContext:
     context = av.CodecContext.create("mjpeg", "r")
     context.thread_count = 1  # more would hold pictures back
     context.options = {"max_pixels": str(_MOST_PIXELS)} | ({"err_detect": "explode"} if strict else {})

@@ -204,10 +204,10 @@ def test_packets_that_the_muxer_refuses_cost_only_themselves(tmp_path: Path, mon
     readable = rescue._readable
 
     def with_one_refused(*arguments: object) -> Iterator[object]:
-        for index, packet in enumerate(readable(*arguments)):
+        for index, (packet, pts) in enumerate(readable(*arguments)):
             if index == 5:
-                packet.dts = packet.pts + 1000  # shown before it can be decoded
-            yield packet
+                packet.dts = pts + 1000  # shown before it can be decoded
+            yield packet, pts
 
     monkeypatch.setattr(rescue, "_readable", with_one_refused)
     (rescued,) = tidy(tmp_path)

@@ -18,8 +18,8 @@ from tests_media import frames_of, psnr, scene, write_clip
 
 from livestyle.errors import EncodeError, OutputExistsError, UsageError
 from livestyle.frame import Frame, StreamInfo, read_only
+from livestyle.media.depth import to_8_bit
 from livestyle.media.pyav import av
-from livestyle.media.resize import to_8_bit
 from livestyle.sinks.files.containers import container_of, encoder_options
 from livestyle.sinks.files.video import VideoSink
 from livestyle.sources.files.video import VideoSource
@@ -252,6 +252,19 @@ def test_nothing_is_overwritten_or_left_over(media: Path, tmp_path: Path) -> Non
     for name in (target, link, hard):
         with closing(VideoSource(target)) as source, pytest.raises(UsageError, match="input itself"):
             VideoSink(name, source.info, overwrite=True)
+
+
+@pytest.mark.parametrize("ending", [".ppm", ".tga"])
+def test_a_photo_that_only_ffmpeg_reads_is_not_called_a_video(tmp_path: Path, ending: str) -> None:
+    """It comes as a video of one frame, so it cannot become a PNG: the refusal says what to do about a photo."""
+    from PIL import Image
+
+    photo = tmp_path / f"a{ending}"
+    Image.new("RGB", (32, 24)).save(photo)
+    with closing(VideoSource(photo)) as source, pytest.raises(UsageError, match=r"read as a video") as caught:
+        VideoSink(tmp_path / "b.png", source.info)
+    assert "if it is a photo, convert it" in caught.value.hint
+    assert ".mp4" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -253,3 +253,28 @@ def _fails(folder: Path, name: str, seed: int) -> str | None:
         for entry in out.iterdir():
             entry.unlink()
     return f"{name} {seed}: left {left}" if left else None
+
+
+@pytest.mark.parametrize(
+    ("opening", "read"),
+    [
+        ("livestyle.sources.files.video.open_input", VideoSource),
+        ("PIL.Image.open", PhotoSource),
+        ("pathlib.Path.open", kind_of),
+    ],
+)
+def test_a_file_that_may_not_be_read_is_refused_in_the_same_words(
+    tmp_path: Path, opening: str, read: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a photo, as a video, and before it is known which."""
+    path = tmp_path / "a"
+    path.write_bytes(b"something")
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(opening, forbidden)
+    with pytest.raises(SourceError) as caught:
+        read(path)
+    assert str(caught.value) == f"{path} cannot be read: Permission denied"
+    assert caught.value.hint == "check its permissions"

@@ -1,0 +1,27 @@
+"""Samples of 8 and of 16 bits, both at full scale: 255 and 65535 are white. The only home of the conversion.
+
+Where speed counts more than half a level, `livestyle.masks` and GIF's palette take the upper byte instead.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+"""Of any shape."""
+
+
+def to_8_bit(samples: Samples) -> npt.NDArray[np.uint8]:
+    """uint16 to the nearest uint8, x / 257 (which is never half-way between two); uint8 as it is."""
+    if samples.dtype == np.uint8:
+        return samples.astype(np.uint8, copy=False)
+    return np.asarray(cv2.convertScaleAbs(samples, alpha=1 / 257), np.uint8).reshape(samples.shape)
+
+
+def to_16_bit(samples: Samples) -> npt.NDArray[np.uint16]:
+    """uint8 to uint16, 257 x, exactly; uint16 as it is."""
+    if samples.dtype == np.uint16:
+        return samples.astype(np.uint16, copy=False)
+    return samples.astype(np.uint16) * np.uint16(257)

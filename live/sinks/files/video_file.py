@@ -1,0 +1,163 @@
+"""A video file that is open: encoder, muxer, and what is copied along from the source."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from livestyle.frame import Frame, StreamInfo
+from livestyle.media.pyav import Packet, add_video, av, open_output
+from livestyle.media.resize import Size, letterbox, size_of
+from livestyle.sinks.files.containers import Container
+from livestyle.sinks.files.encoding import Converter, aspect_after, output_color, quiet_encoder, set_tags
+from livestyle.sinks.files.pacing import Pace, Shown
+from livestyle.sinks.files.stream_copy import Companions
+
+FALLBACK_RATE = Fraction(30)
+"""Frames per second, where neither the source nor the user says any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How the frames of one stream become one file."""
+
+    info: StreamInfo  # of the source
+    container: Container
+    codec: str  # FFmpeg's name of the encoder
+    options: dict[str, str]  # of the encoder
+    muxer_options: dict[str, str]
+    size: Size  # (width, height) of the output
+    pixel_format: str  # FFmpeg's name
+    rate: Fraction | None  # frames per second, constant; None: every frame keeps its own time
+    time_base: Fraction  # seconds per tick of the output
+
+
+class VideoFile:
+    """Takes frames until `finish` writes the end of the file, or `abandon` lets go of it."""
+
+    def __init__(self, path: Path, encoding: Encoding, first: Frame, companions: Companions | None) -> None:
+        """Create the file at `path`. `first`: the frame that will be written first; `companions`: closed with this.
+
+        Raises any exception that PyAV may have for it.
+        """
+        self._encoding, self._companions = encoding, companions
+        self._shown_size = size_of(first.pixels)
+        self._base = encoding.info.time_base
+        self._durations: dict[int, int] = {}
+        self._last_pts: int | None = None
+        self._written = 0
+        self._encoded = 0
+        self._color = output_color(encoding.info.color, encoding.size, encoding.pixel_format)
+        self._convert = Converter(encoding.size, encoding.pixel_format, self._color)
+        self._origin = first.pts * self._base if encoding.info.is_live else Fraction(0)
+        if companions is not None:
+            self._origin = companions.origin
+        self._time_base = encoding.time_base
+        self._pace = Pace(self._time_base, constant=encoding.rate is not None)
+        self._usual = 1 / (encoding.info.rate or FALLBACK_RATE)
+        options = _with_own_keys(encoding.muxer_options, companions)
+        self._output = open_output(path, encoding.container.format, options)
+        self._stream = self._add_video()
+        if companions is not None:
+            self._bring_along(companions)
+
+    def write(self, frame: Frame) -> None:
+        """Encode what is known to be shown until this frame, and keep this one."""
+        self._last_pts = frame.pts
+        self._written += 1
+        moment = frame.pts * self._base - self._origin
+        # A camera that comes back with another size gets bars: a stretched face would be worse.
+        pixels = letterbox(frame.pixels, self._shown_size)
+        for shown in self._pace.put(self._convert.convert(pixels), moment):
+            self._encode(shown)
+
+    def finish(self) -> None:
+        """Encode the frame that is still held, empty the encoder, copy the rest, write the file's end."""
+        end = self._end()
+        for shown in self._pace.finish(end - self._origin):
+            self._encode(shown)
+        self._mux(self._last_packets())
+        if self._companions is not None:
+            self._companions.copy_rest(self._output, self._last_pts, end)
+        self._output.close()
+
+    def _last_packets(self) -> list[Packet]:
+        packets: list[Packet] = list(self._stream.encode(None))
+        if self._encoded <= 2:
+            # libx265 fills in decoding times from its third frame on: before, they are whatever was in memory.
+            for packet in packets:
+                packet.dts = packet.pts
+        return packets
+
+    def abandon(self) -> None:
+        """Release files and memory, whatever state they are in."""
+        with suppress(Exception):  # the temporary file is removed anyway
+            self._output.close()
+        if self._companions is not None:
+            self._companions.close()
+
+    def _encode(self, shown: Shown) -> None:
+        picture = shown.picture
+        picture.pts, picture.time_base = shown.pts, self._time_base
+        self._durations[shown.pts] = shown.duration
+        self._encoded += 1
+        self._mux(self._stream.encode(picture))
+        if self._companions is not None:
+            self._companions.copy_until(self._output, shown.pts * self._time_base + self._origin)
+
+    def _mux(self, packets: list[Packet]) -> None:
+        for packet in packets:
+            if packet.pts is not None:
+                packet.duration = self._durations.pop(packet.pts, packet.duration)
+            self._output.mux_one(packet)
+
+    def _end(self) -> Fraction:
+        """When the last frame stops being shown, seconds on the source's clock."""
+        last = (self._last_pts or 0) * self._base
+        if self._companions is None:
+            return last + (self._pace.last_gap or self._usual)
+        self._companions.copy_until(self._output, last)
+        announced = self._companions.end_of_video(self._written)
+        if announced is not None and announced > last:
+            return announced
+        ticks = self._companions.duration_of(self._last_pts or 0)
+        return last + (ticks * self._base if ticks else self._pace.last_gap or self._usual)
+
+    def _add_video(self) -> av.VideoStream:
+        encoding = self._encoding
+        rate = (encoding.rate or encoding.info.rate or FALLBACK_RATE).limit_denominator(1 << 16)
+        stream = add_video(self._output, encoding.codec, rate, encoding.options)
+        context = stream.codec_context
+        context.width, context.height = encoding.size
+        context.pix_fmt = encoding.pixel_format
+        context.time_base = stream.time_base = self._time_base
+        set_tags(context, self._color)
+        context.sample_aspect_ratio = aspect_after(self._pixel_aspect(), self._shown_size, encoding.size)
+        if encoding.codec == "libx265" and encoding.container.format in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # Apple's players refuse FFmpeg's default, hev1
+        with quiet_encoder(encoding.codec):
+            context.open()
+        return stream
+
+    def _pixel_aspect(self) -> Fraction:
+        if self._companions is None:
+            return Fraction(1)
+        coded = self._companions.coded_size
+        turned = coded is not None and coded[0] != coded[1] and coded == self._shown_size[::-1]
+        return self._companions.pixel_aspect(turned=turned)
+
+    def _bring_along(self, companions: Companions) -> None:
+        self._output.metadata.update(companions.metadata)
+        self._stream.metadata.update(companions.video_metadata)
+        companions.add_streams(self._output, self._encoding.container)
+        self._output.set_chapters(companions.chapters())
+
+
+def _with_own_keys(options: dict[str, str], companions: Companions | None) -> dict[str, str]:
+    """Phones keep place and camera in keys of their own, which MP4 has room for only in this form."""
+    own_keys = companions is not None and any(key.startswith("com.") for key in companions.metadata)
+    if own_keys and "movflags" in options:
+        return {**options, "movflags": f"{options['movflags']}+use_metadata_tags"}
+    return options

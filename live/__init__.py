@@ -7,15 +7,45 @@ if __name__ != "livestyle":
     # second time, and `except LivestyleError` would miss errors raised by the other copy.
     raise ImportError(f"import livestyle, not {__name__}: the folder live/ is the package livestyle")
 
+__all__ = [
+    "Frame",
+    "LivestyleError",
+    "Report",
+    "Stylist",
+    "__version__",
+    "load_segmenter",
+    "load_style",
+    "style_file",
+    "style_image",
+]
+
 if TYPE_CHECKING:
+    from livestyle.api import load_segmenter, load_style, style_file, style_image
+    from livestyle.errors import LivestyleError
+    from livestyle.frame import Frame
+    from livestyle.report import Report
+    from livestyle.stylist import Stylist
+
     __version__: str
     """As installed; git's tags decide it when livestyle is built."""
 else:
+    _HOMES = {
+        "Frame": "frame",
+        "LivestyleError": "errors",
+        "Report": "report",
+        "Stylist": "stylist",
+        **dict.fromkeys(("load_segmenter", "load_style", "style_file", "style_image"), "api"),
+    }
 
-    def __getattr__(name: str) -> str:
-        # Read when it is asked for: importlib.metadata takes 20 ms, which every start of the command line would pay.
-        if name != "__version__":
+    def __getattr__(name: str) -> object:
+        # Imported when asked for: the command line starts without NumPy, and importlib.metadata takes 20 ms.
+        from importlib import import_module
+
+        if name == "__version__":
+            return import_module("importlib.metadata").version("livestyle")
+        if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib.metadata import version
+        return getattr(import_module(f"livestyle.{_HOMES[name]}"), name)
 
-        return version("livestyle")
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
 from typing import NoReturn, Protocol
 from weakref import WeakSet
@@ -35,10 +35,14 @@ log = logging.getLogger("livestyle")
 
 
 class Stop:
-    """Whether the run is to end. Called by the loop between two frames; the signals set it while `listening`."""
+    """Whether the run is to end. Called by the loop between two frames; the signals set it while `listening`.
 
-    def __init__(self) -> None:
+    `signals` false: they are left to the program that livestyle is a part of, and any thread may listen.
+    """
+
+    def __init__(self, *, signals: bool = True) -> None:
         self.asked = False
+        self._takes_signals = signals
         self._seen = False  # by the main thread
         self._finishing = False
         self._protected = False
@@ -55,17 +59,17 @@ class Stop:
 
     @contextmanager
     def listening(self, *, protected: bool = False) -> Iterator[None]:
-        """Take the signals. Only the main thread may listen.
+        """Take the signals, if any. Only the main thread may take them.
 
         A second Ctrl-C raises KeyboardInterrupt, which gives the output up, unless it is `protected`: what cannot be
         made again is finished first, and only the third request leaves it as it is then (see `abandon`).
         Outside, Ctrl-C interrupts as usual: a camera that takes long to open is not waited for.
         """
         self._protected, self._finishing = protected, False
-        signals = stop_signals()
+        signals = stop_signals() if self._takes_signals else []
         previous = {sig: signal.signal(sig, self._ask) for sig in signals}
         try:
-            with _Watcher(self, signals):
+            with _Watcher(self, signals) if signals else nullcontext():
                 yield
         finally:
             for sig, handler in previous.items():

@@ -14,7 +14,7 @@ Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
 def to_8_bit(samples: Samples) -> npt.NDArray[np.uint8]:
-    """uint16 to the nearest uint8, x / 257 (which is never half-way between two); uint8 as it is."""
+    """uint16 to the nearest uint8, x / 257 (never exactly between two); uint8 as it is."""
     if samples.dtype == np.uint8:
         return samples.astype(np.uint8, copy=False)
     return np.asarray(cv2.convertScaleAbs(samples, alpha=1 / 257), np.uint8).reshape(samples.shape)

@@ -1,4 +1,4 @@
-"""Whether a picture fits into memory, told from its header before anything is allocated for it."""
+"""Whether a picture fits into memory, by its header, before anything is allocated for it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_photo(path: Path, size: tuple[int, int], sample_bytes: int) -> None:
     what = f"{path} has {size[0]}x{size[1]} pixels"
     if 3 * pixels * sample_bytes > max(SUSPICIOUS, DENSITY * path.stat().st_size):
         raise SourceError(
-            f"{what} but only {in_megabytes(path.stat().st_size)} of data: that is hardly a photo",
+            f"{what} but only {in_megabytes(path.stat().st_size)} of data: that is unlikely to be a photo",
             hint="scale it down, or export it as JPEG",
         )
     _check(what, pixels * PHOTO_BYTES[sample_bytes])
@@ -39,7 +39,7 @@ def check_video(path: Path, size: tuple[int, int]) -> None:
 
 
 def most_pixels() -> int:
-    """Of one frame of a video: a decoder that is told so allocates no larger ones."""
+    """Of one frame of a video: a decoder with this limit allocates no larger ones."""
     room = available()
     return 1 << 30 if room is None else max(room, LEAST) // VIDEO_BYTES
 

@@ -18,7 +18,7 @@ UPRIGHT: Flip = (False, False, False)
 def flip_of_matrix(matrix: npt.NDArray[np.int32]) -> Flip:
     """The flip that a display matrix asks for: 9 numbers (a b u c d v x y w), x' = a x + c y, y' = b x + d y.
 
-    Rotations that are no multiple of 90 degrees are rounded to the nearest one.
+    Rotations that are not a multiple of 90 degrees are rounded to the nearest one.
     """
     a, b, _, c, d = (int(value) for value in matrix[:5])
     if abs(a) >= abs(b):

@@ -83,7 +83,7 @@ def open_photo(path: Path) -> Iterator[ImageFile]:
     from PIL import Image
 
     check_file(path)
-    # Pillow warns of photos of 100 megapixels, which are no attack, and of slight damage.
+    # Pillow warns of photos of 100 megapixels, which are not attacks, and of slight damage.
     with foreign_errors(lambda error: _unreadable(path, error)), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(path, formats=_FORMATS) as image:

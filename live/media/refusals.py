@@ -1,4 +1,4 @@
-"""What is said of a file that cannot be read: one wording for photos, videos and whatever is neither."""
+"""Messages for files that cannot be read: one wording for photos, videos and files of neither kind."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def cannot_be_read(path: Path, error: Exception) -> SourceError:
 
 
 def is_damaged(path: Path, what: str = "") -> str:
-    """The sentence for a file of which something is missing; `what`: how that shows."""
+    """The message for a file of which something is missing; `what`: how that was noticed."""
     return f"{path} is damaged or cut short{f': {what}' if what else ''}"

@@ -12,18 +12,18 @@ from livestyle.frame import Frame
 from livestyle.protocols import Sink
 from livestyle.report import Meter, OutputReport, latencies
 
-GIVE_UP_S = 10.0  # without any output for so long, a run has nothing to do
+GIVE_UP_S = 10.0  # without any output for this long, a run is pointless
 
 log = logging.getLogger("livestyle")
 
 
 class LiveOutput(Sink, Protocol):
-    """A sink that tells of its troubles instead of raising them."""
+    """A sink that reports its errors instead of raising them."""
 
     name: str
-    failure: LivestyleError | None  # it is gone, because of that
-    trouble: LivestyleError | None  # it is away, because of that; it may come back
-    away_since: float | None  # time.monotonic() seconds, while it is away
+    failure: LivestyleError | None  # why it has ended; None while it has not
+    trouble: LivestyleError | None  # why it is interrupted; it may come back
+    away_since: float | None  # time.monotonic() seconds, while it is interrupted
 
     def end(self) -> None:
         """Begin to finish, without waiting for it; `close` waits."""
@@ -82,7 +82,7 @@ class DirectOutput:
 
 
 class Outputs:
-    """All of them as one sink. It raises what the last one failed with, when none is left."""
+    """All of them as one sink. It raises the last one's error when none is left."""
 
     def __init__(self, outputs: Sequence[LiveOutput]) -> None:
         self._outputs = outputs
@@ -105,7 +105,7 @@ class Outputs:
         self._give_up_without_any()
 
     def idle(self) -> None:
-        """Likewise."""
+        """As `write`, between frames."""
         for output in self._outputs:
             output.idle()
         self._give_up_without_any()

@@ -1,4 +1,4 @@
-"""A sink behind a queue and a thread of its own, so that one that is slow or fails holds up nothing else."""
+"""A sink behind a queue and a thread of its own, so that one that is slow or fails delays nothing else."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from livestyle.frame import Frame
 from livestyle.protocols import Sink
 from livestyle.report import Meter, OutputReport, latencies
 
-IDLE_S = 0.05  # without a frame for so long, the sink may look after its device
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0  # between two tries to open an output again
+IDLE_S = 0.05  # without a frame for so long, the sink may keep its device alive
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0  # between two attempts to open an output again
 
 log = logging.getLogger("livestyle")
 
@@ -28,7 +28,7 @@ class Queue:
     frames: int
     megabytes: float = 256
     finish_s: float = 30.0
-    left: str = ""  # what to do about an output that was not finished by then
+    left: str = ""  # a hint for an output that was not finished by then
 
 
 REALTIME = Queue(frames=2, finish_s=2.0)  # a virtual camera: older frames only add latency
@@ -50,8 +50,8 @@ class QueuedSink:
     ) -> None:
         self.name = name
         self.meter = Meter()
-        self.failure: LivestyleError | None = None  # why it is gone
-        self.trouble: LivestyleError | None = None  # why it is away, while it is
+        self.failure: LivestyleError | None = None  # why it has ended
+        self.trouble: LivestyleError | None = None  # why it is interrupted, while it is
         self.away_since: float | None = None  # time.monotonic() seconds
         self._sink: Sink | None = sink
         self._queue, self._reopen = queue, reopen
@@ -99,7 +99,7 @@ class QueuedSink:
         self._thread.join(self._queue.finish_s)
         if self._thread.is_alive():
             self._is_left = True
-            late = f"{self.name} is not finished after {self._queue.finish_s:.0f} s and is left alone"
+            late = f"{self.name} is not finished after {self._queue.finish_s:.0f} s and is not waited for any longer"
             self.failure = self.failure or StreamError(late, hint=self._queue.left)
             log.warning("%s", late)
 
@@ -124,7 +124,7 @@ class QueuedSink:
                 item = self._frames.popleft() if self._frames else None
             try:
                 self._pass_on(item)
-            except Exception as error:  # whatever an encoder or a driver raises: the other outputs go on
+            except Exception as error:  # whatever an encoder or a driver raises: the other outputs continue
                 self._recover(_as_ours(self.name, error))
         self._finish()
 

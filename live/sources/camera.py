@@ -1,4 +1,4 @@
-"""Cameras of this machine, through OpenCV, and the front door for all cameras."""
+"""Cameras of this machine, through OpenCV, and the source for a camera of any kind."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _open_opencv(device: int | str, backend: int) -> Capture:
 
 
 class CameraSource(LiveSource):
-    """Any camera, as somebody names it."""
+    """Any camera: one of this machine or an address."""
 
     def __init__(
         self,
@@ -77,8 +77,8 @@ class CameraSource(LiveSource):
         """Open the camera and wait for its first frame, from which the size is known.
 
         `which` is an index ("0"), a (part of a) name, a device path or an rtsp/http address; `size` (width, height) and
-        `rate` (frames per second) are wishes (default 1280x720 at 30) that cameras round to what they have and
-        addresses cannot be asked for. `wait`: seconds to go on trying while it is not there (math.inf: for ever).
+        `rate` (frames per second) are requests (default 1280x720 at 30) that cameras round to what they have and
+        addresses ignore. `wait`: seconds to keep trying while it is not there (math.inf: without end).
         `backend`: v4l2, msmf, dshow or avfoundation instead of the system's own. `open_capture` and `cameras` can be
         replaced in tests.
 
@@ -88,18 +88,18 @@ class CameraSource(LiveSource):
         if is_address(which):
             device = NetworkCamera(parse_address(which))
         else:
-            wish = size or _DEFAULT_SIZE, rate or _DEFAULT_RATE
-            device = LocalCamera(which, wish, backend, open_capture, cameras)
+            requested = size or _DEFAULT_SIZE, rate or _DEFAULT_RATE
+            device = LocalCamera(which, requested, backend, open_capture, cameras)
         super().__init__(device, wait=wait)
-        _tell_difference(self.info, size, rate)
+        _report_difference(self.info, size, rate)
 
 
-def _tell_difference(info: StreamInfo, size: Size | None, rate: float | None) -> None:
-    """Say what the camera made of wishes that were uttered."""
+def _report_difference(info: StreamInfo, size: Size | None, rate: float | None) -> None:
+    """Log what the camera delivers where the user requested something else."""
     got = f"{info.size[0]}x{info.size[1]}" + (f" at {float(info.rate):g} frames/s" if info.rate else "")
     other_rate = rate is not None and info.rate is not None and abs(float(info.rate) - rate) > 0.5
     if (size is not None and size != info.size) or other_rate:
-        _log.info("%s delivers %s, not what was asked for", info.name, got)
+        _log.info("%s delivers %s, not what was requested", info.name, got)
 
 
 class LocalCamera:
@@ -111,15 +111,15 @@ class LocalCamera:
     def __init__(
         self,
         which: str,
-        wish: tuple[Size, float],
+        requested: tuple[Size, float],
         backend: str | None,
         open_capture: OpenCapture,
         cameras: Callable[[], Sequence[Camera]],
     ) -> None:
-        """`wish`: (width, height) and frames per second. Raises UsageError for a backend that there is not."""
+        """`requested`: requested (width, height) and frames per second. Raises UsageError for an unknown backend."""
         if backend is not None and backend not in _BACKENDS:
-            raise UsageError(f"{backend!r} is no camera backend", hint=f"there are: {', '.join(_BACKENDS)}")
-        self._which, self._wish = which, wish
+            raise UsageError(f"{backend!r} is not a camera backend", hint=f"there are: {', '.join(_BACKENDS)}")
+        self._which, self._requested = which, requested
         self._backends = (backend,) if backend is not None else _BACKENDS_OF.get(sys.platform, ("v4l2",))
         self._open_capture, self._cameras = open_capture, cameras
         self._target: Target | None = None
@@ -127,7 +127,7 @@ class LocalCamera:
         _quieten_opencv()
 
     def open(self, stopped: Stopped, *, again: bool) -> Connection:
-        """The device, asked for the wished mode."""
+        """Open the device and request the mode."""
         target = self._find(again)
         for name in self._backends:
             capture = self._open_capture(target.device, _BACKENDS[name])
@@ -138,14 +138,14 @@ class LocalCamera:
         self._explain(target)
 
     def no_picture(self) -> LivestyleError:
-        """What the system says about it."""
+        """Why the system gives no frames of it."""
         try:
             self._explain(self._find(again=False))
         except LivestyleError as error:
             return error
 
     def too_slow(self, seconds: float) -> LivestyleError:
-        """It opens, or its driver hangs while it does."""
+        """The device opens and sends nothing, or its driver hangs."""
         return SourceError(
             f"{self.label}: no picture within {seconds:.0f} s",
             hint="unplug it and plug it in again, or close other programs that use it",
@@ -164,8 +164,8 @@ class LocalCamera:
         return self._target
 
     def _configure(self, capture: Capture) -> None:
-        """Ask for a mode; the order matters to Video4Linux, where a format limits the sizes and a size the rates."""
-        (width, height), rate = self._wish
+        """Request a mode; the order matters to Video4Linux, where a format limits the sizes and a size the rates."""
+        (width, height), rate = self._requested
         if height >= _MJPG_FROM:
             capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)

@@ -1,4 +1,4 @@
-"""Which cameras there are, and which one somebody means by an index, a name or a path."""
+"""Which cameras there are, and which one an index, a name or a path means."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Target:
 
 
 def list_cameras() -> list[Camera]:
-    """The cameras of this machine, by index; empty when there are none or the system cannot be asked.
+    """The cameras of this machine, by index; empty when there are none or the system does not list them.
 
     On macOS and Windows the order is the system's, which was not verified to be OpenCV's.
     """
@@ -61,7 +61,7 @@ def linux_cameras(
     for index, node in sorted(nodes.items()):
         path = str(dev / node.name)
         answer = captures(path)
-        # A device that cannot be asked (permissions) is listed by its first node: the later ones are metadata.
+        # A device that cannot be queried (permissions) is listed by its first node: the later ones are metadata.
         if answer or (answer is None and _read(node / "index") in ("0", "")):
             found.append(Camera(index, _read(node / "name") or node.name, path))
     return found
@@ -69,7 +69,7 @@ def linux_cameras(
 
 def darwin_cameras(run: Callable[[list[str]], str] | None = None) -> list[Camera]:
     """What system_profiler lists."""
-    answer = _ask(["system_profiler", "-json", "SPCameraDataType"], run)
+    answer = _query(["system_profiler", "-json", "SPCameraDataType"], run)
     entries = answer.get("SPCameraDataType", []) if isinstance(answer, dict) else []
     return [
         Camera(index, str(entry.get("_name", "camera")), str(entry.get("spcamera_unique-id", "")))
@@ -79,7 +79,7 @@ def darwin_cameras(run: Callable[[list[str]], str] | None = None) -> list[Camera
 
 def windows_cameras(run: Callable[[list[str]], str] | None = None) -> list[Camera]:
     """What the Plug and Play manager lists as cameras."""
-    answer = _ask(["powershell", "-NoProfile", "-NonInteractive", "-Command", _WINDOWS_QUERY], run)
+    answer = _query(["powershell", "-NoProfile", "-NonInteractive", "-Command", _WINDOWS_QUERY], run)
     entries = [answer] if isinstance(answer, dict) else answer if isinstance(answer, list) else []
     return [
         Camera(index, str(entry.get("Name") or "camera"), str(entry.get("DeviceID") or ""))
@@ -109,12 +109,12 @@ def there_are(cameras: Sequence[Camera]) -> str:
 
 
 def _refuse_file(which: str) -> None:
-    if os.path.isfile(which):  # a device is none
+    if os.path.isfile(which):  # a device is not one
         raise RefusedError(f"{which} is a file, not a camera", hint="name it without --camera")
 
 
 def _by_index(index: int, cameras: Callable[[], Sequence[Camera]]) -> Target:
-    # Only Linux has names for nothing; elsewhere asking takes seconds.
+    # Only on Linux are names cheap; elsewhere a query takes seconds.
     known = cameras() if sys.platform == "linux" else ()
     name = next((camera.name for camera in known if camera.index == index), None)
     return Target(index, f"camera {index} ({name})" if name else f"camera {index}", name)
@@ -142,8 +142,8 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _ask(command: list[str], run: Callable[[list[str]], str] | None) -> object:
-    """The JSON that a system tool prints; None when it cannot be asked, which is said."""
+def _query(command: list[str], run: Callable[[list[str]], str] | None) -> object:
+    """The JSON that a system tool prints; None when that fails (logged)."""
     try:
         return json.loads((run or _run)(command) or "null")
     except (OSError, subprocess.SubprocessError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""How long a live source is usually silent between two pictures, so that a slow camera is not taken for a lost one."""
+"""The usual interval between the pictures of a live source, so that a slow camera is not taken for a lost one."""
 
 from __future__ import annotations
 

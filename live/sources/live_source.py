@@ -25,7 +25,7 @@ FIRST_FRAME_S = 25.0  # Media Foundation takes up to 12 s to open a camera, a ne
 _LOST_AFTER_S = 3.0  # without a frame, where they usually come faster
 _MOST_HUNG = 3
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
-_TICK_S = 0.1  # how often a waiting thread looks around: Windows cannot interrupt a longer wait with Ctrl-C
+_TICK_S = 0.1  # how often a waiting thread checks its state: Windows cannot interrupt a longer wait with Ctrl-C
 _JOIN_S = 1.0
 _SIZE_REPORT_S = 5.0  # at least, between two reports of a new size
 
@@ -33,7 +33,7 @@ Picture = Callable[[], Pixels | None]
 """One picture that was received, turned into (H, W, 3) RGB when it is called; None when it is damaged."""
 
 Stopped = Callable[[], bool]
-"""Whether nobody waits for the answer any more."""
+"""Whether the result is no longer needed."""
 
 
 class Received(NamedTuple):
@@ -58,11 +58,11 @@ class Connection(Protocol):
 
 
 class Device(Protocol):
-    """A camera as somebody named it, whether it is there or not."""
+    """A camera as the user named it, whether it is there or not."""
 
     label: str  # what messages call it; holds no password
     picture_within_s: float  # once open, seconds that the first picture may take
-    hung_after_s: float  # a call that has not returned by then is given up; its thread is left behind
+    hung_after_s: float  # a call that has not returned by then is abandoned, and its thread too
 
     def open(self, stopped: Stopped, *, again: bool) -> Connection:
         """Open it; `again`: it was open before. Raises LivestyleError; RefusedError where waiting does not help."""
@@ -71,13 +71,13 @@ class Device(Protocol):
         """Why it is open and no picture comes."""
 
     def too_slow(self, seconds: float) -> LivestyleError:
-        """For one that did not get as far as a picture within `seconds`."""
+        """The error for a device that sent no picture within `seconds`."""
 
 
 class LiveSource:
     """Never ends by itself: a device that goes away is waited for, and iteration yields nothing meanwhile.
 
-    One thread of its own opens and reads the device all the time, because drivers and networks hand out old frames to a
+    One thread of its own opens and reads the device all the time, because drivers and networks give old frames to a
     slow reader and because their calls can hang; iterating takes the newest frame. `Frame.captured` is the moment the
     frame was handed over: exposure, transfer and the network came before it and are not counted.
     """
@@ -85,7 +85,7 @@ class LiveSource:
     def __init__(self, device: Device, *, wait: float | None = None) -> None:
         """Open the device and wait for its first frame, from which the size is known.
 
-        `wait`: seconds to go on trying while it cannot be opened (math.inf: for ever); None: the first failure counts.
+        `wait`: seconds to keep trying while it cannot be opened (math.inf: without end); None: raise the first error.
 
         Raises SourceNotFoundError, and SourceError when the device is in use, forbidden or gives no picture.
         """
@@ -98,7 +98,7 @@ class LiveSource:
         self._rate: Fraction | None = None
         self._closed = False
         self._opened = False  # at least once
-        self._generation = 0  # of the reading thread; one whose number is not current stops and is heard no more
+        self._generation = 0  # of the reading thread; one whose number is not current stops and is ignored
         self._threads: list[threading.Thread] = []
         self._seen = self._alive = time.monotonic()  # of the newest frame; of the thread's last return from the driver
         self._usual = UsualInterval()
@@ -136,7 +136,7 @@ class LiveSource:
                 self._watch()
 
     def close(self) -> None:
-        """End iteration and release the device. A call that hangs does not hold this up for long."""
+        """End iteration and release the device. A call that hangs does not delay this for long."""
         with self._changed:
             self._closed = True
             self._generation += 1
@@ -201,7 +201,7 @@ class LiveSource:
     def _note_good(self, captured: float) -> None:
         """A frame that is not damaged came."""
         with self._changed:
-            if captured > self._seen:  # not the first frame once more, which was taken for its size already
+            if captured > self._seen:  # not the first frame again, which was already used for its size
                 self._seen = captured
                 self._usual.note(captured)
             if self._lost_since is not None:
@@ -209,21 +209,21 @@ class LiveSource:
                 self._lost_since = None
 
     def _watch(self) -> None:
-        """Notice silence, which a driver call that hangs cannot report itself."""
+        """Detect silence, which a driver call that hangs cannot report itself."""
         with self._changed:
             if time.monotonic() - self._seen > self._usual.unusual(_LOST_AFTER_S):
                 self._mark_lost()
         self._replace_hung_thread()
 
     def _mark_lost(self) -> None:
-        """Say once that the device is away, and since when. The lock is held."""
+        """Log once that the device is away, and since when. The lock is held."""
         if self._lost_since is None and not self._closed:
             self._lost_since = self._seen
             since = time.strftime("%H:%M:%S", time.localtime(time.time() - (time.monotonic() - self._seen)))
             _log.warning("%s: no picture since %s; waiting for it to come back", self._device.label, since)
 
     def _replace_hung_thread(self) -> None:
-        """Leave a thread that hangs to itself (it releases its device if it ever returns) and start another."""
+        """Abandon a thread that hangs (it releases its device if it ever returns) and start another."""
         with self._changed:
             hung = time.monotonic() - self._alive > self._device.hung_after_s
         if not hung:

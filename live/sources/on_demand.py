@@ -21,7 +21,7 @@ _log = logging.getLogger("livestyle")
 GRACE_S = (
     5.0  # without anybody watching, before the camera is closed: calls close and open it when their settings change
 )
-_SIZE = (1280, 720)  # where none was asked for: the camera cannot be asked before it is open
+_SIZE = (1280, 720)  # where none was requested: the camera's own is not known before it is open
 _TIME_BASE = Fraction(1, 1_000_000)
 _TICK_S = 0.1
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0  # between two attempts to open a camera
@@ -32,14 +32,14 @@ class Viewers(Protocol):
     """Who watches the outputs, such as livestyle.sinks.virtual_camera.viewers.Viewers."""
 
     def watched(self) -> bool:
-        """Whether somebody does. Asked a few times a second, on one thread."""
+        """Whether somebody does. Called a few times a second, on one thread."""
 
     def close(self) -> None:
         """Release what is open; called on the same thread."""
 
 
 class OnDemandCamera:
-    """A live source around another one, which is opened when somebody watches and closed when nobody has for a while.
+    """A live source around another one, which is open only while somebody watches, and a little longer.
 
     It yields nothing meanwhile. A camera that cannot be opened is reported once and tried again while somebody watches.
     """
@@ -53,7 +53,7 @@ class OnDemandCamera:
         rate: float | None = None,
         grace: float = GRACE_S,
     ) -> None:
-        """`name` is what messages call the camera; `size` (width, height) and `rate` were asked of it.
+        """`name` is what messages call the camera; `size` (width, height) and `rate` were requested from it.
 
         Nothing is opened before `follow` was called, iteration began and somebody watches. `grace` is in seconds.
         """
@@ -69,7 +69,7 @@ class OnDemandCamera:
 
     @property
     def info(self) -> StreamInfo:
-        """The size is the one asked for; frames have the camera's own, as after a change in mid-stream."""
+        """The size is the requested one; frames have the camera's own, as after a change in mid-stream."""
         return self._info
 
     @property
@@ -78,7 +78,7 @@ class OnDemandCamera:
         return self._camera is not None
 
     def follow(self, viewers: Viewers) -> None:
-        """Begin to ask `viewers`, on a thread that closes them when this source is closed."""
+        """Start to poll `viewers`, on a thread that closes them when this source is closed."""
         self._thread = threading.Thread(target=self._watch, args=(viewers,), name="livestyle-on-demand", daemon=True)
         self._thread.start()
         _log.info("%s is opened when somebody watches", self._info.name)
@@ -123,7 +123,7 @@ class OnDemandCamera:
             self._changed.wait_for(lambda: self._closed or not self._wanted, seconds)
 
     def _open(self) -> Source | None:
-        """The camera; None when it cannot be opened, or nobody wants it any more."""
+        """The camera; None when it cannot be opened, or is no longer needed."""
         _log.info("somebody watches: opening %s", self._info.name)
         try:
             camera = self._open_camera()
@@ -150,11 +150,11 @@ class OnDemandCamera:
             _log.info("%s is closed until somebody watches", self._info.name)
 
     def _timed(self, frame: Frame) -> Frame:
-        """With times of this source, which go on while cameras come and go."""
+        """With times of this source, which continue while the camera is closed and opened again."""
         self._pts = max(self._pts + 1, int((frame.captured - self._epoch) / _TIME_BASE))
         return replace(frame, pts=self._pts)
 
-    # The thread that asks
+    # The polling thread
 
     def _watch(self, viewers: Viewers) -> None:
         last = time.monotonic()

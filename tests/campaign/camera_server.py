@@ -47,7 +47,7 @@ class CameraServer:
         self.picture, self.size, self.rate = picture, SIZE, RATE
         self.silent = False  # keeps the connection and sends nothing
         self.rubbish: Callable[[bytes], bytes] | None = None  # applied to every part that is sent
-        self.answer: tuple[int, str, bytes] | None = None  # status, type and body in place of a stream
+        self.answer: tuple[int, str, bytes] | None = None  # status, type and body instead of a stream
         self._clients: set[socket.socket] = set()
         self._server: ThreadingHTTPServer | None = None
         self.port = port

@@ -100,17 +100,17 @@ def container_of(path: Path, source: Path | None = None) -> Container:
     return known
 
 
-def choose_codec(asked: str | None, container: Container, *, deep: bool) -> str:
+def choose_codec(requested: str | None, container: Container, *, deep: bool) -> str:
     """The encoder's name in FFmpeg. Raises UsageError for one that is unknown or does not fit the container."""
-    if asked is None:
+    if requested is None:
         return container.deep_codec if deep else container.codec
-    name = SHORT_NAMES.get(asked.lower(), asked)
+    name = SHORT_NAMES.get(requested.lower(), requested)
     fitting = _fitting(container)
     if name not in av.codecs_available:
-        raise UsageError(f"There is no encoder called {asked}", hint=f"use one of {', '.join(fitting)}")
+        raise UsageError(f"There is no encoder called {requested}", hint=f"use one of {', '.join(fitting)}")
     if name not in fitting:
         raise UsageError(
-            f"The codec {asked} cannot be written into {container.format}", hint=f"use one of {', '.join(fitting)}"
+            f"The codec {requested} cannot be written into {container.format}", hint=f"use one of {', '.join(fitting)}"
         )
     return name
 
@@ -179,14 +179,14 @@ def _can_hold(container: Container, codec: str) -> bool:
         return False
     try:
         av.Codec(codec, "w")
-        with av.open(_Nowhere(), "w", format=container.format) as output:
+        with av.open(_NullFile(), "w", format=container.format) as output:
             output.add_stream(codec, rate=25)
     except (av.codec.codec.UnknownCodecError, ValueError, av.error.FFmpegError):
         return False
     return True
 
 
-class _Nowhere:
+class _NullFile:
     """A file object that is never written, for asking a muxer what it can hold."""
 
     def write(self, data: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Puts a file that grows on the disk again and again, so that a power cut costs its last second at most."""
+"""Flushes a growing file to the disk regularly, so that a power cut costs its last second at most."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Syncable(Protocol):
     """What PeriodicSync needs of an output."""
 
     def sync(self) -> None:
-        """Have the system write to the disk what it has of the file so far. Raises OSError."""
+        """Have the system flush the file to the disk. Raises OSError."""
 
 
 class PeriodicSync:

@@ -28,14 +28,14 @@ _INTERPOLATION = av.video.reformatter.Interpolation
 _FLAGS = (
     _INTERPOLATION.BICUBIC | _INTERPOLATION.ACCURATE_RND | _INTERPOLATION.FULL_CHR_H_INT | _INTERPOLATION.FULL_CHR_H_INP
 )
-# libswscale takes 255 * 2^8 of a 16-bit RGB sample for white, so 65535 would come out a level too bright.
+# libswscale takes 255 * 2^8 of a 16-bit RGB sample for white, so 65535 would become a level too bright.
 _SWSCALE_WHITE = 65280
 _SVT_LOG = "SVT_LOG"
 _DIRECT = {"gbrp16le", "rgb24", "bgr0", "pal8"}  # RGB formats: no matrix is applied
 
 
 def output_color(color: ColorInfo, size: Size, pixel_format: str) -> ColorInfo:
-    """Complete tags for the file: the source's own, and for RGB sources those that a player would guess anyway."""
+    """Complete tags for the file: the source's own, and for RGB sources those that a player would guess."""
     if pixel_format in _DIRECT:
         base = complete_color(color, size, is_rgb=True)
         return replace(base, range="pc")
@@ -130,5 +130,5 @@ def _rgb_frame(pixels: Pixels) -> av.VideoFrame:
 def aspect_after(aspect: Fraction, before: Size, after: Size) -> Fraction:
     """Pixel aspect that keeps the picture's shape when (width, height) `before` is scaled to `after`."""
     changed = aspect * Fraction(before[0] * after[1], before[1] * after[0])
-    # A size rounded to whole pixels is not meant as a new pixel shape.
+    # Rounding a size to whole pixels does not change the shape of the pixels.
     return aspect if abs(float(changed / aspect) - 1) < 0.02 else changed.limit_denominator(1000)

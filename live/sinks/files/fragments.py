@@ -1,4 +1,4 @@
-"""A fragmented MP4 or MOV file that broke off in the middle of a fragment."""
+"""A fragmented MP4 or MOV file that ends in the middle of a fragment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One rule for every file written: checked first, written beside its place under a temporary name, then moved in."""
+"""One rule for every output file: check first, write beside it under a temporary name, then move it into place."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Pending:
             self.discard()
 
     def sync(self) -> None:
-        """Have the system write to the disk what it has of the file so far. Raises OSError."""
+        """Have the system flush the file to the disk. Raises OSError."""
         self._claim.sync()
 
     def _move(self) -> None:
@@ -138,7 +138,7 @@ def _where(kept: Path) -> str:
 
 
 def _moved_to_free_name(temporary: Path, path: Path) -> Path:
-    """Where the file is now: beside `path`, under a name that the next run does not take for a leftover's.
+    """Where the file is now: beside `path`, under a name that the next run does not mistake for a leftover.
 
     Where it cannot be moved at all, its temporary one.
     """

@@ -22,7 +22,7 @@ class Pace:
     """Holds one picture back until the next one says how long it is shown.
 
     With `constant`, one tick is one frame: pictures are repeated to fill gaps, and the last of several in a tick wins.
-    Otherwise each keeps its own time, moved on by a tick where the output's ticks are too coarse to tell two apart, but
+    Otherwise each keeps its own time, moved on by a tick where the output's ticks are too coarse to separate two, but
     never by more: the last one wins there too, or a source that is faster than the ticks would be slowed down.
     """
 
@@ -35,7 +35,7 @@ class Pace:
         self.last_gap: Fraction | None = None  # seconds between the last two pictures
 
     def put(self, picture: av.VideoFrame, moment: Fraction) -> Iterator[Shown]:
-        """Take a picture shown from `moment` (seconds); gives what is certain now."""
+        """Take a picture shown from `moment` (seconds); returns the frames that are now final."""
         if self._moment is not None:
             self.last_gap = moment - self._moment
         self._moment = moment

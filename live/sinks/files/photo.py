@@ -92,7 +92,7 @@ class PhotoSink:
     def write(self, frame: Frame) -> None:
         """Encode the frame. Raises EncodeError, also for a second frame."""
         if self._pending is not None or self._closed:
-            raise EncodeError(f"{self._path} is a photo and has its frame already")
+            raise EncodeError(f"{self._path} is a photo and already has its frame")
         pending = Pending(self._path, overwrite=self._overwrite)
         try:
             with foreign_errors(lambda error: write_error(self._path, error)):
@@ -127,7 +127,7 @@ class PhotoSink:
 
 @dataclass(frozen=True, slots=True)
 class _Notes:
-    """What comes along from the source."""
+    """What is copied from the source photo."""
 
     profile: bytes | None = None  # ICC, only when it describes RGB
     exif: Exif | None = None  # with the orientation taken out, None where there is none
@@ -159,7 +159,7 @@ def _read_notes(source: Path | None, size: tuple[int, int]) -> _Notes:
 
 
 def _exif(exif: Exif, size: tuple[int, int]) -> Exif | None:
-    """The frame is upright already, so viewers must not turn it once more. The thumbnail (IFD 1) is not carried on."""
+    """The frame is upright already, so viewers must not turn it again. The thumbnail (IFD 1) is not copied."""
     if not exif:
         return None
     if ORIENTATION in exif:

@@ -1,7 +1,7 @@
 """Sinks that wait for a key: a snapshot of the next frame, a recording from one press to the next.
 
-They are asides of a live session: a full disk or a forbidden folder is said and costs the capture, never the session,
-nor does encoding hold up the frames of the call.
+They are secondary in a live session: a full disk or a forbidden folder is reported and costs the capture, never
+the session, and encoding does not delay the frames of the call.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def stamped(folder: Path, suffix: str) -> Path:
 
 
 class _Finishing:
-    """Captures that are being finished on their threads, and the sentences about how that ended."""
+    """Captures that are being finished on their threads, and messages about the result."""
 
     closed = False
 
@@ -36,7 +36,7 @@ class _Finishing:
         self._finishing: list[tuple[QueuedSink, Path]] = []
 
     def idle(self) -> None:
-        """Say what has become of captures that were being finished."""
+        """Report the captures that have been finished."""
         for sink, path in [entry for entry in self._finishing if entry[0].done]:
             self._finishing.remove((sink, path))
             self._tell(sink, path)
@@ -53,11 +53,11 @@ class _Finishing:
         self._finishing.append((sink, path))
 
     def _tell(self, sink: QueuedSink, path: Path) -> None:
-        self._say(f"saved {path}" if sink.failure is None else f"{path.name} is not saved whole: {sink.failure}")
+        self._say(f"saved {path}" if sink.failure is None else f"{path.name} is not saved completely: {sink.failure}")
 
 
 class SnapshotSink(_Finishing):
-    """Saves the next frame each time it is asked to."""
+    """Saves the next frame on request."""
 
     def __init__(self, folder: Path, open_photo: OpenSink, say: Callable[[str], None]) -> None:
         super().__init__(say)
@@ -69,7 +69,7 @@ class SnapshotSink(_Finishing):
         self._wanted = True
 
     def write(self, frame: Frame) -> None:
-        """Save `frame` if one was asked for."""
+        """Save `frame` if a snapshot was requested."""
         self.idle()
         if not self._wanted:
             return
@@ -99,7 +99,7 @@ class RecordSink(_Finishing):
         return self._sink is not None
 
     def toggle(self) -> None:
-        """Begin a recording, or finish the one that runs."""
+        """Start a recording, or finish the current one."""
         if self._sink is not None:
             self._end()
             return
@@ -112,7 +112,7 @@ class RecordSink(_Finishing):
             self._say(f"recording to {self._path}")
 
     def write(self, frame: Frame) -> None:
-        """Add `frame` to the recording, if one runs; one that fails is given up."""
+        """Add `frame` to the recording, if there is one; one that fails is abandoned."""
         self.idle()
         sink = self._sink
         if sink is None:
@@ -122,7 +122,7 @@ class RecordSink(_Finishing):
             self._end()
 
     def close(self) -> None:
-        """Finish the recording that runs, if any."""
+        """Finish the current recording, if any."""
         self._end()
         super().close()
 

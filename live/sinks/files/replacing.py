@@ -21,7 +21,7 @@ def behind_link(path: Path) -> Path:
 
 
 def move_without_replacing(old: Path, new: Path) -> None:
-    """Rename a file. Raises FileExistsError where `new` is there, even where another process made it at this moment."""
+    """Rename a file. Raises FileExistsError where `new` is there, even if another process creates it meanwhile."""
     if os.name == "nt":
         os.rename(old, new)  # refuses by itself
         return
@@ -29,7 +29,7 @@ def move_without_replacing(old: Path, new: Path) -> None:
         os.link(old, new)  # the only call of POSIX that refuses, too
     except FileExistsError:
         raise
-    except OSError as error:  # a file system without hard links, such as FAT: as near as one comes
+    except OSError as error:  # a file system without hard links, such as FAT: the closest that is possible
         if os.path.lexists(new):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new)) from error
         os.replace(old, new)
@@ -61,5 +61,5 @@ def _keep_owner(state: os.stat_result, new: Path) -> None:
         return
     try:
         os.chown(new, state.st_uid, state.st_gid)
-    except PermissionError:  # only root gives files away; a group of one's own anybody may set
+    except PermissionError:  # only root may give files away; anybody may set a group of their own
         os.chown(new, -1, state.st_gid)

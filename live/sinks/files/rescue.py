@@ -1,4 +1,4 @@
-"""Recordings of runs that ended without finishing them: made ordinary files. Other leftovers are removed."""
+"""Makes ordinary files of the recordings that runs left unfinished, and removes their other leftovers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from livestyle.sinks.files.unfinished import Claim, Leftover, claimed, leftovers
 if TYPE_CHECKING:  # PyAV takes a while to load, and most runs find nothing to rescue
     from livestyle.media.pyav import InputContainer, av
 
-_HEADERS = 4096  # bytes; what cannot be read and is no larger holds nothing but a beginning
-_SHARE_BESIDE = 0.5  # of the free disk, that a rescue beside a run may take: the run records there, perhaps
+_HEADERS = 4096  # bytes; a file that cannot be read and is no larger contains only headers
+_SHARE_BESIDE = 0.5  # of the free disk, that a rescue beside a run may take: the run may record there
 
 log = logging.getLogger("livestyle")
 
@@ -60,13 +60,13 @@ def tidy(folder: Path, stop: Callable[[], bool] = lambda: False, *, share: float
 
 @contextmanager
 def tidied(folders: Iterable[Path]) -> Iterator[None]:
-    """`tidy` the folders on a thread beside a run, and log what was rescued. Leaving it asks the thread to end."""
+    """`tidy` the folders on a thread beside a run, and log what was rescued. On leaving, the thread is told to end."""
     ended = threading.Event()
 
     def work() -> None:
         for folder in dict.fromkeys(folders):
             for rescued in tidy(folder, ended.is_set, share=_SHARE_BESIDE):
-                if isinstance(rescued, Rescued):  # errors are said by --rescue; here they must not disturb the run
+                if isinstance(rescued, Rescued):  # --rescue shows errors; here they must not disturb the run
                     log.info("%s", describe(rescued))
 
     thread = threading.Thread(target=work, name="livestyle-tidy", daemon=True)
@@ -79,14 +79,14 @@ def tidied(folders: Iterable[Path]) -> Iterator[None]:
 
 
 def describe(rescued: Rescued) -> str:
-    """A sentence for people."""
+    """A message for the user."""
     if rescued.seconds is None:
         return f"a recording that was cut off holds no picture that can be read: kept as {rescued.path}"
     return f"a recording that was cut off is rescued: {rescued.path} ({rescued.seconds:.1f} s)"
 
 
 def mend(path: Path) -> None:
-    """Replace a video that breaks off in the middle of a packet by a copy of its whole packets, where there is room."""
+    """Replace a video that ends in the middle of a packet with a copy of its whole packets, where there is room."""
     try:
         pending = Pending(path, overwrite=True)
     except LivestyleError:
@@ -181,7 +181,7 @@ def _copied(broken: Path, whole: Path, stop: Callable[[], bool]) -> float | None
 
 
 def _readable(source: InputContainer, video: av.VideoStream) -> Iterator[tuple[av.Packet[av.VideoStream], int]]:
-    """Whole packets up to where the file breaks off, each with its presentation time."""
+    """Complete packets up to the end of what can be read, each with its presentation time."""
     from livestyle.media.pyav import av
 
     with suppress(av.error.FFmpegError):

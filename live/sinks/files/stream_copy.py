@@ -1,7 +1,7 @@
-"""What comes along with a video into the styled file: sound, subtitles, attachments, chapters, metadata.
+"""What is copied from a video into the styled file: sound, subtitles, attachments, chapters, metadata.
 
 Packets are copied, not re-encoded; only text subtitles are converted where the new container has another kind. The
-source file is opened a second time for this, and its video packets are read too: they tell how long each frame lasts
+source file is opened a second time for this, and its video packets are read too: they show how long each frame lasts
 and where the styled video stops.
 """
 
@@ -51,7 +51,7 @@ _STALE = (
 )
 
 
-class Companions:
+class CopiedStreams:
     """The other streams of one source file. Times given to and taken from it are seconds on the file's own clock."""
 
     def __init__(self, path: Path, start: float, stop: float | None) -> None:
@@ -68,12 +68,12 @@ class Companions:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """Of the whole file."""
+        """Metadata of the whole file."""
         return _fresh(self._input.metadata)
 
     @property
     def video_metadata(self) -> dict[str, str]:
-        """Of the video stream (language, title)."""
+        """Metadata of the video stream (language, title)."""
         return {} if self._video is None else _fresh(self._video.metadata)
 
     def pixel_aspect(self, *, turned: bool) -> Fraction:
@@ -95,7 +95,7 @@ class Companions:
         return [chapter for chapter in kept if chapter is not None]
 
     def add_streams(self, output: OutputContainer, container: Container) -> None:
-        """Give `output` a stream for each one that it can carry; say which ones are left out."""
+        """Give `output` a stream for each one that it can carry; log which ones are left out."""
         for stream in self._input.streams:
             if self._video is not None and stream.index == self._video.index:
                 continue
@@ -112,7 +112,7 @@ class Companions:
             self._take(output, packet)
 
     def copy_rest(self, output: OutputContainer, last_pts: int | None, end: Fraction) -> None:
-        """Write what is left: to the file's end after its last frame, else (a stop half-way) to `end`."""
+        """Write what is left: to the file's end after its last frame, else (a stop in the middle) to `end`."""
         while (packet := self._peek()) is not None:
             self._waiting = None
             if self._is_video(packet) and last_pts is not None and packet.pts is not None and packet.pts > last_pts:
@@ -200,7 +200,7 @@ class Companions:
 
 
 class _Copy:
-    """One stream on its way into the output."""
+    """Copies one stream into the output."""
 
     def __init__(self, source: Stream, target: Stream, convert_to: str | None = None) -> None:
         self._base = _time_base(source)

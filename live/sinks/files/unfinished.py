@@ -22,7 +22,7 @@ Kind = Literal["part", "recording"]
 
 _NAME = re.compile(r"\.(?P<name>.+)\.(?P<kind>part|recording)-[0-9a-f]{8}(?:\.[^.]+)?", re.DOTALL)
 _LONGEST_NAME = 255  # bytes, on nearly every file system
-_YOUNG_S = 10.0  # an empty file this young may be one whose run is about to lock it
+_YOUNG_S = 10.0  # an empty file younger than this may be about to be locked by its run
 # Flags that only some systems have.
 _BINARY: int = getattr(os, "O_BINARY", 0)
 _NO_LINKS: int = getattr(os, "O_NOFOLLOW", 0)
@@ -31,7 +31,7 @@ _LOCKED_BYTE = 1 << 40  # Windows locks bytes against everyone, so one far beyon
 
 
 def temporary_path(path: Path, kind: Kind) -> Path:
-    """A hidden name beside `path`, with its suffix, by which muxers and people tell the format."""
+    """A hidden name beside `path`, with its suffix, by which muxers and people recognise the format."""
     end = f".{kind}-{secrets.token_hex(4)}{path.suffix}"
     room = _LONGEST_NAME - 1 - len(os.fsencode(end)) - len(os.fsencode(path.suffix))
     stem = os.fsencode(path.stem)
@@ -56,7 +56,7 @@ class Claim:
 
     @classmethod
     def of_leftover(cls, path: Path) -> Claim | None:
-        """A claim on a file whose run is gone; None where it is alive, or where that cannot be told."""
+        """A claim on a file whose run is gone; None where it is alive, or where that is unknown."""
         try:
             handle = os.open(path, os.O_RDWR | _BINARY | _NO_LINKS)
         except OSError:
@@ -74,13 +74,13 @@ class Claim:
         return cls(handle)
 
     def sync(self) -> None:
-        """Have the system write to the disk what it has of the file so far. Raises OSError."""
+        """Have the system flush the file to the disk. Raises OSError."""
         handle = self._handle
         if handle is not None:
             os.fsync(handle)
 
     def release_with(self, move: Callable[[], None]) -> None:
-        """Call what moves or removes the file, and give the lock up.
+        """Call what moves or removes the file, and release the lock.
 
         Not before, as another run could take the file for a leftover; but Windows moves no file that is open.
         """
@@ -92,7 +92,7 @@ class Claim:
             self.release()
 
     def release(self) -> None:
-        """Give the lock up. Twice is fine."""
+        """Release the lock. Twice is fine."""
         handle, self._handle = self._handle, None
         if handle is not None:
             os.close(handle)
@@ -109,7 +109,7 @@ class Leftover:
 
 @contextmanager
 def claimed(leftover: Leftover) -> Iterator[Claim | None]:
-    """Hold the claim on a leftover; None where another process has it by now, or has dealt with it."""
+    """Hold the claim on a leftover; None where another process has it by now, or has handled it."""
     claim = Claim.of_leftover(leftover.path)
     try:
         yield claim

@@ -22,7 +22,7 @@ from livestyle.sinks.files.containers import (
 from livestyle.sinks.files.durability import PeriodicSync
 from livestyle.sinks.files.fragments import drop_broken_fragment
 from livestyle.sinks.files.output import Pending, check_output, write_error
-from livestyle.sinks.files.stream_copy import Companions
+from livestyle.sinks.files.stream_copy import CopiedStreams
 from livestyle.sinks.files.video_file import FALLBACK_RATE, Encoding, VideoFile
 
 
@@ -108,7 +108,7 @@ class VideoSink:
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
-        """Foreign errors as EncodeError; after any error the file is given up."""
+        """Foreign errors as EncodeError; after any error the file is abandoned."""
         try:
             with foreign_errors(lambda error: write_error(self._path, error)):
                 yield
@@ -118,12 +118,12 @@ class VideoSink:
 
     def _open(self, first: Frame) -> VideoFile:
         info = self._encoding.info
-        companions = None if info.path is None else Companions(info.path, info.start, info.stop)
+        copied = None if info.path is None else CopiedStreams(info.path, info.start, info.stop)
         try:
-            return VideoFile(self._pending.temporary, self._encoding, first, companions)
+            return VideoFile(self._pending.temporary, self._encoding, first, copied)
         except BaseException:
-            if companions is not None:
-                companions.close()
+            if copied is not None:
+                copied.close()
             raise
 
 
@@ -144,7 +144,7 @@ def _plan(
     size: Size | None,
     rate: Fraction | float | None,
 ) -> Encoding:
-    """What the arguments of VideoSink come to. Raises UsageError."""
+    """The arguments of VideoSink as one value. Raises UsageError."""
     deep = info.bit_depth > 8
     chosen = choose_codec(codec, container, deep=deep)
     options = encoder_options(chosen, crf, container, live=info.is_live)

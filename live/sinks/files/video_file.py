@@ -13,7 +13,7 @@ from livestyle.media.resize import Size, letterbox, size_of
 from livestyle.sinks.files.containers import Container
 from livestyle.sinks.files.encoding import Converter, aspect_after, output_color, quiet_encoder, set_tags
 from livestyle.sinks.files.pacing import Pace, Shown
-from livestyle.sinks.files.stream_copy import Companions
+from livestyle.sinks.files.stream_copy import CopiedStreams
 
 FALLBACK_RATE = Fraction(30)
 """Frames per second, where neither the source nor the user says any."""
@@ -35,14 +35,14 @@ class Encoding:
 
 
 class VideoFile:
-    """Takes frames until `finish` writes the end of the file, or `abandon` lets go of it."""
+    """Takes frames until `finish` writes the end of the file, or `abandon` discards it."""
 
-    def __init__(self, path: Path, encoding: Encoding, first: Frame, companions: Companions | None) -> None:
-        """Create the file at `path`. `first`: the frame that will be written first; `companions`: closed with this.
+    def __init__(self, path: Path, encoding: Encoding, first: Frame, copied: CopiedStreams | None) -> None:
+        """Create the file at `path`. `first`: the frame that will be written first; `copied`: closed with this.
 
         Raises any exception that PyAV may have for it.
         """
-        self._encoding, self._companions = encoding, companions
+        self._encoding, self._copied = encoding, copied
         self._shown_size = size_of(first.pixels)
         self._base = encoding.info.time_base
         self._durations: dict[int, int] = {}
@@ -52,19 +52,19 @@ class VideoFile:
         self._color = output_color(encoding.info.color, encoding.size, encoding.pixel_format)
         self._convert = Converter(encoding.size, encoding.pixel_format, self._color)
         self._origin = first.pts * self._base if encoding.info.is_live else Fraction(0)
-        if companions is not None:
-            self._origin = companions.origin
+        if copied is not None:
+            self._origin = copied.origin
         self._time_base = encoding.time_base
         self._pace = Pace(self._time_base, constant=encoding.rate is not None)
         self._usual = 1 / (encoding.info.rate or FALLBACK_RATE)
-        options = _with_own_keys(encoding.muxer_options, companions)
+        options = _with_own_keys(encoding.muxer_options, copied)
         self._output = open_output(path, encoding.container.format, options)
         self._stream = self._add_video()
-        if companions is not None:
-            self._bring_along(companions)
+        if copied is not None:
+            self._add_copied_streams(copied)
 
     def write(self, frame: Frame) -> None:
-        """Encode what is known to be shown until this frame, and keep this one."""
+        """Encode the frames whose duration is now known, and keep this one."""
         self._last_pts = frame.pts
         self._written += 1
         moment = frame.pts * self._base - self._origin
@@ -79,14 +79,14 @@ class VideoFile:
         for shown in self._pace.finish(end - self._origin):
             self._encode(shown)
         self._mux(self._last_packets())
-        if self._companions is not None:
-            self._companions.copy_rest(self._output, self._last_pts, end)
+        if self._copied is not None:
+            self._copied.copy_rest(self._output, self._last_pts, end)
         self._output.close()
 
     def _last_packets(self) -> list[Packet]:
         packets: list[Packet] = list(self._stream.encode(None))
         if self._encoded <= 2:
-            # libx265 fills in decoding times from its third frame on: before, they are whatever was in memory.
+            # libx265 fills in decoding times from its third frame on: before, they are uninitialised memory.
             for packet in packets:
                 packet.dts = packet.pts
         return packets
@@ -95,8 +95,8 @@ class VideoFile:
         """Release files and memory, whatever state they are in."""
         with suppress(Exception):  # the temporary file is removed anyway
             self._output.close()
-        if self._companions is not None:
-            self._companions.close()
+        if self._copied is not None:
+            self._copied.close()
 
     def _encode(self, shown: Shown) -> None:
         picture = shown.picture
@@ -104,8 +104,8 @@ class VideoFile:
         self._durations[shown.pts] = shown.duration
         self._encoded += 1
         self._mux(self._stream.encode(picture))
-        if self._companions is not None:
-            self._companions.copy_until(self._output, shown.pts * self._time_base + self._origin)
+        if self._copied is not None:
+            self._copied.copy_until(self._output, shown.pts * self._time_base + self._origin)
 
     def _mux(self, packets: list[Packet]) -> None:
         for packet in packets:
@@ -116,13 +116,13 @@ class VideoFile:
     def _end(self) -> Fraction:
         """When the last frame stops being shown, seconds on the source's clock."""
         last = (self._last_pts or 0) * self._base
-        if self._companions is None:
+        if self._copied is None:
             return last + (self._pace.last_gap or self._usual)
-        self._companions.copy_until(self._output, last)
-        announced = self._companions.end_of_video(self._written)
+        self._copied.copy_until(self._output, last)
+        announced = self._copied.end_of_video(self._written)
         if announced is not None and announced > last:
             return announced
-        ticks = self._companions.duration_of(self._last_pts or 0)
+        ticks = self._copied.duration_of(self._last_pts or 0)
         return last + (ticks * self._base if ticks else self._pace.last_gap or self._usual)
 
     def _add_video(self) -> av.VideoStream:
@@ -142,22 +142,22 @@ class VideoFile:
         return stream
 
     def _pixel_aspect(self) -> Fraction:
-        if self._companions is None:
+        if self._copied is None:
             return Fraction(1)
-        coded = self._companions.coded_size
+        coded = self._copied.coded_size
         turned = coded is not None and coded[0] != coded[1] and coded == self._shown_size[::-1]
-        return self._companions.pixel_aspect(turned=turned)
+        return self._copied.pixel_aspect(turned=turned)
 
-    def _bring_along(self, companions: Companions) -> None:
-        self._output.metadata.update(companions.metadata)
-        self._stream.metadata.update(companions.video_metadata)
-        companions.add_streams(self._output, self._encoding.container)
-        self._output.set_chapters(companions.chapters())
+    def _add_copied_streams(self, copied: CopiedStreams) -> None:
+        self._output.metadata.update(copied.metadata)
+        self._stream.metadata.update(copied.video_metadata)
+        copied.add_streams(self._output, self._encoding.container)
+        self._output.set_chapters(copied.chapters())
 
 
-def _with_own_keys(options: dict[str, str], companions: Companions | None) -> dict[str, str]:
+def _with_own_keys(options: dict[str, str], copied: CopiedStreams | None) -> dict[str, str]:
     """Phones keep place and camera in keys of their own, which MP4 has room for only in this form."""
-    own_keys = companions is not None and any(key.startswith("com.") for key in companions.metadata)
+    own_keys = copied is not None and any(key.startswith("com.") for key in copied.metadata)
     if own_keys and "movflags" in options:
         return {**options, "movflags": f"{options['movflags']}+use_metadata_tags"}
     return options

@@ -15,7 +15,7 @@ from livestyle.media.text import Canvas, Color, draw_text, shade, text_size
 from livestyle.sinks.preview.keys import help_rows
 
 TINTS: dict[str, Color] = {"hair": (255, 190, 0), "skin": (255, 60, 110), "clothes": (40, 130, 255)}
-"""Colours of the mask overlay; the background stays as it is. Told apart also by people who see red and green alike."""
+"""Colours of the mask overlay; the background stays as it is. They also differ for people who confuse red and green."""
 
 _TINT = 0.6  # of the picture that a region's colour takes where its weight is 1
 _LINE: Color = (255, 255, 255)
@@ -53,7 +53,7 @@ class Scene:
     """One frame as the preview keeps it: its own small copies, never the frame's pixels."""
 
     after: Pixels  # (h, w, 3) uint8 RGB at preview size
-    before: Pixels | None  # the same before the style, where it was asked for
+    before: Pixels | None  # the same before the style, where it was requested
     masks: Masks | None
     may_mirror: bool = True  # False for a hold card, whose words must stay readable
 

@@ -21,7 +21,7 @@ from livestyle.sinks.preview.overlay import Scene, View, compose, scaled
 _FIRST_BOX = (1280, 800)  # the window opens no larger than this
 _LARGEST_BOX = (1920, 1200)  # drawing for a larger window is enlarged by the window system: 4K text costs too much
 _TOAST_S = 1.6
-_STATUS_S = 0.25  # how often the status line is asked for: faster is unreadable
+_STATUS_S = 0.25  # how often the status line is updated: faster is unreadable
 _KEYS_AT_ONCE = 8
 _WIPE_STEP = 0.05
 
@@ -43,7 +43,7 @@ def _empty() -> str:
 class Window:
     """A sink that shows frames, at the pace they are written, in a resizable window that keeps their aspect.
 
-    What is seen (wipe, masks, mirror, help, status line) is the window's own affair; every other key goes to
+    The window itself handles what is seen (wipe, masks, mirror, help, status line); every other key goes to
     `on_command` as "next-style", "previous-style", "stronger", "weaker", "snapshot", "record" or "quit".
     `status` gives the status line's text. Drawing happens on a copy at the window's size.
     """
@@ -107,14 +107,14 @@ class Window:
         self._toast, self._toast_until = text, time.monotonic() + _TOAST_S
 
     def close(self) -> None:
-        """Take the window away."""
+        """Close the window."""
         self._closed = True
         self._scene = None
         if self._is_open:
             self._is_open = False
             try:
                 cv2.destroyWindow(self._title)
-                cv2.waitKey(1)  # HighGUI takes windows away while it handles events
+                cv2.waitKey(1)  # HighGUI closes windows while it handles events
             except cv2.error:
                 pass  # the user closed it already
 
@@ -127,7 +127,7 @@ class Window:
         except cv2.error as error:  # a build of OpenCV without windows ("headless")
             raise DisplayError(
                 "this build of OpenCV cannot open windows",
-                hint=f"pip install opencv-python in place of opencv-python-headless, or {_INSTEAD}",
+                hint=f"pip install opencv-python instead of opencv-python-headless, or {_INSTEAD}",
             ) from error
         self._is_open = True
         cv2.waitKey(1)

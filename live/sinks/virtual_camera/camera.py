@@ -25,7 +25,7 @@ __all__ = ["VirtualCamera", "VirtualCameraOpener", "how_to_get_one"]
 _log = logging.getLogger("livestyle")
 
 _RESEND_AFTER = 0.2  # seconds without a frame; programs that read a loopback device freeze or give up without any
-_LOOPBACK = "v4l2loopback"  # pyvirtualcam's own backend of that name prints what fails and goes on
+_LOOPBACK = "v4l2loopback"  # pyvirtualcam's own backend of that name prints what fails and continues
 
 
 class Backend(Protocol):
@@ -63,7 +63,7 @@ class VirtualCamera:
     Pixels go out as 4:2:2 (YUYV, BT.601 limited range, what cameras deliver and most programs take) to v4l2loopback and
     as RGB to every other backend, which converts by itself. Sending never waits for the device's rate: pacing is the
     loop's. A device that takes no frame for a moment loses it (see `lost`); one that fails is an error at once, after
-    which another VirtualCamera may be opened in place of this one.
+    which another VirtualCamera may be opened instead of this one.
     """
 
     def __init__(
@@ -126,12 +126,12 @@ class VirtualCamera:
         self._send(self._last)
 
     def idle(self) -> None:
-        """Send the last frame again after a pause: what was sent before was fit to be seen, so it is now."""
+        """Send the last frame again after a pause: it was styled or a hold card, so it may be seen."""
         if self._last is not None and time.monotonic() - self._sent_at >= _RESEND_AFTER:
             self._send(self._last)
 
     def viewers(self) -> Viewers:
-        """What tells whether somebody watches the device. Raises VirtualCameraError where nothing does."""
+        """Reports whether somebody watches the device. Raises VirtualCameraError where the backend cannot know."""
         if not isinstance(self._camera, KnowsViewers):
             raise cannot_tell(self._device)
         return self._camera.viewers()
@@ -165,7 +165,7 @@ class VirtualCamera:
             raise
         except Exception as error:  # backends raise what they like
             raise VirtualCameraError(
-                f"{self.device}: the virtual camera takes no more frames: {error}", hint=hint_in_mid_run(str(error))
+                f"{self.device}: the virtual camera no longer accepts frames: {error}", hint=hint_in_mid_run(str(error))
             ) from error
         self._sent_at = time.monotonic()
 
@@ -200,7 +200,7 @@ def _open(size: Size, rate: float, backend: str | None, device: str | None) -> t
     for name, open_backend in backends.items():
         try:
             return name, _open_backend(name, open_backend, size, rate, device)
-        except Exception as error:  # backends raise what they like; the last sentence goes to the user
+        except Exception as error:  # backends raise anything; the last message goes to the user
             failures.append(error)
     raise _cannot_open(device or "virtual camera", failures)
 
@@ -236,7 +236,7 @@ def _backends(backend: str | None) -> dict[str, OpenBackend]:
 
 
 def _open_backend(name: str, backend: OpenBackend, size: Size, rate: float, device: str | None) -> Backend:
-    """Without pyvirtualcam.Camera, which turns every error into text and counts what nobody asks for."""
+    """Without pyvirtualcam.Camera, which turns every error into text and measures rates that are not needed."""
     from pyvirtualcam.camera import PixelFormat
     from pyvirtualcam.util import encode_fourcc
 

@@ -53,7 +53,7 @@ def hint_for(failures: str) -> str:
 
 
 def hint_in_mid_run(failure: str) -> str:
-    """What to do when a foreign backend, which has worked, takes no more frames."""
+    """What to do when a foreign backend, that has worked no longer accepts frames."""
     return how_to_get_one() if "no such device" in failure.casefold() else _LET_GO
 
 
@@ -112,7 +112,7 @@ def held(path: str, size: Size, by: str, *, try_size: str = "") -> VirtualCamera
 
 def writing_failed(path: str, number: int) -> VirtualCameraError:
     """The device took no more frames in mid-run; `number` is the errno."""
-    said = f"{path}: the virtual camera takes no more frames"
+    said = f"{path}: the virtual camera no longer accepts frames"
     if number in _GONE:
         return VirtualCameraError(f"{path}: the virtual camera is gone: {os.strerror(number)}", hint=how_to_get_one())
     if number == errno.EBUSY:

@@ -59,7 +59,7 @@ class Kernel(Protocol):
         """Paths of the devices that may be loopback devices, by number."""
 
     def is_fed(self, path: str) -> bool:
-        """Whether a program seems to feed it already; False where nobody knows."""
+        """Whether a program seems to feed it already; False where that is unknown."""
 
     def open(self, path: str) -> int:
         """A handle that never waits."""
@@ -135,7 +135,7 @@ class Device:
 
 
 class LoopbackOutput:
-    """A pyvirtualcam backend. After an error it is closed; whoever wants to go on opens another one.
+    """A pyvirtualcam backend. After an error it is closed; to continue, open another one.
 
     A frame that the device does not take within 0.2 s (EAGAIN, EINTR) is lost and counted, not an error, unless none
     was taken for 5 s. A frame of which only a part was taken is lost too, because the rest would be taken for another
@@ -200,7 +200,7 @@ class LoopbackOutput:
             raise errors.frames_cut(self._path, taken, frame.nbytes)
 
     def viewers(self) -> Viewers:
-        """What tells whether somebody watches this device. Raises VirtualCameraError."""
+        """Reports whether somebody watches this device. Raises VirtualCameraError."""
         return open_viewers(self._path, self._kernel)
 
     def close(self) -> None:
@@ -327,7 +327,7 @@ def _require_output(kernel: Kernel, handle: int, path: str) -> None:
     try:
         about = v4l2.capability(handle, kernel.ioctl)
     except OSError as error:
-        # EINVAL is what some drivers, and what is no device at all, answer to a request that they do not know.
+        # EINVAL is what some drivers, and what is not a device at all, answer to a request that they do not know.
         number = errno.ENOTTY if error.errno == errno.EINVAL else error.errno or errno.EIO
         raise errors.opening_failed(path, number) from error
     if not about.flags & _CAN_OUTPUT:

@@ -1,4 +1,4 @@
-"""Whether somebody watches a Video4Linux loopback device: v4l2loopback tells since 0.13, before that /proc does."""
+"""Whether somebody watches a Video4Linux loopback device: by v4l2loopback's events (since 0.13), else by /proc."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUBSCRIPTION = struct.Struct("@III20x")  # type, id, flags
 CLIENT_USAGE = 0x08000000 + 0x08E00000 + 1  # v4l2loopback's V4L2_EVENT_PRI_CLIENT_USAGE: how many watch
 SEND_INITIAL = 1  # V4L2_EVENT_SUB_FL_SEND_INITIAL
 
-_ASK_AGAIN_S = 5.0  # an event that was lost must not count for ever
+_ASK_AGAIN_S = 5.0  # an event that was lost must not count for long
 _REOPEN_EVERY_S = 1.0
 _SCAN_EVERY_S = 0.5
 _SCAN_SHARE = 100  # a scan's duration is at most one part in so many of the time
@@ -29,7 +29,7 @@ _MOST_EVENTS = 64  # waiting at once; the driver keeps fewer
 
 
 class Viewers(Protocol):
-    """Asked a few times a second, from one thread."""
+    """Reports whether a device is watched; called a few times a second, from one thread."""
 
     def watched(self) -> bool:
         """Whether somebody watches the device. True while that cannot be known."""
@@ -52,7 +52,7 @@ class Handles(Protocol):
 
 
 def open_viewers(path: str, handles: Handles) -> Viewers:
-    """What can tell who watches the device at `path`. Raises VirtualCameraError when nothing can."""
+    """Reports who watches the device at `path`. Raises VirtualCameraError where nothing can."""
     try:
         return EventViewers(path, handles)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What kind of input a file is, told by its content, and the inputs inside a folder."""
+"""What kind of input a file is, by its content, and the inputs inside a folder."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _LISTS = (
 
 
 def kind_of(path: str | Path) -> Kind:
-    """Whether `path` holds a still picture ("photo") or anything else ("video", for FFmpeg to judge).
+    """Whether `path` holds a still picture ("photo") or anything else ("video": FFmpeg decides).
 
     Moving GIF and PNG files and raw Motion JPEG are videos. Raises SourceNotFoundError, and SourceError for a folder or
     an empty file.
@@ -83,7 +83,7 @@ def list_folder(folder: str | Path) -> list[Path]:
 def _is_file(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_file()
-    except OSError:  # a link that leads to itself, or where one may not look
+    except OSError:  # a link that leads to itself, or in a folder that may not be read
         return False
 
 
@@ -120,8 +120,8 @@ def _is_still_gif(path: Path) -> bool:
 def _is_motion_jpeg(path: Path, head: bytes) -> bool:
     """Whether one JPEG picture follows directly on another.
 
-    It does in some photos too: those with a depth or gain map say so (CIPA DC-007), and cameras that hang on a preview
-    without a word call the file .jpg.
+    It does in some photos too: those with a depth or gain map say so (CIPA DC-007), and cameras that append a preview
+    without such a mark name the file .jpg.
     """
     if path.suffix.lower() in PHOTO_SUFFIXES or b"MPF\0" in head:
         return False

@@ -31,7 +31,7 @@ from livestyle.sources.pixel_format import PictureReader, bit_depth, is_rgb
 
 log = logging.getLogger("livestyle")
 
-_NOT_VIDEO = {"tty"}  # FFmpeg's demuxers that take any text for a picture
+_NOT_VIDEO = {"tty"}  # FFmpeg's demuxers that accept any text
 _SEEK_BACK = (0, 2, 10, 60)  # seconds before the start that are tried when a file's index leads beyond it
 
 
@@ -74,9 +74,9 @@ class VideoSource:
             pixels = self._pixels_of(picture)
             if pixels is not None:
                 yield Frame(pixels, pts, time.monotonic())
-        with self._lock:  # what the file announces is asked of the open container
+        with self._lock:  # the open container holds what the file announces
             if not self._closing.is_set():
-                self._reading.complain(last, self.info)
+                self._reading.check_complete(last, self.info)
 
     def close(self) -> None:
         self._closing.set()
@@ -93,10 +93,10 @@ class VideoSource:
         first = self._first_frame(start)
         self._first: av.VideoFrame | None = first
         self._reader, self.info = self._describe(first, start, duration)
-        self._reader.read(first)  # a format that cannot be converted is said before an output is begun
+        self._reader.read(first)  # a format that cannot be converted is refused before an output is created
 
     def _pixels_of(self, picture: av.VideoFrame) -> Pixels | None:
-        """None for a picture that cannot be converted, as damaged ones are that change their format half-way."""
+        """None for a picture that cannot be converted, such as damaged ones whose format changes in the middle."""
         try:
             return self._reader.read(picture)
         except LivestyleError:
@@ -141,7 +141,7 @@ class VideoSource:
         if self._stop_pts is not None and first.pts is not None and first.pts >= self._stop_pts:
             shown = float(first.pts * self._time_base - start_of(self._container))
             raise SourceError(
-                f"No frame of {self._path} begins in the part asked for; the next one begins at {shown:.2f} s",
+                f"No frame of {self._path} begins in the requested part; the next one begins at {shown:.2f} s",
                 hint="choose a longer --duration, or another --start",
             )
         return first
@@ -247,7 +247,7 @@ class _Reading:
             self._times_noted = True
             log.info("%s has frames whose times do not increase (%d after %d): moved apart", self._path, pts, last)
 
-    def complain(self, last_pts: int | None, info: StreamInfo) -> None:
+    def check_complete(self, last_pts: int | None, info: StreamInfo) -> None:
         """Raise DecodeError when fewer pictures came than the file announces."""
         missing = self._missing(info)
         if missing:
@@ -257,7 +257,7 @@ class _Reading:
             )
 
     def _demux(self, container: InputContainer) -> Iterator[Packet]:
-        """Video packets; the others only tell how far the file goes."""
+        """Video packets; the others only show how far the file goes."""
         try:
             for packet in container.demux():
                 if self._closing.is_set():
@@ -296,7 +296,7 @@ class _Reading:
             many = f"{frames} of {self._stream.frames} frames, " if frames > 0 else ""
             return f"the last {many}{float(gap):.2f} s are missing"
         if self._broken:
-            return f"reading broke off ({self._broken})"
+            return f"reading failed ({self._broken})"
         if self._damaged:
             return f"{self._damaged} of {self._seen} video packets could not be decoded"
         return ""

@@ -1,4 +1,4 @@
-"""Addresses of cameras: taken apart, and shown without what may be secret in them."""
+"""Addresses of cameras: parsed, and shown without what may be secret in them."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class Address:
 
 
 def is_address(which: str) -> bool:
-    """Whether somebody means an address, also one that is written wrong or of another kind."""
+    """Whether an address is meant, including one that is malformed or of another kind."""
     return _SCHEME.match(which) is not None or "://" in which
 
 
 def parse_address(which: str) -> Address:
-    """The parts of an address. Raises RefusedError for one that is written wrong or of another kind."""
+    """The parts of an address. Raises RefusedError for one that is malformed or of another kind."""
     parts, port = _split(which)
     if parts is None:
         _refuse_unclear(which)
@@ -112,7 +112,7 @@ def refuse_addresses(inputs: Iterable[Path], output: Path | None = None) -> None
 
 
 def hide_secrets(text: str) -> str:
-    """Text that may be an address with only its scheme and host shown: nothing is taken for granted about its form."""
+    """Text that may be an address with only its scheme and host shown: nothing is assumed about its form."""
     scheme = _SCHEME.match(text)
     secret, at, rest = text[scheme.end() if scheme else 0 :].rpartition("@")
     host = re.split("[/?#]", rest, maxsplit=1)[0]

@@ -27,10 +27,10 @@ class NetworkCamera:
     def __init__(self, address: Address) -> None:
         self._address = address
         self.label = address.label
-        self._silence = no_answer(address)  # what to say when nothing more comes
+        self._silence = no_answer(address)  # the error when nothing more comes
 
     def open(self, stopped: Stopped, *, again: bool) -> Connection:
-        """Connect, and find out what comes. Raises SourceError, RefusedError where asking again does not help."""
+        """Connect, and find out what comes. Raises SourceError, RefusedError where another attempt does not help."""
         self._silence = no_answer(self._address)
         if self._address.scheme.startswith("rtsp"):
             connection: Connection = open_rtsp(self._address)
@@ -43,11 +43,11 @@ class NetworkCamera:
         return connection
 
     def no_picture(self) -> LivestyleError:
-        """The camera answered; or what was recognised in its answer."""
+        """The camera answers without a picture, or with what was recognised in its answer."""
         return self._silence
 
     def too_slow(self, seconds: float) -> LivestyleError:
-        """How far it got."""
+        """By how far the connection got."""
         return self._silence
 
     def _open_http(self, stopped: Stopped) -> Connection:
@@ -95,7 +95,7 @@ def _first_bytes(stream: HttpStream, stopped: Stopped) -> bytes:
 class MjpegConnection:
     """JPEG pictures over HTTP. What was received is decoded only when somebody takes it: the newest one wins."""
 
-    rate: Fraction | None = None  # nobody says it
+    rate: Fraction | None = None  # unknown
 
     def __init__(self, stream: HttpStream, begin: bytes, boundary: str) -> None:
         """`begin`: what was already read of the stream."""

@@ -67,7 +67,7 @@ def _rtsp_error(address: Address, error: Exception) -> SourceError:
     said = error.strerror if isinstance(error, av.error.FFmpegError) else None
     reason = said or type(error).__name__
     return SourceError(
-        f"{address.label}: does not answer in RTSP as it should ({reason})",
+        f"{address.label}: does not give a valid answer in RTSP ({reason})",
         hint="is it an rtsp:// address? Many cameras have http:// too; the camera's manual says where the stream is",
     )
 
@@ -93,9 +93,9 @@ def open_http_media(stream: HttpStream, begin: bytes, stopped: Stopped) -> FFmpe
                 f"{address.label}: sends a playlist that names nothing that can be played",
                 hint="only unencrypted video on the camera's own host is played",
             ) from None
-        kind = stream.content_type
+        kind = f" ({stream.content_type})" if stream.content_type and stream.content_type.isprintable() else ""
         raise RefusedError(
-            f"{address.label}: sends something that is no video{f' ({kind})' if kind.isprintable() and kind else ''}",
+            f"{address.label}: sends something that is not a video{kind}",
             hint="cameras often have the stream at /video, /mjpeg or /stream; the camera's manual says which",
         ) from None
     return FFmpegConnection(container, address, paced=True, stream=stream)
@@ -109,7 +109,7 @@ class _Body:
         self._stream, self._waiting, self._stopped = stream, begin, stopped
 
     def read(self, size: int) -> bytes:
-        """At most `size` bytes; b"" at the end. Raises TimeoutError after a silence, or when nobody waits any more."""
+        """At most `size` bytes; b"" at the end. Raises TimeoutError after a silence, or when it is no longer needed."""
         until = time.monotonic() + _READ_S
         while not self._waiting:
             received = self._stream.read()
@@ -157,7 +157,7 @@ class FFmpegConnection:
     ) -> None:
         """`paced`: pictures come by their own clock, because what carries them comes in pieces of several seconds.
 
-        Raises SourceError where there is no video in it.
+        Raises SourceError where it contains no video.
         """
         self._container, self._stream = container, stream
         try:
@@ -203,7 +203,7 @@ def _video(container: InputContainer, address: Address) -> av.VideoStream:
     decoder = None if stream is None else decoder_of(stream)
     if stream is None or decoder is None:
         raise RefusedError(f"{address.label}: has no video that can be decoded here", hint="set the camera to H.264")
-    decoder.thread_type = av.codec.context.ThreadType.SLICE  # threads by frames would hold pictures back
+    decoder.thread_type = av.codec.context.ThreadType.SLICE  # threads by frames would delay pictures
     decoder.flags |= av.codec.context.Flags.low_delay
     return stream
 

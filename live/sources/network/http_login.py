@@ -1,4 +1,4 @@
-"""HTTP's two ways to say name and password: Basic (RFC 7617) and Digest (RFC 7616)."""
+"""HTTP authentication: Basic (RFC 7617) and Digest (RFC 7616)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def login(challenges: Sequence[str], address: Address) -> str:
     if not challenges or any(text.strip().lower().startswith("basic") for text in challenges):
         return "Basic " + base64.b64encode(f"{address.user}:{address.password}".encode()).decode()
     raise SourceError(
-        f"{address.label}: asks for the password in a way that is not known here",
+        f"{address.label}: asks for the password in a way that is not supported",
         hint="set the camera to Basic or Digest authentication",
     )
 

@@ -1,4 +1,4 @@
-"""A stream over HTTP: connecting, asking, following redirects, and reading what comes. Each failure has its sentence.
+"""A stream over HTTP: connecting, requesting, following redirects, reading. Each failure has its own message.
 
 Not with http.client: a read that waits must look around now and then, whether anybody still wants the answer, and
 http.client's streams cannot be read on after a timeout.
@@ -25,15 +25,15 @@ from livestyle.sources.network.http_login import login
 
 _log = logging.getLogger("livestyle")
 
-ANSWER_WITHIN_S = 24.0  # from the beginning to the end of the header, redirects and all
+ANSWER_WITHIN_S = 24.0  # from the beginning to the end of the header, redirects included
 _CONNECT_S = 10.0  # for each address of a host
-_TICK_S = 0.2  # how often a read that waits looks around
+_TICK_S = 0.2  # how often a waiting read checks whether it is still needed
 _MOST_REDIRECTS = 5
 _LONGEST_HEADER = 65536  # bytes
-_AT_ONCE = 1 << 20  # bytes; as much as waits is taken, so that the newest picture is among it
-_MAKERS_PATHS = "cameras often have the stream at /video, /mjpeg or /stream; the camera's manual says which"
+_AT_ONCE = 1 << 20  # bytes; everything available is read, so that the newest picture is included
+_USUAL_PATHS = "cameras often have the stream at /video, /mjpeg or /stream; the camera's manual says which"
 
-_warned: set[str] = set()  # hosts whose certificate was complained about
+_warned: set[str] = set()  # hosts whose certificate a warning was logged for
 
 
 def connect(address: Address, deadline: float) -> socket.socket:
@@ -43,10 +43,10 @@ def connect(address: Address, deadline: float) -> socket.socket:
     try:
         return socket.create_connection((address.host, port), timeout=left)
     except (socket.gaierror, UnicodeError):
-        raise SourceError(f"{label}: no machine of this name is known",
-                          hint="check the spelling, or give its number (such as 192.168.1.20)") from None  # fmt: skip
+        raise SourceError(f"{label}: no host of this name is known",
+                          hint="check the spelling, or give its IP address (as 192.168.1.20)") from None  # fmt: skip
     except ConnectionRefusedError:
-        raise SourceError(f"{label}: nothing listens at port {port} of this machine",
+        raise SourceError(f"{label}: nothing listens at port {port} of this host",
                           hint="is the camera on, and the port right? --wait waits for it") from None  # fmt: skip
     except TimeoutError:
         raise no_answer(address) from None
@@ -62,12 +62,12 @@ def no_answer(address: Address) -> SourceError:
 
 
 class HttpStream:
-    """The body of an answer with status 200, from a host that was asked as often as logins and redirects need."""
+    """The body of an answer with status 200, after as many requests as logins and redirects need."""
 
     def __init__(self, address: Address, stopped: Stopped, *, accept: str = "*/*", first_byte: int = 0) -> None:
-        """Connect and ask for `address`; `first_byte`: ask for what follows (a Range).
+        """Connect and request `address`; `first_byte`: request what follows (a Range).
 
-        Raises SourceError, RefusedError where asking again does not help.
+        Raises SourceError; RefusedError where another attempt does not help.
         """
         self._stopped = stopped
         self._accept, self._first_byte = accept, first_byte
@@ -76,20 +76,22 @@ class HttpStream:
         self._authorization: str | None = None
         self._waiting = b""  # of the body, read together with the header
         for _ in range(_MOST_REDIRECTS + 1):
-            if self._ask():
+            if self._send_request():
                 break
         else:
-            raise SourceError(f"{address.label}: sends on and on to other addresses", hint="give the last of them")
+            raise SourceError(
+                f"{address.label}: redirects again and again", hint="give the address that it redirects to"
+            )
         chunked = "chunked" in (self.headers.get("Transfer-Encoding") or "").lower()
         self._chunks = _Chunks() if chunked else None
 
     @property
     def content_type(self) -> str:
-        """As the server says it, without parameters, in lower case; "" where it says none."""
+        """As the server states it, without parameters, in lower case; "" where it states none."""
         return (self.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
 
     def read(self) -> bytes | None:
-        """What has come; None when nothing came for a moment; b"" at the end. Raises OSError."""
+        """New data; None when nothing came for a moment; b"" at the end. Raises OSError."""
         if self._waiting:
             data, self._waiting = self._waiting, b""
         else:
@@ -108,21 +110,21 @@ class HttpStream:
 
     # One request
 
-    def _ask(self) -> bool:
+    def _send_request(self) -> bool:
         """Send one request; True for status 200, False when the next one is to be sent (a login, a redirect)."""
         self._socket = self._connect()
         try:
             self._socket.settimeout(_TICK_S)
             self._socket.sendall(self._request())
             self._read_header()
-            return self._judge()
+            return self._check_status()
         except LivestyleError:
             self._socket.close()
             raise
         except (OSError, http.client.HTTPException) as error:
             self._socket.close()
             raise SourceError(
-                f"{self.address.label}: closed the connection without a proper answer ({type(error).__name__})",
+                f"{self.address.label}: closed the connection without a valid answer ({type(error).__name__})",
                 hint="is it an http:// address? rtsp:// and https:// are others",
             ) from None
 
@@ -184,7 +186,7 @@ class HttpStream:
 
     # What the answer says
 
-    def _judge(self) -> bool:
+    def _check_status(self) -> bool:
         if self.status in (200, 206):
             return True
         if self.status == 401 and self._authorization is None and self.address.user + self.address.password:
@@ -198,26 +200,26 @@ class HttpStream:
         return False
 
     def _next_address(self) -> Address:
-        """Where a redirect leads: only to the same host, so that a camera cannot make this computer ask others."""
+        """Where a redirect leads: only to the same host, so that a camera cannot make this computer contact others."""
         target = urljoin(
             f"{self.address.scheme}://{self.address.netloc}{self.address.path}", self.headers.get("Location") or ""
         )
         if urlsplit(target).scheme not in ("http", "https"):
-            raise SourceError(f"{self.address.label}: sends on to something that is no http:// address")
+            raise SourceError(f"{self.address.label}: redirects to something that is not an http:// address")
         there = parse_address(target)
         if there.host != self.address.host or (self.address.encrypted and not there.encrypted):
-            raise SourceError(f"{self.address.label}: sends on to {there.label}, which is not followed",
+            raise SourceError(f"{self.address.label}: redirects to {there.label}, which is not followed",
                               hint="if that is the camera, give that address")  # fmt: skip
         return Address(there.scheme, there.host, there.port, there.path, self.address.user, self.address.password)
 
     def too_slow(self) -> SourceError:
-        """The error for a server that took the connection and then sends nothing."""
-        return SourceError(f"{self.address.label}: took the connection, but does not answer",
+        """The error for a server that accepts the connection and then sends nothing."""
+        return SourceError(f"{self.address.label}: accepted the connection but does not answer",
                            hint="is it a camera's address? If it is, restart the camera")  # fmt: skip
 
 
 def _encrypted(plain: socket.socket, address: Address, *, trusted: bool) -> socket.socket:
-    """TLS on a connection. Where the certificate is not checked, what old cameras speak will do."""
+    """TLS on a connection. Where the certificate is not checked, protocols of old cameras are allowed too."""
     context = ssl.create_default_context()
     if not trusted:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -237,26 +239,24 @@ def _encrypted(plain: socket.socket, address: Address, *, trusted: bool) -> sock
 
 
 def refusal(address: Address, status: int) -> SourceError:
-    """The sentence for a status that is not 200."""
+    """The error for a status that is not 200."""
     if status == 401:
         return login_refused(address)
     if status == 403:
         return RefusedError(f"{address.label}: the camera forbids this address (403)",
                             hint="may this user see the stream? Some cameras allow only certain computers")  # fmt: skip
     if status in (404, 410):
-        return SourceError(
-            f"{address.label}: there is nothing at this address ({status} not found)", hint=_MAKERS_PATHS
-        )
+        return SourceError(f"{address.label}: there is nothing at this address ({status} not found)", hint=_USUAL_PATHS)
     if status in (429, 500, 502, 503, 504):
         return SourceError(f"{address.label}: the camera is busy or not ready ({status})",
                            hint="close other programs that watch it, or add --wait")  # fmt: skip
     known = {int(code): code.phrase.lower() for code in HTTPStatus}
     text = f" {known[status]}" if status in known else ""
-    return SourceError(f"{address.label}: the camera answers {status}{text} in place of a stream", hint=_MAKERS_PATHS)
+    return SourceError(f"{address.label}: the camera answers {status}{text} instead of a stream", hint=_USUAL_PATHS)
 
 
 def login_refused(address: Address) -> RefusedError:
-    """The sentence for 401, with and without a password in the address."""
+    """The error for 401, with and without a password in the address."""
     if address.user or address.password:
         return RefusedError(
             f"{address.label}: the camera does not accept this name and password",

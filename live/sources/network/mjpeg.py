@@ -1,4 +1,4 @@
-"""Motion JPEG as cameras really send it: split by the pictures' own markers, because what stands around them is often
+"""Motion JPEG as cameras really send it: split by the pictures' own markers, because what surrounds them is often
 wrong (lengths, boundaries, headers), and decoded so strictly that a damaged picture is left out."""
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _COLOR = ColorInfo(primaries="bt709", transfer="iec61966-2-1", matrix="smpte170m
 class _Walk(Enum):
     MORE = 1  # data is needed
     WHOLE = 2
-    CUT = 3  # the next picture begins, or what follows is no JPEG
+    CUT = 3  # the next picture begins, or what follows is not a JPEG
 
 
 class JpegSplitter:
@@ -40,7 +40,7 @@ class JpegSplitter:
         self._boundary = b"--" + name if name else b""
         self._data = bytearray()
         self._begun = False  # the data begins with a picture
-        self._at = 0  # how far the data was looked at
+        self._at = 0  # how far the data was examined
         self._coded = False  # `_at` is in a picture's coded data, not at a marker
         self._scanned = False  # the picture has coded data
 
@@ -73,7 +73,7 @@ class JpegSplitter:
         self._begun, self._coded, self._scanned, self._at = False, False, False, 0
 
     def _walk(self) -> _Walk:
-        """Go on from marker to marker; `_at` is then behind the picture, or where it stops being one."""
+        """Step from marker to marker; `_at` is then behind the picture, or where it stops being a valid one."""
         while True:
             if self._coded and not self._find_marker():
                 return _Walk.MORE
@@ -118,7 +118,7 @@ def _step(head: bytearray) -> int | _Walk:
         return _Walk.WHOLE
     if 0xD0 <= code <= 0xD7 or code == 0x01:  # stand alone
         return 2
-    if code < 0xC0 or 0xF0 <= code < _COMMENT:  # nobody uses these
+    if code < 0xC0 or 0xF0 <= code < _COMMENT:  # not used by any encoder
         return _Walk.CUT
     if len(head) < 4:
         return _Walk.MORE
@@ -178,6 +178,6 @@ def _plain_rgb(frame: av.VideoFrame) -> Pixels:
 
 def _context(*, strict: bool) -> av.VideoCodecContext:
     context = av.CodecContext.create("mjpeg", "r")
-    context.thread_count = 1  # more would hold pictures back
+    context.thread_count = 1  # more would delay pictures
     context.options = {"max_pixels": str(_MOST_PIXELS)} | ({"err_detect": "explode"} if strict else {})
     return context

@@ -252,7 +252,7 @@ def test_when_all_are_taken_each_is_named() -> None:
 @pytest.mark.parametrize(
     ("number", "sentence", "advice"),
     [
-        (errno.EINVAL, "takes no more frames: Invalid argument", "close the programs"),
+        (errno.EINVAL, "no longer accepts frames: Invalid argument", "close the programs"),
         (errno.ENODEV, "is gone: No such device", "modprobe"),
         (errno.ENXIO, "is gone", "modprobe"),
         (errno.EBADF, "is gone", "modprobe"),

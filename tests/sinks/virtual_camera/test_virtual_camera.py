@@ -179,7 +179,7 @@ def test_what_else_a_backend_fails_with_is_no_reason_to_install_anything(
 
     sink = VirtualCamera((16, 16), backend="recorder")
     monkeypatch.setattr(Recorder, "send", refuse)
-    with pytest.raises(VirtualCameraError, match="takes no more frames: error writing frame") as caught:
+    with pytest.raises(VirtualCameraError, match="no longer accepts frames: error writing frame") as caught:
         sink.write(frame_of(picture(16, 16)))
     assert "close the programs" in caught.value.hint
 

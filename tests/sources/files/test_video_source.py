@@ -199,14 +199,14 @@ def test_the_end_is_judged_while_no_other_thread_can_close_the_file(media: Path,
     """FFmpeg's memory is asked how long the file should be; a main loop that stops just then must not free it."""
     finished = []
 
-    def complain(*_: object) -> None:
+    def check_complete(*_: object) -> None:
         closing_thread.start()
         closing_thread.join(0.1)
         finished.append(not closing_thread.is_alive())
 
     source = VideoSource(media / "vfr.mp4")
     closing_thread = threading.Thread(target=source.close)
-    monkeypatch.setattr(source._reading, "complain", complain)
+    monkeypatch.setattr(source._reading, "check_complete", check_complete)
     assert len(list(source)) == len(VFR)
     closing_thread.join()
     assert finished == [False]

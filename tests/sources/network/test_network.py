@@ -272,20 +272,20 @@ REFUSALS = {
     "500": (page("500 Oops"), SourceError, r"not ready \(500\)", "--wait"),
     "503": (page("503 Busy"), SourceError, r"busy .* \(503\)", "--wait"),
     "418": (page("418 \x1b[31mteapot"), SourceError, "418 i'm a teapot", "/mjpeg"),
-    "999": (page("999 What"), SourceError, "answers 999 in place", "/mjpeg"),
+    "999": (page("999 What"), SourceError, "answers 999 instead", "/mjpeg"),
     "a page": (page("200 OK", PAGE, Content_Type="text/html"), RefusedError, "web page", "/mjpeg"),
     "a page, chunked": (stream(lambda: iter([b"%x\r\n%s\r\n0\r\n\r\n" % (len(PAGE), PAGE)]), "text/html",
                                Transfer_Encoding="chunked"), RefusedError, "web page", "/stream"),
     "a page without type": (page("200 OK", b" \n<!DOCTYPE html><html>"), RefusedError, "web page", "/video"),
     "a picture": (page("200 OK", PICTURE, Content_Type="image/jpeg"), RefusedError, "single picture", "/mjpeg"),
-    "JSON": (page("200 OK", b'{"error": 1}', Content_Type="application/json"), RefusedError, "no video", "/mjpeg"),
-    "nothing": (page("200 OK"), RefusedError, "no video", "/mjpeg"),
+    "JSON": (page("200 OK", b'{"error": 1}', Content_Type="application/json"), RefusedError, "not a video", "/mjpeg"),
+    "nothing": (page("200 OK"), RefusedError, "not a video", "/mjpeg"),
     "no HTTP": (lambda send: send(b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n\r\n"), SourceError, "answer in HTTP", "rtsp://"),
     "hangs up": (lambda send: None, SourceError, "closed the connection", "rtsp://"),
     "another host": (page("302 Found", Location="http://example.invalid/x?token=s3cret"), SourceError,
-                     r"sends on to http://example.invalid/x\?\.\.\., which is not followed", "that address"),
-    "a file": (page("302 Found", Location="file:///etc/passwd"), SourceError, "no http:// address", ""),
-    "round and round": (page("302 Found", Location="/x"), SourceError, "on and on", ""),
+                     r"redirects to http://example.invalid/x\?\.\.\., which is not followed", "that address"),
+    "a file": (page("302 Found", Location="file:///etc/passwd"), SourceError, "not an http:// address", ""),
+    "round and round": (page("302 Found", Location="/x"), SourceError, "again and again", "redirects to"),
 }  # fmt: skip
 
 
@@ -315,8 +315,8 @@ def test_nothing_there() -> None:
     with HttpCamera({}) as camera:
         address = camera.address("/x")
     assert "nothing listens at port" in failure(address).message
-    assert "no machine of this name" in failure("http://nonesuch.invalid/x").message
-    assert "no machine of this name" in failure("http://a..b/x").message
+    assert "no host of this name" in failure("http://nonesuch.invalid/x").message
+    assert "no host of this name" in failure("http://a..b/x").message
 
 
 @pytest.mark.parametrize("scheme", ["http", "rtsp"])
@@ -358,7 +358,7 @@ def test_a_header_that_trickles_or_never_ends_is_given_up(monkeypatch: pytest.Mo
 
     with HttpCamera({"/trickle": trickle, "/endless": endless}) as camera:
         assert "does not answer" in failure(camera.address("/trickle")).message
-        assert "proper answer" in failure(camera.address("/endless")).message
+        assert "valid answer" in failure(camera.address("/endless")).message
 
 
 # Names and passwords

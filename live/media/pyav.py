@@ -28,9 +28,10 @@ import numpy as np
 from livestyle.frame import Pixels
 
 if TYPE_CHECKING:  # it exists in the type stubs only
-    from av.container.core import Chapter as Chapter
+    from av.container.core import Chapter
 
 __all__ = [
+    "Chapter",
     "InputContainer",
     "OutputContainer",
     "Packet",
@@ -66,7 +67,8 @@ class Rational(Protocol):
 class Readable(Protocol):
     """The part of a file object that PyAV needs to read a stream."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; b"" at the end."""
 
 
 # Bytes that are not UTF-8 become surrogates in the strings of metadata, and the same bytes again when written. PyAV 19

@@ -44,12 +44,23 @@ _BACKENDS_OF = {"linux": ("v4l2",), "win32": ("msmf", "dshow"), "darwin": ("avfo
 class Capture(Protocol):
     """The part of cv2.VideoCapture that is used."""
 
-    def isOpened(self) -> bool: ...
-    def grab(self) -> bool: ...
-    def retrieve(self) -> tuple[bool, npt.NDArray[np.uint8] | None]: ...
-    def get(self, prop: int, /) -> float: ...
-    def set(self, prop: int, value: float, /) -> bool: ...
-    def release(self) -> None: ...
+    def isOpened(self) -> bool:  # noqa: N802 (OpenCV's name)
+        """Whether there is a device behind it."""
+
+    def grab(self) -> bool:
+        """Wait for the next picture; False when the device is gone."""
+
+    def retrieve(self) -> tuple[bool, npt.NDArray[np.uint8] | None]:
+        """Whether the picture that was grabbed could be decoded, and (H, W, 3) BGR or (H, W) grey."""
+
+    def get(self, prop: int, /) -> float:
+        """The value of a property, cv2.CAP_PROP_…, as a number."""
+
+    def set(self, prop: int, value: float, /) -> bool:
+        """Request a property; False when it is refused for certain."""
+
+    def release(self) -> None:
+        """Let the device go."""
 
 
 OpenCapture = Callable[[int | str, int], Capture]

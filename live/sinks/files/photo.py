@@ -87,6 +87,7 @@ class PhotoSink:
 
     @property
     def closed(self) -> bool:
+        """Whether `close` was called."""
         return self._closed
 
     def write(self, frame: Frame) -> None:

@@ -64,6 +64,7 @@ class VideoSink:
 
     @property
     def closed(self) -> bool:
+        """Whether `close` was called."""
         return self._closed
 
     def write(self, frame: Frame) -> None:

@@ -76,6 +76,7 @@ class Window:
 
     @property
     def closed(self) -> bool:
+        """Whether the user closed the window, or `close` was called."""
         return self._closed
 
     def write(self, frame: Frame) -> None:

@@ -116,6 +116,7 @@ class VirtualCamera:
 
     @property
     def closed(self) -> bool:
+        """Whether `close` was called."""
         return self._closed
 
     def write(self, frame: Frame) -> None:

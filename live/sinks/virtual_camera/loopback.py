@@ -95,9 +95,11 @@ class Linux:
         return state.strip() == "capture" and is_open_elsewhere(path)
 
     def open(self, path: str) -> int:
+        """As `Kernel.open`."""
         return os.open(path, os.O_RDWR | os.O_NONBLOCK)
 
     def lock(self, handle: int) -> None:
+        """As `Kernel.lock`; only for video devices, as tests use other files."""
         import fcntl
 
         about = os.fstat(handle)
@@ -105,12 +107,15 @@ class Linux:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def ioctl(self, handle: int, request: int, data: bytearray) -> object:
+        """As `Kernel.ioctl`."""
         return v4l2.ioctl(handle, request, data)
 
     def write(self, handle: int, frame: npt.NDArray[np.uint8]) -> int:
+        """As `Kernel.write`."""
         return os.write(handle, frame.data)
 
     def close(self, handle: int) -> None:
+        """As `Kernel.close`."""
         os.close(handle)
 
 

@@ -41,5 +41,6 @@ class PhotoSource:
             yield Frame(pixels, 0, time.monotonic())
 
     def close(self) -> None:
+        """End iteration. Twice is fine."""
         with self._lock:
             self._pixels = None

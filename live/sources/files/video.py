@@ -79,6 +79,7 @@ class VideoSource:
                 self._reading.check_complete(last, self.info)
 
     def close(self) -> None:
+        """End iteration and close the file, after the frame that is being decoded. Twice is fine."""
         self._closing.set()
         with self._lock:
             if not self._closed:

@@ -105,6 +105,7 @@ class MjpegConnection:
         self._decoder = JpegDecoder()
 
     def read(self) -> Received | None:
+        """The newest picture; None when none is complete yet. Raises OSError at the end of the stream."""
         data = self._begin or self._stream.read()
         self._begin = b""
         if data == b"":
@@ -116,4 +117,5 @@ class MjpegConnection:
         return Received(lambda: self._decoder.decode(newest), time.monotonic())
 
     def close(self) -> None:
+        """Close the stream."""
         self._stream.close()

@@ -174,6 +174,7 @@ class FFmpegConnection:
         self.rate: Fraction | None = rate if rate is not None and 1 <= rate <= 240 else None
 
     def read(self) -> Received | None:
+        """As `Connection.read`: the newest picture, or the next that is due."""
         if not self._ready:
             packet = next(self._packets, None)
             if packet is None:
@@ -193,6 +194,7 @@ class FFmpegConnection:
         return frames if self._clock is not None else frames[-1:]
 
     def close(self) -> None:
+        """Close the container and the stream that it reads."""
         self._container.close()
         if self._stream is not None:
             self._stream.close()

@@ -1,5 +1,8 @@
-"""Motion JPEG as cameras really send it: split by the pictures' own markers, because what surrounds them is often
-wrong (lengths, boundaries, headers), and decoded so strictly that a damaged picture is left out."""
+"""Motion JPEG as cameras really send it.
+
+Split by the pictures' own markers, because what surrounds them is often wrong (lengths, boundaries, headers), and
+decoded so strictly that a damaged picture is left out.
+"""
 
 from __future__ import annotations
 

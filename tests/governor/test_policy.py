@@ -264,7 +264,7 @@ def test_masks_that_come_too_rarely_are_over_the_budget_too():
         change = governor.judge(Cost(0.01, 0.2, gap=0.8))
     assert change is not None
     assert change.now == next(step for step in STEPS if step.share < 1)
-    assert change.why.startswith("masks come 0.8 s apart, 0.5 s is the most")
+    assert change.why.startswith("masks are 0.8 s apart, at most 0.5 s are allowed")
 
 
 def test_sentences_say_what_was_over_and_what_comes():

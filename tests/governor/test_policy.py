@@ -274,5 +274,5 @@ def test_sentences_say_what_was_over_and_what_comes():
     assert change is not None
     for part in ("48 ms", "33 ms", f"step 2 of {len(STEPS)}", STEPS[1].name, "12 masks a second"):
         assert part in change.why
-    tell: Callable[[Cost], str] = governor.budget.told
+    tell: Callable[[Cost], str] = governor.budget.describe
     assert tell(Cost(0.01, 0.8)) == "processor time is 80% of all cores, the budget 50%"

@@ -1,4 +1,4 @@
-"""What outlives one source: the style in use, the styles to step through, and the loaded model."""
+"""What is kept from one source to the next: the style in use, the styles to step through, and the loaded model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from livestyle.shaders.recipe import Adjust, Recipe
 
 STEP = 0.1  # of intensity, for one key press
 KEPT_GRADES = 16  # the oldest goes: a megabyte each, on numpy up to 256
-FEW_CORES = 4  # up to here a live model on every core delays frames more often than it makes masks newer
+FEW_CORES = 4  # up to here a live model on every core delays frames more often than it makes masks more recent
 
 log = logging.getLogger("livestyle")
 
@@ -37,7 +37,7 @@ class CurrentStyle:
     def segmenter(self, *, live: bool, model: str | None = None) -> FallbackSegmenter:
         """The model, loaded once. Live it gets one thread on few cores, so that the frame loop keeps the other.
 
-        `model`: another than the run's own. Unlike the rest this may be called from a second thread too.
+        `model`: one other than the run's own. Unlike the rest this may be called from a second thread too.
         """
         threads = 1 if live and (os.cpu_count() or 1) <= FEW_CORES else None
         model = model or self._settings.model
@@ -47,7 +47,7 @@ class CurrentStyle:
 
     @property
     def smaller_model(self) -> str | None:
-        """A bundled model that may stand in for the run's own where that is too slow; none where one was named."""
+        """A bundled model that may replace the run's own where that is too slow; None if a model was named."""
         return SMALLER_MODEL if self._settings.model is None and SMALLER_MODEL in bundled_names() else None
 
     @cached_property
@@ -71,7 +71,7 @@ class CurrentStyle:
 
     def grade(self) -> FallbackGrade:
         """The style in force, compiled; kept, so that stepping back and forth is instant."""
-        key = (self.recipe, round(self.intensity, 3))  # not by its name: a file may be called as a built-in style is
+        key = (self.recipe, round(self.intensity, 3))  # not by name: a file may have the name of a built-in style
         if key not in self._grades:
             if len(self._grades) >= KEPT_GRADES:
                 del self._grades[next(iter(self._grades))]
@@ -99,7 +99,7 @@ class CurrentStyle:
                 self.grade()
                 return
             except StyleError as error:
-                log.warning("A style is left out: %s", error)
+                log.warning("A style is skipped: %s", error)
 
     def step_intensity(self, steps: int) -> None:
         """Apply the style more (+) or less (-) strongly, by `steps` steps of STEP."""

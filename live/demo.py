@@ -1,4 +1,4 @@
-"""A demonstration without camera or file: a photograph set in motion, styled, and a sheet of all styles on it.
+"""A demonstration without camera or file: a clip made from a photograph, styled, and a sheet of all styles on it.
 
 The photograph is scikit-image's `astronaut`: Eileen Collins by NASA, in the public domain.
 """
@@ -59,7 +59,7 @@ def photograph() -> Pixels:
 
 
 class MovingPhoto:
-    """A source that sways, turns and zooms over a photograph like a hand-held camera."""
+    """A source: the view of a hand-held camera that moves, turns and zooms over a photograph."""
 
     def __init__(self, photo: Pixels, frames: int = FRAMES) -> None:
         self._photo, self._frames = photo, frames
@@ -92,7 +92,7 @@ def run_demo(folder: Path, style: CurrentStyle, settings: Settings, stop: Stop) 
     """
     kind = kind_of_path(folder, UsageError)
     if kind != "folder" and (kind is not None or folder.suffix):
-        raise UsageError(f"{folder} is no folder", hint="-o names a folder for --demo")
+        raise UsageError(f"{folder} is not a folder", hint="-o names a folder for --demo")
     photo = photograph()
     make_folder(folder)
     for name in WRITTEN:

@@ -10,7 +10,7 @@ from typing import Self
 from livestyle.frame import Frame
 from livestyle.protocols import Source
 
-LIVE_DEPTH = 1  # newest frame wins: anything older only adds latency
+LIVE_DEPTH = 1  # only the newest frame: an older one only adds latency
 FILE_DEPTH = 4  # enough to decode ahead while a frame is being encoded, little enough for 4K frames in memory
 JOIN_S = 5.0
 

@@ -15,9 +15,9 @@ from livestyle.report import Meter
 from livestyle.sources.interval import UsualInterval
 
 IDLE_S = 0.05  # how long the loop waits for a frame before it lets the sinks pump their events
-HOLD_AFTER_S = 1.0  # a live source silent for longer, and longer than it usually is, gets a hold card on its outputs
+HOLD_AFTER_S = 1.0  # after so long without a frame, if that is unusual for the source, outputs show a hold card
 HOLD_EVERY_S = 0.1
-GIVE_UP_S = 5.0  # a live renderer that fails for so long will not recover by itself
+GIVE_UP_S = 5.0  # a live renderer that fails for longer will not recover
 
 log = logging.getLogger("livestyle")
 
@@ -26,7 +26,7 @@ HoldCard = Callable[[tuple[int, int]], Pixels]
 
 
 class Hold:
-    """What live outputs get in place of a picture, with times that fit between the camera's own.
+    """What live outputs get in place of a picture, with times between the camera's own.
 
     It exists so that raw video is never sent: neither while the camera is away nor when a frame could not be styled.
     """
@@ -42,7 +42,7 @@ class Hold:
         self._sent = 0.0  # of the newest card
 
     def saw(self, frame: Frame) -> Frame:
-        """Note a camera frame's time and size; returns it, moved on if a hold card has already taken its time."""
+        """Note a camera frame's time and size; returns it, with a later time if a hold card already has its own."""
         if frame.pts <= self._pts:
             frame = replace(frame, pts=self._pts + 1)
         height, width = frame.pixels.shape[:2]
@@ -153,7 +153,7 @@ class _Outlet:
         self._meter.held_card()
 
     def wait(self, hold: Hold | None) -> None:
-        """No frame came: a hold card, if it is time for one, else the sinks look after their own."""
+        """No frame came: a hold card, if it is time for one, else the sinks' own idle work."""
         if hold is not None and hold.due():
             self.send_card(hold.now())
         else:

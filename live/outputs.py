@@ -1,4 +1,4 @@
-"""Which file becomes which: everything that can be refused is refused before the first frame is read."""
+"""Which input is written to which output: everything that can be refused is refused before the first frame is read."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _inside(folder: Path) -> list[Path]:
     except OSError as error:  # it may not be read, or was removed meanwhile
         raise unreachable(folder, error, SourceError) from error
     if deeper:
-        log.info("the folders inside %s are not looked into: name them too", folder)
+        log.info("folders inside %s are not searched: name them too", folder)
     if not inside:
         raise InputError(f"{folder} holds no photo or video", hint="name a folder that does, or single files")
     return inside
@@ -50,7 +50,7 @@ def _inside(folder: Path) -> list[Path]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself, or where one may not look
+    except OSError:  # a link that leads to itself, or that may not be read
         return False
 
 

@@ -1,4 +1,4 @@
-"""What a run did, in numbers: counted while it runs in constant memory, told as one line or as JSON."""
+"""What a run did, in numbers: counted in constant memory, shown as one line or as JSON."""
 
 from __future__ import annotations
 

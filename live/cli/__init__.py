@@ -1,1 +1,1 @@
-"""The command line. Imports only what the chosen job needs, so that --version and --help answer at once."""
+"""The command line. Imports only what the chosen job needs, so that --version and --help are quick."""

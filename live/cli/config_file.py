@@ -1,4 +1,4 @@
-"""The configuration file: the command line's long options as TOML keys, so that nobody types them twice."""
+"""The configuration file: the command line's long options as TOML keys, so that they need not be typed each time."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def read_config(path: Path, known: Mapping[str, Accepts], *, must_exist: bool) -
     """Option name (with underscores) -> value, for `click`'s default_map. Ranges are checked by the options themselves.
 
     Raises UsageError for a file that cannot be read, is not TOML, or has a key that is no option or a value that its
-    option does not take. A folder of configuration that may not be searched is that of another user: it is said, and
-    there is no configuration.
+    option does not take. A folder of configuration that may not be searched belongs to another user: a message
+    says so, and there is no configuration.
     """
     text = _read(path, must_exist=must_exist)
     try:

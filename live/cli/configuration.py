@@ -45,7 +45,7 @@ def load_config(ctx: click.Context, path: Path | None) -> None:
     accepts = {names.get(name, name): kind for name, kind in known.items() if name is not None}
     values = read_config(path, accepts, must_exist=must_exist)
     ctx.default_map = {("as_json" if name == "json" else name): value for name, value in values.items()}
-    if (messages := ctx.find_object(Messages)) is not None:  # what is wrong with the other options is told so too
+    if (messages := ctx.find_object(Messages)) is not None:  # errors in the other options are reported in this way too
         messages.as_json |= values.get("json") is True
         messages.debug |= values.get("debug") is True
 

@@ -1,4 +1,4 @@
-"""Options that answer at once and stop: --help, --version, --completion."""
+"""Options that print something and exit: --help, --version, --completion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def print_completion(ctx: click.Context, shell: str | None) -> None:
-    """The script for `shell`, and stop; nothing without one."""
+    """The script for `shell`, and exit; nothing without one."""
     if shell is None:
         return
     completion = get_completion_class(shell)
@@ -23,7 +23,7 @@ def print_completion(ctx: click.Context, shell: str | None) -> None:
 
 
 def answer_and_stop(ctx: click.Context, wanted: bool, text: Callable[[], str]) -> None:
-    """Print `text`, where it is wanted and this is no completion, and stop."""
+    """Print `text` and exit, if `wanted` and unless the shell is only completing a word."""
     if wanted and not ctx.resilient_parsing:
         answer(text())
         ctx.exit()

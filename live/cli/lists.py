@@ -10,11 +10,11 @@ from livestyle.console.messages import answer, answer_json
 from livestyle.console.terminal import printable, say
 
 Row = dict[str, object]
-"""What is said about one of them: field -> value, as in the JSON."""
+"""One of them: field -> value, as in the JSON."""
 
 
 def print_list(what: Listing, *, as_json: bool) -> None:
-    """The styles, cameras or devices that there are."""
+    """Print the styles, cameras or devices that there are."""
     rows = {"styles": _styles, "cameras": _cameras, "devices": _devices}[what]()
     if as_json:
         answer_json(rows)

@@ -1,4 +1,4 @@
-"""The entry: reads the options, chooses the run, tells an expected error in one sentence."""
+"""The entry point: reads the options, chooses the run, prints an expected error as one sentence."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     is_console = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     occupy_standard_streams()
-    log.addHandler(logging.NullHandler())  # until the options say how much is wanted; completing a word, nothing is
+    log.addHandler(logging.NullHandler())  # until the options say how much to show; nothing while a word is completed
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     messages = Messages(as_json="--json" in options, debug="--debug" in options)
     if is_console:
@@ -76,23 +76,23 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         code = INTERRUPTED
     except Exception as error:
-        code = messages.error(_in_our_words(error))
+        code = messages.error(_as_livestyle_error(error))
     if is_console:
         leave(code)
     sys.exit(code)
 
 
-def _in_our_words(error: Exception) -> LivestyleError:
-    """Any exception that reached the top as an error of ours, which has it as its cause."""
+def _as_livestyle_error(error: Exception) -> LivestyleError:
+    """An exception that reached the top, turned into a LivestyleError with it as the cause."""
     if isinstance(error, LivestyleError):
         return error
     if isinstance(error, click.BadParameter):
-        ours: LivestyleError = _blamed(error)
+        ours: LivestyleError = _bad_value(error)
     elif isinstance(error, click.ClickException):
         ours = UsageError(error.format_message(), hint="livestyle --help shows the options")
     elif isinstance(error, MemoryError):
         ours = unforeseen("this", error)
-    else:  # a fault of ours: the outputs were closed on the way here
+    else:  # a bug in livestyle; the outputs were closed on the way here
         ours = LivestyleError(
             f"internal error: {type(error).__name__}: {error}", hint="please report it with what --debug prints"
         )
@@ -100,8 +100,8 @@ def _in_our_words(error: Exception) -> LivestyleError:
     return ours
 
 
-def _blamed(error: click.BadParameter) -> UsageError:
-    """The same as a sentence of ours, naming the configuration file where the value came from there."""
+def _bad_value(error: click.BadParameter) -> UsageError:
+    """A bad value as a UsageError; names the configuration file if the value is from there."""
     name = error.param.name if error.param is not None else None
     asked = (
         error.param.get_error_hint(error.ctx).replace("'", "") if error.param is not None and error.ctx else "the value"

@@ -33,7 +33,7 @@ class Seconds(click.ParamType[float]):
                     raise ValueError(part)
                 total = total * 60 + float(part)
         except ValueError:
-            self.fail(f"{value!r} is no time: write seconds (12.5) or H:MM:SS (0:00:12.5)", param, ctx)
+            self.fail(f"{value!r} is not a valid time: write seconds (12.5) or H:MM:SS (0:00:12.5)", param, ctx)
         if not 0 <= total < float("inf"):
             self.fail(f"{value!r} is out of range: a time is 0 or more seconds", param, ctx)
         return total
@@ -66,7 +66,7 @@ class Size(click.ParamType[tuple[int, int]]):
         width, _, height = text.partition("x")
         sides = [int(side) if side.isdecimal() and len(side) < 9 else 0 for side in (width, height)]
         if not all(16 <= side <= 16384 for side in sides):
-            self.fail(f"{value!r} is no size: write 1280x720, or one of {', '.join(NAMED_SIZES)}", param, ctx)
+            self.fail(f"{value!r} is not a valid size: write 1280x720, or one of {', '.join(NAMED_SIZES)}", param, ctx)
         return sides[0], sides[1]
 
 
@@ -82,7 +82,7 @@ class Number(click.ParamType[float]):
         try:
             number = float(value if isinstance(value, int | float) else str(value))
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no number: give one from {self._low:g} to {self._high:g}", param, ctx)
+            self.fail(f"{value!r} is not a number: give one from {self._low:g} to {self._high:g}", param, ctx)
         if not self._low <= number <= self._high:
             self.fail(f"{value} is out of range: give a number from {self._low:g} to {self._high:g}", param, ctx)
         return number
@@ -93,7 +93,7 @@ class Number(click.ParamType[float]):
 
 
 class NamedPath(click.Path):
-    """A path that is not empty: `Path("")` is the current folder, which nobody who types "$UNSET" means."""
+    """A path that is not empty: `Path("")` is the current folder, which no unset variable was meant to name."""
 
     def convert(
         self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None

@@ -46,7 +46,7 @@ def style_camera(command: Command, which: str) -> None:
     if command.inputs:
         raise UsageError("--camera takes no input files", hint="style them in a second run")
     if command.start and "start" in command.typed:
-        raise UsageError("--start is for files: a camera begins when it begins", hint="drop it")
+        raise UsageError("--start is for files, not for cameras", hint="drop it")
     settings = settings_of(command)
     if isinstance(output, Path) and command.means_folder:
         raise UsageError("a camera is written to one file", hint=f"write -o {shell_word(output)}/call.mp4")
@@ -58,11 +58,11 @@ def style_camera(command: Command, which: str) -> None:
     stop = Stop()
     with unforeseen_failures(f"the camera {camera}"):
         report = run_camera(which, output, CurrentStyle(settings), settings, stop)
-    finish([_tell(report, command)], stop.asked)
+    finish([_print_report(report, command)], stop.asked)
 
 
 def shown_camera(which: str) -> str:
-    """`which` for messages; an address without its secrets, which are overwritten in what `ps` shows, too."""
+    """`which` for messages. The secrets of an address are left out, and overwritten in what `ps` shows."""
     from livestyle.console.process_title import hide_in_process_title
     from livestyle.plugins import source_address
     from livestyle.sources.network.addresses import hide_secrets, is_address
@@ -121,8 +121,8 @@ def _style_all(jobs: Sequence[_Job], settings: Settings, command: Command) -> No
             try:
                 with unforeseen_failures(str(path)):
                     report = _style_one((path, output), style, settings, stop, quiet=command.quiet)
-                codes.append(_tell(report, command))
-            except LivestyleError as error:  # of several, one bad file must not cost the others
+                codes.append(_print_report(report, command))
+            except LivestyleError as error:  # one bad file must not end the work on the others
                 codes.append(run_messages().error(error, str(path)))
             if stop.asked:
                 break
@@ -138,8 +138,8 @@ def _style_one(job: _Job, style: CurrentStyle, settings: Settings, stop: Stop, *
     return style_file(path, output, style, settings, stop, quiet=quiet)
 
 
-def _tell(report: Report, command: Command) -> int:
-    """Print a report and what ended it early, if anything; the exit code it calls for."""
+def _print_report(report: Report, command: Command) -> int:
+    """Print a report and what ended the run early, if anything; returns the exit code."""
     messages = run_messages()
     code = messages.json_line(report.as_json()) if command.as_json else 0
     if not command.quiet:
@@ -165,7 +165,7 @@ def demo(command: Command) -> None:
     stop = Stop()
     with unforeseen_failures("the demonstration"):
         report = run_demo(folder, CurrentStyle(settings), settings, stop)
-    finish([_tell(report, command)], stop.asked)
+    finish([_print_report(report, command)], stop.asked)
 
 
 def rescue(command: Command) -> None:
@@ -180,7 +180,7 @@ def rescue(command: Command) -> None:
             try:
                 if kind_of_path(folder, SourceError) != "folder":
                     raise SourceNotFoundError(f"There is no folder {folder}", hint="name the one with the recordings")
-                codes.extend(_tell_rescued(rescued, folder, command) for rescued in tidy(folder, stop))
+                codes.extend(_print_rescued(rescued, folder, command) for rescued in tidy(folder, stop))
             except LivestyleError as error:
                 codes.append(run_messages().error(error, str(folder)))
     if not codes and not stop.asked and not command.quiet:
@@ -188,8 +188,8 @@ def rescue(command: Command) -> None:
     finish(codes, stop.asked)
 
 
-def _tell_rescued(rescued: Rescued | EncodeError, folder: Path, command: Command) -> int:
-    """What became of a recording; the exit code it calls for."""
+def _print_rescued(rescued: Rescued | EncodeError, folder: Path, command: Command) -> int:
+    """Print what became of a recording; returns the exit code."""
     from livestyle.sinks.files.rescue import describe
 
     messages = run_messages()

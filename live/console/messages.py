@@ -1,4 +1,4 @@
-"""How a run tells what came of it: sentences on stderr and, with --json, a line of JSON on stdout for each result."""
+"""How a run reports: sentences on stderr and, with --json, a line of JSON on stdout for each result."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from livestyle.errors import AnswerError, LivestyleError
 
 @dataclass
 class Messages:
-    """What the whole command line shares about telling."""
+    """How messages of the whole command line are printed."""
 
     as_json: bool = False
     debug: bool = False
-    _lost: bool = False  # stdout failed, which was said
+    _lost: bool = False  # stdout failed, which was reported
 
     def error(self, error: LivestyleError, source: str = "") -> int:
-        """Tell an error, about `source` if it belongs to one of several inputs; its exit code."""
+        """Print an error, about `source` if it belongs to one of several inputs; returns its exit code."""
         if self.debug:
             say_lines("".join(traceback.format_exception(error)))
         if self.as_json and not isinstance(error, AnswerError):  # it would fail once more
@@ -30,7 +30,7 @@ class Messages:
         return error.exit_code
 
     def sentence(self, message: str, hint: str) -> None:
-        """What is wrong, and what to do."""
+        """Print what is wrong, and what to do."""
         say(f"livestyle: {message}")
         if hint:
             say(f"  {hint}")
@@ -48,9 +48,9 @@ class Messages:
 
 
 def answer(text: str) -> None:
-    """Print what was asked for (a list, the help) on stdout. Raises AnswerError where it cannot be written.
+    """Print what was requested (a list, the help) on stdout. Raises AnswerError where it cannot be written.
 
-    A reader that has seen enough (`| head`) is no error.
+    A reader that closes the pipe early (`| head`) is not an error.
     """
     with _answering():
         write_out(text)
@@ -75,5 +75,5 @@ def _answering() -> Iterator[None]:
 def _output_error(error: OSError) -> AnswerError:
     return AnswerError(
         f"the standard output cannot be written: {error.strerror or error}",
-        hint="look at where it is sent to: a full disk, a closed pipe",
+        hint="check where it is sent: a full disk or a closed pipe",
     )

@@ -21,7 +21,7 @@ def hide_in_process_title(secret: str, shown: str) -> None:
         start, end = (int(after_name[field - 2]) for field in (_ARG_START, _ARG_END))  # 2: the number and the name
     except (OSError, ValueError, IndexError):
         return
-    if start == 0 or end <= start:  # the kernel does not tell
+    if start == 0 or end <= start:  # the kernel does not say
         return
     arguments = ctypes.string_at(start, end - start)
     old = secret.encode("utf-8", "surrogateescape")

@@ -82,7 +82,7 @@ class BarSink(_ProgressSink):
             done: float = self._done
         else:
             done = _seconds(frame, self._info)
-        with suppress(Exception):  # it shows the work, which goes on without it
+        with suppress(Exception):  # only a display: the work goes on without it
             self._bar.update(self._task, completed=done, rate=f"{self.rate:.1f} frames/s")
 
     def close(self) -> None:

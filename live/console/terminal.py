@@ -1,7 +1,7 @@
-"""Where text leaves the program: made safe to show on a terminal, and never a reason for work to fail.
+"""Text output: made safe to show on a terminal; a failed write never stops the work.
 
-File names, styles, cameras and errors of libraries hold whatever their makers put in: escape sequences that retitle a
-window, a line feed and a forged message, bytes that are no text. All of it goes through here on its way out.
+File names, styles, cameras and errors of libraries may contain anything: escape sequences that retitle a
+window, a line feed and a forged message, bytes that are not text. All of it is printed through this module.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HIDDEN_IN_LINES = re.compile(f"(?!\n)[{_UNSAFE}]|{_JOINER}")
 
 
 def printable(text: str) -> str:
-    r"""`text` on one line, with what a terminal would obey or not show written out: ESC is `\x1b`, U+202E `\u202e`.
+    r"""`text` on one line, with control and invisible characters escaped: ESC is `\x1b`, U+202E `\u202e`.
 
     A byte of a name that is not UTF-8 is written as that byte, `\xff`. All else stays, a backslash too.
     """
@@ -52,31 +52,31 @@ def _written_out(found: re.Match[str]) -> str:
 def json_text(value: object, *, indent: int | None = None) -> str:
     r"""`value` as JSON, on one line unless `indent` is given, that is valid UTF-8 and holds no control character.
 
-    What JSON cannot say is replaced: NaN and infinities by null, bytes that are not UTF-8 by `\xNN` in the string,
-    anything unknown by its `str`.
+    What JSON cannot represent is replaced: NaN and infinities by null, bytes that are not UTF-8 by `\xNN` in the
+    string, anything unknown by its `str`.
     """
-    text = json.dumps(_sayable(value), ensure_ascii=False, allow_nan=False, indent=indent)
+    text = json.dumps(_for_json(value), ensure_ascii=False, allow_nan=False, indent=indent)
     hidden = _HIDDEN if indent is None else _HIDDEN_IN_LINES
     return hidden.sub(lambda found: json.dumps(found.group())[1:-1], text)  # they stand inside strings only
 
 
-def _sayable(value: object) -> object:
+def _for_json(value: object) -> object:
     if isinstance(value, Mapping):
-        return {_valid(str(key)): _sayable(item) for key, item in value.items()}
+        return {_valid(str(key)): _for_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_sayable(item) for item in value]
+        return [_for_json(item) for item in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int):
         return value
-    as_python = getattr(value, "tolist", None)  # NumPy's numbers are none of Python's
-    return _sayable(as_python()) if as_python is not None else _valid(str(value))
+    as_python = getattr(value, "tolist", None)  # NumPy's numbers are not Python's
+    return _for_json(as_python()) if as_python is not None else _valid(str(value))
 
 
 def _valid(text: str) -> str:
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:  # a surrogate that stands for no byte
+    except UnicodeEncodeError:  # a surrogate that represents no byte
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -139,7 +139,7 @@ def _abandoned(stream: IO[str], error: OSError | ValueError) -> OSError:
 
 
 def is_terminal() -> bool:
-    """Whether somebody looks at stderr."""
+    """Whether stderr is a terminal."""
     try:
         return sys.stderr is not None and sys.stderr.isatty()
     except ValueError:  # it was closed
@@ -176,7 +176,7 @@ class TerminalHandler(logging.Handler):
 
 
 def start_logging(*, quiet: bool, debug: bool) -> None:
-    """Messages of this program go to stderr; those of libraries, which nobody asked for, only with `debug`."""
+    """Messages of this program go to stderr; those of libraries only with `debug`."""
     log = logging.getLogger("livestyle")
     log.handlers[:] = [TerminalHandler()]
     log.propagate = False

@@ -17,21 +17,21 @@ from livestyle.frame import Frame
 from livestyle.governor.policy import Budget, Change, Cost, Governor, Step
 
 WINDOW_S = 2.0  # one decision
-FRAMES = 10  # fewer in a window say nothing about a 95th percentile: it is prolonged
+FRAMES = 10  # with fewer a 95th percentile means nothing: the window is extended
 SETTLE_S = 0.5  # after a change, and at the start, before the next window begins: caches, the first mask
-PAUSE_S = 1.0  # without a frame (the camera was away), after which a window begins anew
-GAP_S = 0.5  # between two masks: with more they are carried too far, and at last too old to be shown at all
+PAUSE_S = 1.0  # without a frame (the camera was away), after which a new window begins
+GAP_S = 0.5  # between two masks: with more they are warped too far, and in the end too old to be used
 FRAME_S = 1 / 30  # the shortest default for latency: faster cameras may drop frames before masks get worse for it
 
-_KEPT = 100  # changes told in the report: the newest
+_KEPT = 100  # changes kept for the report: the newest
 
 log = logging.getLogger("livestyle")
 
 
 def budget_of(max_latency: float | None, max_cpu: float | None, *, rate: float | None, default: bool) -> Budget:
-    """The budget asked for, in milliseconds (0: no limit) and percent.
+    """The requested budget, from milliseconds (0: no limit) and percent.
 
-    Where `default` holds and no latency was asked for, a frame has to be out before the next one of a camera with
+    Where `default` holds and no latency was requested, a frame has to be out before the next one of a camera with
     `rate` frames a second comes, or within FRAME_S. Where there is a budget at all, masks may be GAP_S apart.
     """
     if max_latency is None:
@@ -63,7 +63,7 @@ class _Window:
     cpu: float  # seconds of processor time by then
     masks: int  # by then
     latencies: list[float] = field(default_factory=list)
-    masked: bool = True  # every frame so far: a style of no strength needs none
+    masked: bool = True  # whether every frame so far had masks: at intensity 0 none are needed
 
 
 class BudgetMonitor:
@@ -98,7 +98,7 @@ class BudgetMonitor:
     def wrote(self, frame: Frame) -> None:
         """Count one styled frame, now that every sink has it; decide when the window is full.
 
-        Hold cards are not for here: they say nothing about masks.
+        Hold cards must not be counted: they need no masks.
         """
         now = self._clock()
         if not self._in_force() or now - self._newest > PAUSE_S:
@@ -148,7 +148,7 @@ class BudgetMonitor:
     def _in_force(self) -> bool:
         try:
             return self._switch.ready
-        except Exception as error:  # whatever a model, its file or its device can raise: the one in use goes on
+        except Exception as error:  # anything that a model, its file or its device raises: the one in use stays
             change = self._governor.refuse(self._governor.step)
             self._shift(change)
             log.warning("%s (%s)", change.why, error)

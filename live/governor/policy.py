@@ -1,13 +1,13 @@
-"""How good live masks may be within a budget of latency and processor time: pure decisions, one for each window.
+"""How good live masks may be within a budget of latency and processor time: pure decisions, one per window.
 
-The governor stands on one step of a ladder, best first, and is told once a window (some seconds, see
-livestyle.governor.monitor) what the run costs there. What keeps it from flapping:
+The governor is at one step of a ladder, best first. Once a window (some seconds, see livestyle.governor.monitor) it
+gets what the run costs at this step. What keeps it from oscillating:
 
 - It goes one step down after BAD windows in a row over the budget, one up after GOOD in a row with room.
 - "Room" means: the better step would cost at most HEADROOM of the budget. What it would cost is known from when it was
   left: the windows before the step down, divided by those after, measured under the same load.
-- That memory fades with a half-life of MEMORY windows, and says RISE times at most, for the load may have been a
-  passing one. When a better step fails again soon after it was tried, both double: tries under a steady load grow rare.
+- That estimate decays with a half-life of MEMORY windows, and is RISE at most, since the load may have been temporary.
+  When a better step fails again soon after it was tried, both double: under a steady load, tries become rare.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ GOOD = 5  # windows in a row with room for the better step, after which it is ta
 HEADROOM = 0.85  # share of the budget that the better step may be expected to cost
 MEMORY = 20  # windows: half-life of what is known about the better step; a step held for longer has not failed
 LONGEST_MEMORY = 32 * MEMORY
-RISE = 2.0  # times as dear as this one the step above is held to be at most, until a try of it has failed
-VAIN = 1.25  # what all steps down must have made latency shorter by, or they were in vain
-REST = 150  # windows for which latency is left alone after that; twice as many the next time
+RISE = 2.0  # times as expensive as this step: the most that is assumed of the better step until a try of it has failed
+MIN_GAIN = 1.25  # factor by which all steps down together must reduce latency, or they are undone
+REST = 150  # windows for which latency is then ignored; twice as many the next time
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Step:
     model: str | None = None  # a bundled model's name; None: the run's own
 
     def about(self) -> str:
-        """What it does, for people."""
+        """A description for messages."""
         parts = [
-            "masks as fast as they come" if math.isinf(self.rate) else f"at most {self.rate:g} masks a second",
+            "masks as fast as possible" if math.isinf(self.rate) else f"at most {self.rate:g} masks a second",
             "" if self.model is None else f"model {self.model}",
-            "" if self.share == 1 else f"the model's picture at {self.share:.0%}",
-            "edges refined" if self.refined else "edges plain",
+            "" if self.share == 1 else f"the model's input at {self.share:.0%}",
+            "edges refined" if self.refined else "edges not refined",
         ]
         return ", ".join(part for part in parts if part)
 
@@ -50,7 +50,7 @@ class Step:
 def ladder(*, smaller: str | None = None, resizable: bool = True, paced: bool = True) -> tuple[Step, ...]:
     """The steps that there are, best first.
 
-    `smaller`: name of a smaller model that is installed. `resizable`: whether the model takes pictures of other sizes.
+    `smaller`: name of a smaller model that is installed. `resizable`: whether the model accepts other input sizes.
     `paced`: whether masks run beside the frames; where each frame waits for its own there is no rate to choose.
     """
     small = (0.75, 0.625) if smaller else (0.625, 0.5)
@@ -61,13 +61,13 @@ def ladder(*, smaller: str | None = None, resizable: bool = True, paced: bool = 
         *((Step("compact", rate=12, model=smaller),) if smaller else ()),
         Step("sparse", rate=8, share=small[0], model=smaller),
         Step("coarse", rate=5, share=small[1], model=smaller),
-        # Last, because edges show most: without, the colours along them err three times as far.
+        # Last, because edges show most: without refinement, colours along them are three times as wrong.
         Step("least", rate=5, share=small[1], refined=False, model=smaller),
     )
     kept: dict[Step, Step] = {}
     for step in steps:
         step = replace(step, rate=step.rate if paced else math.inf, share=step.share if resizable else 1.0)
-        kept.setdefault(replace(step, name=""), step)  # a step that would change nothing is none
+        kept.setdefault(replace(step, name=""), step)  # a step that changes nothing is left out
     return tuple(kept.values())
 
 
@@ -94,20 +94,20 @@ class Budget:
 
     @property
     def unlimited(self) -> bool:
-        """True when there is nothing to hold."""
+        """True when nothing is limited."""
         return all(math.isinf(limit) for limit in (self.latency, self.cpu, self.gap))
 
     def strain(self, cost: Cost) -> float:
         """The largest share of its budget that `cost` takes; above 1 it is over."""
         return max(cost.latency / self.latency, cost.cpu / self.cpu, cost.gap / self.gap)
 
-    def told(self, cost: Cost) -> str:
-        """The part of `cost` that strains its budget most, beside it, for people."""
+    def describe(self, cost: Cost) -> str:
+        """The part of `cost` that takes the largest share of its budget, and that budget, for messages."""
         if cost.latency / self.latency >= self.strain(cost):
             return f"latency p95 is {cost.latency * 1e3:.0f} ms, the budget {self.latency * 1e3:.0f} ms"
         if cost.cpu / self.cpu >= self.strain(cost):
             return f"processor time is {cost.cpu:.0%} of all cores, the budget {self.cpu:.0%}"
-        return f"masks come {cost.gap:.1f} s apart, {self.gap:.1f} s is the most"
+        return f"masks are {cost.gap:.1f} s apart, at most {self.gap:.1f} s are allowed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +160,13 @@ class Governor:
         self._good = 0
         self._memories = {step: _Memory() for step in steps}
         self._tried: int | None = None  # windows since this step was taken from below; None: it was not
-        self._fall: list[Step] = []  # the present way down, from where it began
-        self._rest = 0  # windows for which latency is left alone
+        self._descent: list[Step] = []  # the steps down in a row, from the first
+        self._rest = 0  # windows for which latency is ignored
         self._next_rest = REST
 
     @property
     def step(self) -> Step:
-        """The one in force."""
+        """The current one."""
         return self._steps[self._at]
 
     @property
@@ -176,26 +176,26 @@ class Governor:
 
     @property
     def budget(self) -> Budget:
-        """The one that is held now: latency may be left alone for a while."""
+        """The one that applies now: latency may be ignored for a while."""
         return replace(self.limits, latency=math.inf) if self._rest else self.limits
 
     def judge(self, cost: Cost) -> Change | None:
-        """Take in one window, all of it on `step`; the step to go to from here, if any."""
+        """Take one window, all of it at `step`; returns the change of step, if any."""
         self._note(cost)
         if self.budget.strain(cost) > 1:
             self._good = 0
             self._bad = [*self._bad, cost][-BAD:]
             return self._down() if len(self._bad) >= BAD else None
-        self._bad, self._fall = [], []
+        self._bad, self._descent = [], []
         self._good = self._good + 1 if self._has_room(cost) else 0
         return self._up(cost) if self._good >= GOOD else None
 
     def refuse(self, step: Step) -> Change:
-        """`step`, the one in force, cannot be had after all: it and all with its model and size are taken out."""
-        why = f"step {step.name} cannot be had"
-        barred = [other for other in self._steps if (other.model, other.share) == (step.model, step.share)]
-        better = [other for other in self._steps[: self._at] if other not in barred]
-        self._steps = [other for other in self._steps if other not in barred]
+        """`step`, the current one, is not available: it and all steps with its model and size are removed."""
+        why = f"step {step.name} is not available"
+        removed = [other for other in self._steps if (other.model, other.share) == (step.model, step.share)]
+        better = [other for other in self._steps[: self._at] if other not in removed]
+        self._steps = [other for other in self._steps if other not in removed]
         return self._go(self._steps.index(better[-1]) if better else 0, why, was=step)
 
     def _note(self, cost: Cost) -> None:
@@ -215,23 +215,23 @@ class Governor:
         return self._at > 0 and self.budget.strain(cost.times(self._memories[self.step].factor())) <= HEADROOM
 
     def _up(self, cost: Cost) -> Change:
-        why = f"{self.budget.told(cost)}: there is room"
+        why = f"{self.budget.describe(cost)}: there is room"
         change = self._go(self._at - 1, why)
         self._tried = 0
         return change
 
     def _down(self) -> Change | None:
         cost = _mean(self._bad)
-        self._fall = self._fall or [self.step]
+        self._descent = self._descent or [self.step]
         to = next((at for at in range(self._at + 1, len(self._steps)) if self._differs(at, cost)), None)
         if to is None:
             return self._give_up(cost)
         memory = self._memories[self._steps[to]]
         if self._tried is not None:  # it was tried too early
             memory.half_life = min(2 * memory.half_life, LONGEST_MEMORY)
-        why = self.budget.told(cost)
+        why = self.budget.describe(cost)
         memory.left(cost)
-        self._fall.append(self._steps[to])
+        self._descent.append(self._steps[to])
         return self._go(to, why)
 
     def _differs(self, at: int, cost: Cost) -> bool:
@@ -240,14 +240,14 @@ class Governor:
         return replace(self.step, name=other.name, rate=other.rate) != other or cost.gap * other.rate < 1
 
     def _give_up(self, cost: Cost) -> Change | None:
-        """The last step is over the budget too. Where the way down gained nothing, it is not masks that take long."""
-        began, *below = self._fall
-        # Step by step, for the load may have grown on the way.
+        """The last step is over the budget too. Where the steps down gained nothing, masks are not the cause."""
+        began, *below = self._descent
+        # Step by step, since the load may have grown meanwhile.
         gained = math.prod(self._memories[step].factor(faded=False).latency for step in below)
         only_late = replace(self.budget, latency=math.inf).strain(cost) <= 1 and math.isinf(self.budget.cpu)
-        if not below or not only_late or gained >= VAIN:
+        if not below or not only_late or gained >= MIN_GAIN:
             return None
-        why = f"{self.budget.told(cost)}, and cheaper masks do not help: it is spent elsewhere"
+        why = f"{self.budget.describe(cost)}, and cheaper masks do not help: the time goes elsewhere"
         self._rest, self._next_rest = self._next_rest, 2 * self._next_rest
         return self._go(self._steps.index(began), why)
 

@@ -1,7 +1,7 @@
 """Native code that may loop, crash or take all memory, in a process of its own.
 
-`run_child` is the parent's side: it starts a module of this package, hands it its input, and waits no longer than is
-allowed and than nobody asks to stop. `serve` is the child's: it limits itself first, then answers.
+`run_child` is the parent's side: it starts a module of this package, passes it its input, and waits until the time
+limit or a request to stop. `serve` is the child's: it limits itself first, then answers.
 
 The answer is one line of JSON, and after it whatever bytes the module has to return.
 """
@@ -27,10 +27,10 @@ from livestyle.errors import LivestyleError
 from livestyle.system.interrupts import SLICE_S, Interrupts, noted_interrupts
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_LATER_S = 5.0  # a child ends itself when its parent should have ended it so long ago
+_LATER_S = 5.0  # a child ends itself so long after its parent should have ended it
 
 Answer = tuple[Mapping[str, Any], bytes]
-"""What the JSON says, and the bytes behind it."""
+"""The JSON object, and the bytes after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class ChildFailure(Exception):
 def run_child(module: str, request: Mapping[str, Any], data: bytes, limits: Limits) -> Answer:
     """What `serve` in `module` answers to `request` and `data`.
 
-    Raises ChildFailure when the child crashes or exceeds a limit, and KeyboardInterrupt when somebody asks to stop
+    Raises ChildFailure when the child crashes or exceeds a limit, and KeyboardInterrupt on a request to stop
     meanwhile. The child has ended by then, always.
     """
     head = json.dumps({**request, "limits": asdict(limits), "parent": os.getpid()}).encode() + b"\n"

@@ -1,4 +1,4 @@
-"""Requests to stop that arrive while the main thread waits for something that may never come.
+"""Requests to stop while the main thread waits for something that may never happen.
 
 Python runs signal handlers between two of its own instructions, so whoever waits here for native code waits in slices,
 and a handler that only sets a flag (`livestyle.system.stop.Stop`) is not enough: nobody would look at the flag.
@@ -19,7 +19,7 @@ SLICE_S = 0.05
 
 
 def stop_signals() -> list[signal.Signals]:
-    """What asks this process to end, as far as the system knows it. One that was set to be ignored stays ignored.
+    """The signals that request the end of this process, as far as the system has them; ignored ones are left out.
 
     SIGHUP: the terminal was closed (`nohup` has it ignored). SIGBREAK: the same on Windows, where its handler has five
     seconds.
@@ -36,7 +36,7 @@ class Interrupts:
         self._first: float | None = None
 
     def note(self) -> None:
-        """One came."""
+        """Note a request."""
         self._first = self._first or time.monotonic()
 
     def check(self, patience: float = 0.0) -> None:
@@ -47,7 +47,7 @@ class Interrupts:
 
 @contextmanager
 def noted_interrupts() -> Iterator[Interrupts]:
-    """Notes Ctrl-C, SIGTERM and SIGHUP, then does with them what was done before.
+    """Notes Ctrl-C, SIGTERM and SIGHUP, then calls their previous handlers.
 
     On other threads nothing is noted: signals only reach the main one.
     """

@@ -1,4 +1,4 @@
-"""What is at a path that somebody gave. Looking can fail, and then says so in a sentence."""
+"""What is at a given path; where that cannot be found out, an error that says why."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from livestyle.errors import LivestyleError, SourceError, SourceNotFoundError
 Kind = Literal["file", "folder", "other"]
 
 _NOTHING = {errno.ENOENT, errno.ENOTDIR, errno.EBADF}
-_NO_NAMES = {21, 123, 1921}  # Windows: a drive without a disk, a name that cannot be, a link that leads nowhere
+_NO_NAMES = {21, 123, 1921}  # Windows: a drive without a disk, an impossible name, a link to nothing
 _HINTS = {
     errno.EACCES: "check the permissions of the folders on the way to it",
     errno.ENAMETOOLONG: "give it a shorter name",
@@ -41,7 +41,7 @@ def kind_of_path(path: Path, failure: type[LivestyleError]) -> Kind | None:
 
 
 def unreachable(path: Path, error: OSError, failure: type[LivestyleError]) -> LivestyleError:
-    """The `failure` for a path that the system refuses to look at."""
+    """The `failure` for a path that the system refuses to examine."""
     hint = _HINTS.get(error.errno or 0, "")
     return failure(f"{path} cannot be reached: {error.strerror or error}", hint=hint)
 

@@ -1,4 +1,4 @@
-"""C libraries that print about damaged files by themselves, kept quiet while they decode."""
+"""Silences C libraries that print messages about damaged files while they decode."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _one_at_a_time = threading.Lock()  # else a second thread would keep the null de
 
 @contextmanager
 def libraries_quiet() -> Iterator[None]:
-    """What is written to the process's stderr meanwhile goes nowhere.
+    """What is written to the process's stderr meanwhile is discarded.
 
-    Neither libpng nor libtiff nor libjpeg can be told to be quiet through OpenCV and Pillow. That of other threads is
+    Neither libpng nor libtiff nor libjpeg can be silenced through OpenCV and Pillow. That of other threads is
     lost too, so this belongs around a single call that decodes, whose failure its result or exception tells.
     """
     with _one_at_a_time:
@@ -25,14 +25,14 @@ def libraries_quiet() -> Iterator[None]:
             yield
             return
         try:
-            _send_nowhere()
+            _discard_stderr()
             yield
         finally:
             os.dup2(kept, _STDERR)
             os.close(kept)
 
 
-def _send_nowhere() -> None:
+def _discard_stderr() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, _STDERR)
     os.close(null)

@@ -1,4 +1,4 @@
-"""Requests to stop: Ctrl-C, a terminal that closes, a service manager. Nothing recorded may be lost to any of them.
+"""Requests to stop: Ctrl-C, a terminal that closes, a service manager. None of them may lose a recording.
 
 The loop reads a flag between two frames, so that outputs are finished whole. Python runs signal handlers on the main
 thread only, and only between two of its own instructions: a main thread inside native code never sees them. Therefore
@@ -54,7 +54,7 @@ class Stop:
         return asked
 
     def finishing(self) -> None:
-        """The loop is over and its outputs are being finished: nobody looks at the flag any more, nor need to."""
+        """The loop has ended and its outputs are being finished: the flag is no longer read, and need not be."""
         self._finishing = True
 
     @contextmanager
@@ -163,7 +163,7 @@ def leave(code: int) -> NoReturn:
     """End the process, at once where it was interrupted: threads may be inside native code that cannot be unwound."""
     if code == INTERRUPTED:
         for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):  # closed, or full: nobody is left to tell
+            with suppress(Exception):  # closed, or full: nothing is left to report to
                 stream.flush()
         abandon()
     sys.exit(code)

@@ -264,7 +264,7 @@ def test_masks_that_come_too_rarely_are_over_the_budget_too():
         change = governor.judge(Cost(0.01, 0.2, gap=0.8))
     assert change is not None
     assert change.now == next(step for step in STEPS if step.share < 1)
-    assert change.why.startswith("masks come 0.8 s apart, 0.5 s is the most")
+    assert change.why.startswith("masks are 0.8 s apart, at most 0.5 s are allowed")
 
 
 def test_sentences_say_what_was_over_and_what_comes():
@@ -274,5 +274,5 @@ def test_sentences_say_what_was_over_and_what_comes():
     assert change is not None
     for part in ("48 ms", "33 ms", f"step 2 of {len(STEPS)}", STEPS[1].name, "12 masks a second"):
         assert part in change.why
-    tell: Callable[[Cost], str] = governor.budget.told
+    tell: Callable[[Cost], str] = governor.budget.describe
     assert tell(Cost(0.01, 0.8)) == "processor time is 80% of all cores, the budget 50%"

@@ -120,7 +120,7 @@ def test_n_leaves_an_output_that_exists_and_succeeds(capsys, tmp_path):
         (["--camera", "0", "--max-cpu", "0"], "from 1 to 100"),
         (["--camera", "0", "--max-latency", "-1"], "from 0 to 10000"),
         (["x.mp4", "--demo"], "its own picture"),
-        (["x.mp4", "--start", "1:99"], "no time"),
+        (["x.mp4", "--start", "1:99"], "not a valid time"),
     ],
 )
 def test_options_that_cannot_be_meant_are_refused(capsys, arguments, says, tmp_path, monkeypatch):

@@ -117,5 +117,5 @@ def test_y_overwrites_all_four(
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_bytes(b"precious")
     assert run("-o", tmp_path / "file") == 2
-    assert "is no folder" in capsys.readouterr().err
+    assert "is not a folder" in capsys.readouterr().err
     assert (tmp_path / "file").read_bytes() == b"precious"

@@ -336,7 +336,7 @@ def test_the_command_line_styles_a_camera_into_a_file(
     assert report["outputs"] == [str(output)]
     assert recorded_kinds(output) == ["styled"] * report["frames_out"] != []
     asked = driver.asked[cv2.CAP_PROP_FRAME_WIDTH], driver.asked[cv2.CAP_PROP_FRAME_HEIGHT]
-    assert asked == (1280, 720)  # --size is asked of the camera; the file has the size that it gave
+    assert asked == (1280, 720)  # --size is requested from the camera; the file has the size that it gave
 
 
 def test_a_virtual_camera_that_goes_away_does_not_end_the_recording(

@@ -1,1 +1,1 @@
-"""How fast livestyle is, beside others that do a part of it."""
+"""Speed of livestyle, compared with other programs that do part of the same work."""

@@ -21,8 +21,8 @@ PARTS = ("color", "files", "live", "start")
 
 
 @dataclass(slots=True)
-class _Told:
-    """What was measured, as it goes into the JSON file."""
+class _Results:
+    """What was measured, as written to the JSON file."""
 
     figures: dict[str, Any] = field(default_factory=dict)
     timings: list[Timing] = field(default_factory=list)
@@ -42,7 +42,7 @@ class _Told:
 @click.option("--device", metavar="NAME", help="Measure a GPU instead: cuda, cuda:1, mps (or cpu), of torch.")
 @click.option("-s", "--style", default="vivid", show_default=True, help="The style, as for livestyle.")
 @click.option("--model", metavar="NAME|PATH", help="The model, as for livestyle.")
-@click.option("--quick", is_flag=True, help="Small frames and short batches: to see whether it runs.")
+@click.option("--quick", is_flag=True, help="Small frames and short batches, to check that it runs.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the figures as JSON.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="PICTURE", help="Draw the ratios (needs matplotlib).")
 def speed(
@@ -56,31 +56,31 @@ def speed(
     out: Path | None,
     plot: Path | None,
 ) -> None:
-    """How fast livestyle is, beside others that do a part of it, in one run.
+    """Measure livestyle's speed beside other programs that do part of the same work, in one run.
 
     On the CPU: the colour pass on one thread against FFmpeg's lut3d and OpenColorIO; whole files against FFmpeg with
     one table for the whole frame, and where their time goes; a live camera; the start. With --device, a GPU: the
     colour pass against a plain copy, the model with it, and host to host (needs the extra gpu).
     """
-    told = _Told()
+    results = _Results()
     _check(out, plot, device)
     if device is not None:
-        _gpu(told, device, style, model, quick=quick)
+        _gpu(results, device, style, model, quick=quick)
     else:
         settings = Settings(style=style, model=model, device="cpu", overwrite=True)
-        _cpu(told, _parts(parts), clips, settings, 2.0 if quick else live_seconds, quick=quick)
+        _cpu(results, _parts(parts), clips, settings, 2.0 if quick else live_seconds, quick=quick)
     if out is not None:
-        lines = [timing.as_json() for timing in told.timings]
-        document = {**told.figures, **({"lines": lines} if lines else {})}
+        lines = [timing.as_json() for timing in results.timings]
+        document = {**results.figures, **({"lines": lines} if lines else {})}
         out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     if plot is not None:
         from livestyle.bench.speed.timing import draw
 
-        draw(told.timings, plot)
+        draw(results.timings, plot)
 
 
 def _check(out: Path | None, plot: Path | None, device: str | None) -> None:
-    """What would fail only after minutes of measuring."""
+    """Refuse what would fail only after minutes of measuring. Raises UsageError."""
     for path in (out, plot):
         if path is not None and not path.absolute().parent.is_dir():
             raise UsageError(f"There is no folder for {path}", hint="make it first")
@@ -101,30 +101,36 @@ def _parts(text: str) -> list[str]:
 
 
 def _cpu(
-    told: _Told, parts: list[str], clips: tuple[Path, ...], settings: Settings, live_seconds: float, *, quick: bool
+    results: _Results,
+    parts: list[str],
+    clips: tuple[Path, ...],
+    settings: Settings,
+    live_seconds: float,
+    *,
+    quick: bool,
 ) -> None:
     if "color" in parts:
         from livestyle.bench.speed import color
 
         sizes = ("720p",) if quick else tuple(color.SIZES)
-        _tell(told, color.measure(settings.style, sizes, 2 if quick else 40))
+        _print_each(results, color.measure(settings.style, sizes, 2 if quick else 40))
     with TemporaryDirectory() as folder:
         if "files" in parts or "start" in parts:
             clips = _clips(clips, Path(folder), quick=quick)
         if "files" in parts:
             from livestyle.bench.speed import files
 
-            _tell(told, files.measure(list(clips), settings, 1 if quick else 5))
+            _print_each(results, files.measure(list(clips), settings, 1 if quick else 5))
         if "start" in parts:
             from livestyle.bench.speed import start
 
-            _tell(told, start.measure(clips[0], settings, 1 if quick else 7))
+            _print_each(results, start.measure(clips[0], settings, 1 if quick else 7))
     if "live" in parts:
         from livestyle.bench.speed import live
 
         report = live.measure(settings, live_seconds)
         click.echo(report.line())
-        told.figures["live"] = report.as_json()
+        results.figures["live"] = report.as_json()
 
 
 def _clips(given: tuple[Path, ...], folder: Path, *, quick: bool) -> tuple[Path, ...]:
@@ -140,13 +146,13 @@ def _clips(given: tuple[Path, ...], folder: Path, *, quick: bool) -> tuple[Path,
     return tuple(made_clip(folder, size, 3.0) for size in ((1280, 720), (1920, 1080)))
 
 
-def _tell(told: _Told, timings: Iterator[Timing]) -> None:
+def _print_each(results: _Results, timings: Iterator[Timing]) -> None:
     for timing in timings:
         click.echo(timing.line())
-        told.timings.append(timing)
+        results.timings.append(timing)
 
 
-def _gpu(told: _Told, device: str, style: str, model: str | None, *, quick: bool) -> None:
+def _gpu(results: _Results, device: str, style: str, model: str | None, *, quick: bool) -> None:
     try:
         from livestyle.bench.speed.gpu import Setting, as_json, device_name, largest_error, measure, text
     except ModuleNotFoundError as error:
@@ -159,4 +165,4 @@ def _gpu(told: _Told, device: str, style: str, model: str | None, *, quick: bool
     for line in measure(setting):
         click.echo(text(line))
         lines.append(as_json(line))
-    told.figures |= {"device": device_name(device), "largest_error": error_steps, "lines": lines}
+    results.figures |= {"device": device_name(device), "largest_error": error_steps, "lines": lines}

@@ -1,4 +1,4 @@
-"""The colour pass on one thread against what others do with the same table, in turns on the same frames."""
+"""The colour pass on one thread against other programs with the same table, alternating on the same frames."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Work = Callable[[], object]
 
 
 def measure(style: str, sizes: Sequence[str], rounds: int) -> Iterator[Timing]:
-    """For every size and kind of frame: ours first, then the others, each with its ratio to FFmpeg's faster form.
+    """For every size and kind of frame: livestyle first, then the others, each with its ratio to FFmpeg's faster form.
 
     Raises StyleError for a style that has no table.
     """
@@ -71,9 +71,9 @@ def _each(work: Callable[[Any], object], frames: Sequence[Any]) -> Work:
 
 
 def in_turns(works: Mapping[str, Work], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each work in each of `rounds` rounds, in which all are done one after the other; one more warms up.
+    """Seconds of each work in each of `rounds` rounds, in which each is done once, after a warm-up round.
 
-    What else the machine does then meets all of them alike.
+    Other load of the machine then affects all of them alike.
     """
     taken: dict[str, list[float]] = {name: [] for name in works}
     for number in range(rounds + 1):

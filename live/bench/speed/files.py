@@ -39,7 +39,10 @@ FFMPEG = "FFmpeg: decode, lut3d, encode"
 
 
 def measure(clips: list[Path], settings: Settings, rounds: int) -> Iterator[Timing]:
-    """For each clip our and FFmpeg's time a frame, in turns, then ours by stage. Raises what opening a file raises."""
+    """For each clip livestyle's and FFmpeg's time per frame, alternating, then livestyle's by stage.
+
+    Raises what opening a file raises.
+    """
     style = CurrentStyle(settings)
     for clip in clips:
         with TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""How fast a torch device styles: against what its memory can do, frames that stay on it, and there and back.
+"""How fast a torch device styles: against its memory bandwidth, frames that stay on it, and frames to it and back.
 
 Every figure is a throughput over frames queued one after the other, timed from the host between two synchronisations;
 the median and the 5th percentile of several such batches are given.
@@ -84,7 +84,7 @@ def largest_error(setting: Setting) -> float:
 
 
 class Clock:
-    """Times work that a device does in its own time."""
+    """Times work that a device does asynchronously."""
 
     def __init__(self, device: torch.device, seconds: float, batches: int) -> None:
         self.device = device
@@ -117,7 +117,7 @@ def _against(what: str, size: Size, rates: tuple[float, float], other: tuple[flo
 
 
 def _copies(clock: Clock, size: Size) -> tuple[float, float]:
-    """A frame's bytes read and written, as the colour pass must: the most that memory allows it."""
+    """A frame's bytes read and written, as the colour pass must: the most that memory allows."""
     frames = [torch.zeros((size[1], size[0], 3), dtype=torch.uint8, device=clock.device) for _ in range(FRAMES)]
     targets = [torch.empty_like(frame) for frame in frames]
     pairs = cycle(zip(frames, targets, strict=True))
@@ -161,7 +161,7 @@ def _host_to_host(clock: Clock, grade: Callable[[Pixels, Weights], Pixels], size
 
 
 def device_name(device: str) -> str:
-    """What the device calls itself."""
+    """The device's own name."""
     return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else device
 
 

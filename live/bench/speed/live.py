@@ -81,7 +81,7 @@ class MadeCamera:
 
 
 class _Watch:
-    """A sink that costs nothing and remembers what came."""
+    """A sink that costs nothing and records which frames came."""
 
     closed = False
 

@@ -1,4 +1,4 @@
-"""What others do with a look-up table on a CPU, to be timed beside ours: FFmpeg's lut3d through PyAV, OpenColorIO."""
+"""Other programs with a look-up table on a CPU, to compare with: FFmpeg's lut3d through PyAV, OpenColorIO."""
 
 from __future__ import annotations
 

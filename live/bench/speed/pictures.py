@@ -1,4 +1,4 @@
-"""Frames to measure speed on: smooth ones, as photographs are, and the worst that there is."""
+"""Frames to measure speed on: smooth ones, as photographs are, and the worst case."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Size = tuple[int, int]
 
 
 def natural(size: Size) -> Iterator[Pixels]:
-    """Light and textures with a little colour and sensor noise: neighbours are alike, as in a photograph."""
+    """Light and textures with a little colour and sensor noise: neighbours are similar, as in a photograph."""
     width, height = size
     draw = np.random.default_rng(0)
     while True:
@@ -29,7 +29,7 @@ def natural(size: Size) -> Iterator[Pixels]:
 
 
 def noise(size: Size) -> Iterator[Pixels]:
-    """Every pixel any colour: the worst that a look-up table can be asked."""
+    """Every pixel any colour: the worst case for a look-up table."""
     draw = np.random.default_rng(1)
     while True:
         yield draw.integers(0, 256, (size[1], size[0], 3), np.uint8)

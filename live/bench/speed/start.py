@@ -1,4 +1,4 @@
-"""How long a command takes to be there: its version, and a file's first styled frame."""
+"""How long a command takes to start: its version, and a file's first styled frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One row of a table of times: how it is made, told and drawn."""
+"""One row of a table of times: how it is made, printed and drawn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Timing:
     """One thing measured."""
 
     what: str
-    size: tuple[int, int]  # (width, height) of a frame; (0, 0) where it is about none
+    size: tuple[int, int]  # (width, height) of a frame; (0, 0) where it concerns no frame
     ms: float  # median
     p95_ms: float
     ratio: float | None  # of the median to that of what `against` names; below 1 is faster
@@ -52,7 +52,7 @@ def check_plot(picture: Path) -> None:
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError("a plot needs matplotlib", hint="pip install matplotlib")
     if picture.suffix.lower() not in PICTURES:
-        raise UsageError(f"{picture} is no picture that can be drawn", hint=f"name a {', '.join(PICTURES)} file")
+        raise UsageError(f"{picture} cannot be drawn: unknown format", hint=f"name a {', '.join(PICTURES)} file")
 
 
 def draw(timings: Sequence[Timing], picture: Path) -> None:

@@ -8,7 +8,9 @@ if __name__ != "livestyle":
     raise ImportError(f"import livestyle, not {__name__}: the folder live/ is the package livestyle")
 
 __all__ = [
+    "ExactMasks",
     "Frame",
+    "LiveMasks",
     "LivestyleError",
     "Report",
     "Stylist",
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from livestyle.api import load_segmenter, load_style, style_file, style_image
     from livestyle.errors import LivestyleError
     from livestyle.frame import Frame
+    from livestyle.masks.exact import ExactMasks
+    from livestyle.masks.live import LiveMasks
     from livestyle.report import Report
     from livestyle.stylist import Stylist
 
@@ -30,7 +34,9 @@ if TYPE_CHECKING:
     """As installed; git's tags decide it when livestyle is built."""
 else:
     _HOMES = {
+        "ExactMasks": "masks.exact",
         "Frame": "frame",
+        "LiveMasks": "masks.live",
         "LivestyleError": "errors",
         "Report": "report",
         "Stylist": "stylist",

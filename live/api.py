@@ -6,6 +6,7 @@ Everything here is also a name of the package itself: `livestyle.style_image`, `
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import TypedDict, TypeVar, Unpack
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from livestyle.compute.devices import Colors, open_segmenter
 from livestyle.current_style import CurrentStyle
 from livestyle.frame import Frame, read_only
+from livestyle.masks.exact import ExactMasks
 from livestyle.protocols import Grade, Segmenter
 from livestyle.report import Report
 from livestyle.session import style_file as run_file
@@ -87,8 +89,8 @@ def style_image(
         raise ValueError(f"not an (H, W, 3) array of uint8 or uint16: {pixels.shape} of {pixels.dtype}")
     grade = load_style(style) if isinstance(style, str) else style
     frame = Frame(read_only(pixels.view()), pts=0, captured=0.0)
-    stylist = Stylist(segmenter or _bundled_segmenter(), grade)
-    styled: npt.NDArray[Depth] = np.array(stylist.render(frame).pixels)
+    with closing(ExactMasks(segmenter or _bundled_segmenter())) as masks:
+        styled: npt.NDArray[Depth] = np.array(Stylist(masks, grade).render(frame).pixels)
     return styled
 
 

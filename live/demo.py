@@ -14,14 +14,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from livestyle.console.terminal import printable
 from livestyle.current_style import CurrentStyle
 from livestyle.errors import BackendError, UsageError
 from livestyle.feed import Feed
-from livestyle.frame import ColorInfo, Frame, Pixels, StreamInfo, read_only
+from livestyle.frame import ColorInfo, Frame, Pixels, PlaneWeights, StreamInfo, read_only
 from livestyle.loop import run
+from livestyle.masks.exact import ExactMasks
 from livestyle.media.pyav import cv2
 from livestyle.outputs import make_folder
 from livestyle.report import Meter, Report
@@ -32,7 +32,6 @@ from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.recipe import Adjust
 from livestyle.sinks.files.output import check_output
 from livestyle.sinks.files.rescue import tidied
-from livestyle.stylist import Stylist
 from livestyle.system.paths import kind_of_path
 from livestyle.system.stop import Stop
 
@@ -131,12 +130,11 @@ def _write_clip(source: MovingPhoto, path: Path, stop: Stop) -> None:
         run(feed, lambda frame: frame, [sink], Meter(), stop=stop)
 
 
-def _weights(photo: Pixels, style: CurrentStyle) -> npt.NDArray[np.float32]:
-    with closing(Stylist(style.segmenter(live=False), style.grade(), sync="exact", time_base=1 / RATE)) as stylist:
-        masks = stylist.render(Frame(read_only(photo), 0, time.monotonic())).masks
-    if masks is None:
+def _weights(photo: Pixels, style: CurrentStyle) -> PlaneWeights:
+    if style.grade().is_identity:
         raise UsageError("a sheet needs a style that does something", hint="give --intensity above 0")
-    return masks.weights
+    with closing(ExactMasks(style.segmenter(live=False), time_base=1 / RATE)) as masks:
+        return masks.weights(Frame(read_only(photo), 0, time.monotonic()))
 
 
 def _tile(pixels: Pixels, name: str) -> Pixels:

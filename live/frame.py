@@ -5,16 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import NewType, cast
 
 import numpy as np
 import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-Weights = npt.NDArray[np.float32]
+"""(H, W, 3) RGB samples at a stream's own depth."""
+
+Picture = npt.NDArray[np.uint8]
+"""(H, W, 3) RGB samples of 8 bits, full range: what models see, and masks are measured on."""
+
+# An array says nothing about what its axes mean: as types of their own, the three cannot be mistaken for one another.
+# livestyle.masks.weights converts them.
+Probabilities = NewType("Probabilities", npt.NDArray[np.float32])
+"""(C, h, w) float32 in [0, 1]: how likely each pixel is of each class of a model; the sum over C is 1."""
+
+PlaneWeights = NewType("PlaneWeights", npt.NDArray[np.float32])
+"""(R, h, w) float32 in [0, 1], by plane: how much each pixel is of each of REGIONS. As grades take them."""
+
+PixelWeights = NewType("PixelWeights", npt.NDArray[np.float32])
+"""(h, w, R), the same numbers by pixel: as OpenCV warps and enlarges them."""
 
 REGIONS = ("background", "hair", "skin", "clothes")
-"""The parts of a picture that a style treats each by itself, in the order of `Masks.weights` and `Look.luts`."""
+"""The parts of a picture that a style treats separately, in the order of `Masks.weights` and `Look.luts`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +66,7 @@ class StreamInfo:
 class Masks:
     """Soft weights of regions for one frame."""
 
-    weights: Weights  # (R, h, w) float32 in [0, 1], h <= H, w <= W; sum over R at most 1, less where the style fades
+    weights: PlaneWeights  # h <= H, w <= W of the frame; sum over R at most 1, less where the style fades
     regions: tuple[str, ...] = REGIONS  # names of the R planes; regions[0] == "background"
 
 
@@ -64,7 +78,7 @@ class Frame:
     pts: int  # presentation time in units of StreamInfo.time_base; strictly increasing within a stream
     captured: float  # time.monotonic() seconds at which the source had the frame; latency is measured from here
     before: Pixels | None = None  # set by rendering: the pixels before the style, for the preview's wipe
-    masks: Masks | None = None  # set by rendering: the weights the style was blended with, for the preview's overlay
+    masks: Masks | None = None  # the weights to blend the style with: set by rendering, or by a source that looks ahead
 
 
 def read_only(pixels: Pixels) -> Pixels:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 
 from livestyle.current_style import CurrentStyle
@@ -14,11 +15,13 @@ from livestyle.feed import Feed
 from livestyle.frame import StreamInfo
 from livestyle.governor.monitor import BudgetMonitor, budget_of
 from livestyle.governor.policy import Budget, Governor, Step, ladder
-from livestyle.governor.switch import QualitySwitch, Resizable
+from livestyle.governor.switch import QualitySwitch
 from livestyle.loop import Hold, run
-from livestyle.masks.lookahead import INTERVAL
+from livestyle.masks.exact import ExactMasks
+from livestyle.masks.live import LiveMasks
+from livestyle.masks.lookahead import INTERVAL, LookaheadMasks
 from livestyle.media.hold_card import hold_card
-from livestyle.protocols import Segmenter, Sink, Source
+from livestyle.protocols import MaskMaker, ResizableSegmenter, Segmenter, Sink, Source
 from livestyle.report import Meter, Report, latencies, slowest
 from livestyle.settings import Settings
 from livestyle.sinks.live_outputs import Outputs
@@ -38,26 +41,38 @@ STARTING: HoldText = ("One moment", "the camera is starting")  # for whoever beg
 class Styling:
     """What styles the frames of one run."""
 
-    frames: Source  # the run's source; a file's frames may come with masks already
+    frames: Source  # the run's source, or for a file's masks a stage behind it that looks ahead
+    masks: MaskMaker
     stylist: Stylist
     monitor: BudgetMonitor | None = None  # live, with a budget
 
 
 def open_styling(stack: ExitStack, source: Source, style: CurrentStyle, settings: Settings, *, live: bool) -> Styling:
-    """Load the model and compile the style for one run of `source`; `stack` closes the stylist, not the source.
+    """Load the model and compile the style for one run of `source`; `stack` closes what makes the masks.
 
-    With a budget, the stylist's parts are those that the governor switches. Raises ModelError, DeviceError, StyleError.
+    With a budget, the parts of the masks are those that the governor switches. Raises ModelError, DeviceError,
+    StyleError.
     """
-    sync = settings.sync if settings.sync != "auto" else "live" if live else "exact"
-    budget = _budget(source.info, settings, by_default=sync == "live") if live else Budget()
-    new_stylist = partial(Stylist, grade=style.grade(), sync=sync, time_base=source.info.time_base)
-    if budget.unlimited:
-        stylist = stack.enter_context(closing(new_stylist(style.segmenter(live=sync == "live"))))
-        return Styling(_with_masks(stylist, source, settings, live=live), stylist)
-    steps = _steps(style, live_masks=sync == "live")
-    switch = stack.enter_context(closing(QualitySwitch(steps[0], partial(_segmenter, style, sync == "live"))))
-    stylist = new_stylist(switch.segmenter, inference=switch.inference, refine=switch.edges)
-    return Styling(source, stack.enter_context(closing(stylist)), BudgetMonitor(Governor(steps, budget), switch))
+    live_masks = live if settings.sync == "auto" else settings.sync == "live"
+    budget = _budget(source.info, settings, by_default=live_masks) if live else Budget()
+    grade, time_base = style.grade(), source.info.time_base
+    if not budget.unlimited:
+        steps = _steps(style, live_masks=live_masks)
+        switch = stack.enter_context(closing(QualitySwitch(steps[0], partial(_segmenter, style, live_masks))))
+        masks = stack.enter_context(closing(_switched_masks(switch, time_base, live_masks=live_masks)))
+        return Styling(source, masks, Stylist(masks, grade), BudgetMonitor(Governor(steps, budget), switch))
+    segmenter = style.segmenter(live=live_masks)
+    if not live and not live_masks and source.info.rate is not None and not grade.is_identity:  # a video
+        ahead = LookaheadMasks(source, segmenter, interval=0 if settings.sync == "exact" else INTERVAL)
+        return Styling(ahead, stack.enter_context(closing(ahead)), Stylist(ahead, grade))
+    masks = (LiveMasks if live_masks else ExactMasks)(segmenter, time_base=time_base)
+    return Styling(source, stack.enter_context(closing(masks)), Stylist(masks, grade))
+
+
+def _switched_masks(switch: QualitySwitch, time_base: Fraction, *, live_masks: bool) -> MaskMaker:
+    if live_masks:
+        return LiveMasks(switch.segmenter, time_base=time_base, inference=switch.inference, refine=switch.edges)
+    return ExactMasks(switch.segmenter, time_base=time_base, refine=switch.edges)
 
 
 def _budget(info: StreamInfo, settings: Settings, *, by_default: bool) -> Budget:
@@ -68,21 +83,16 @@ def _budget(info: StreamInfo, settings: Settings, *, by_default: bool) -> Budget
 
 
 def _steps(style: CurrentStyle, *, live_masks: bool) -> tuple[Step, ...]:
-    resizable = isinstance(style.segmenter(live=live_masks), Resizable)
+    resizable = isinstance(style.segmenter(live=live_masks), ResizableSegmenter)
     return ladder(smaller=style.smaller_model, resizable=resizable, paced=live_masks)
 
 
 def _segmenter(style: CurrentStyle, live_masks: bool, step: Step) -> Segmenter:
     """The segmenter of a quality step. Called on another thread too."""
     segmenter: Segmenter = style.segmenter(live=live_masks, model=step.model)
-    return segmenter.resized(step.share) if step.share != 1 and isinstance(segmenter, Resizable) else segmenter
-
-
-def _with_masks(stylist: Stylist, source: Source, settings: Settings, *, live: bool) -> Source:
-    """The source; for a video that is written to a file, its frames come with masks that know the next frames too."""
-    if live or source.info.rate is None or settings.sync == "live":
-        return source
-    return stylist.ahead(source, interval=0 if settings.sync == "exact" else INTERVAL)
+    if step.share != 1 and isinstance(segmenter, ResizableSegmenter):
+        return segmenter.resized(step.share)
+    return segmenter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +148,7 @@ class Job:
 
     def _report(self, feed: Feed, failure: LivestyleError | None, *, interrupted: bool) -> Report:
         meter, monitor = self.meter, self.styling.monitor
-        masks = dict(self.styling.stylist.stats())
+        masks = dict(self.styling.masks.stats())
         by_output = () if self.outputs is None else self.outputs.reports()
         return Report(
             source=self.styling.frames.info.name,

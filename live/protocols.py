@@ -1,7 +1,7 @@
-"""The seams. Implement one of these to add a source, a sink, a model or a colour backend; subclassing is not needed.
+"""The seams. Implement one of these to add a source, a sink, a model, a colour backend or a maker of masks.
 
-`tests/contract/` runs one suite over every implementation of a seam: add yours to its list and it is held to the same
-rules.
+Subclassing is not needed. `tests/contract/` runs one suite over every implementation of a protocol: add yours to its
+list, and it is held to the same rules.
 """
 
 from __future__ import annotations
@@ -9,10 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
-from livestyle.frame import Frame, Pixels, StreamInfo, Weights
+from livestyle.frame import Frame, Picture, Pixels, PlaneWeights, Probabilities, StreamInfo
 
 Render = Callable[[Frame], Frame]
 """A styled frame for a frame: same size, dtype, pts and captured. One in, one out."""
@@ -75,10 +72,25 @@ class Segmenter(Protocol):
     def input_size(self) -> tuple[int, int]:
         """(width, height) in pixels at which the network sees a picture of the model's own aspect."""
 
-    def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Weights:
+    @property
+    def device(self) -> str:
+        """Where it really runs, now or last: "cpu", "cuda", "mps" …"""
+
+    def __call__(self, picture: Picture, /) -> Probabilities:
         """(H, W, 3) uint8 RGB -> (C, h, w) float32 in [0, 1], sum over C is 1; (h, w) covers the whole picture.
 
-        Any H, W >= 1. Thread-safe.
+        Any H, W >= 1. Thread-safe. Raises ModelError, DeviceError and DeviceMemoryError.
+        """
+
+
+@runtime_checkable
+class ResizableSegmenter(Segmenter, Protocol):
+    """A segmenter whose network can run at another size."""
+
+    def resized(self, share: float) -> ResizableSegmenter:
+        """The same model at an `input_size` whose sides are about `share` of this one's: less work, coarser masks.
+
+        Both share the model in memory; this one stays as it is.
         """
 
 
@@ -90,10 +102,35 @@ class Grade(Protocol):
     def is_identity(self) -> bool:
         """True when no pixel can change (intensity 0); the caller may then skip segmentation."""
 
-    def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
+    @property
+    def backend(self) -> str:
+        """What does the work, now or last: "compiled", "numpy", "triton", "metal", "torch"."""
+
+    def __call__(self, pixels: Pixels, weights: PlaneWeights, /) -> Pixels:
         """(H, W, 3) uint8 or uint16 RGB and (R, h, w) region weights -> new (H, W, 3) pixels of the same dtype.
 
         out = in + sum over regions r of w_r * (look_r(in) - in), with w_r enlarged bilinearly (pixel centres aligned,
         edges clamped: cv2.INTER_LINEAR's geometry) and look_r interpolated tetrahedrally, within 1/255 of full scale
         of the same formula in float64.
         """
+
+
+@runtime_checkable
+class MaskMaker(Protocol):
+    """Region weights of one stream's frames. Holds the state of the stream; whoever opens it closes it."""
+
+    def weights(self, frame: Frame) -> PlaneWeights:
+        """(R, h, w) float32 in [0, 1] with h <= H and w <= W; the sum over R is at most 1, less where the style fades.
+
+        Once for each frame, in order, from one thread. Raises what the segmenter raises, also where that runs on
+        another thread, and StreamError where no mask comes in time.
+        """
+
+    def stats(self) -> Mapping[str, object]:
+        """For the report: sync, device, masks, masks_per_s, and the age of masks in seconds as age_p50_s, age_p95_s.
+
+        The last three are None before they can be known.
+        """
+
+    def close(self) -> None:
+        """End its threads and release what it opened; `weights` is not called again. Twice is fine."""

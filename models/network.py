@@ -1,13 +1,11 @@
 """The network: MobileViT + DeepLabV3 from `transformers`, with a light decoder that refines its logits at 1/4.
 
-DeepLabV3 answers at 1/16 of the input: a head in a whole-body picture is then one or two cells. The decoder adds what
+DeepLabV3 outputs at stride 16: a head in a whole-body picture is then one or two cells. The decoder adds what
 the finer layers of the same backbone know, in the manner of DeepLabV3+ (Chen et al. 2018) and of feature pyramids (Lin
-et al. 2017), for 2 % more arithmetic. A checkpoint without the decoder loads as it is and answers at 1/16.
+et al. 2017), for 2 % more arithmetic. A checkpoint without the decoder loads as it is and outputs at stride 16.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -62,7 +60,7 @@ class PortraitNetwork(MobileViTForSemanticSegmentation):
 
     def __init__(self, config: MobileViTConfig) -> None:
         super().__init__(config)
-        width = getattr(config, "fine_width", 0)
+        width = config.to_dict().get("fine_width", 0)  # of ours: not a field that transformers declares
         necks = config.neck_hidden_sizes
         self.fine = (
             FineDecoder((necks[2], necks[3], config.aspp_out_channels), width, config.num_labels) if width else None
@@ -72,7 +70,7 @@ class PortraitNetwork(MobileViTForSemanticSegmentation):
     def features(self, pixel_values: Tensor) -> tuple[Tensor, list[Tensor]]:
         """`pixel_values` (B, 3, H, W) -> (logits at 1/4 of it, the decoder's features at 1/4, 1/8 and 1/16)."""
         states = self.mobilevit.encoder(self.mobilevit.conv_stem(pixel_values), output_hidden_states=True).hidden_states
-        head: Any = self.segmentation_head
+        head = self.segmentation_head
         context = head.aspp(states[-1])
         coarse = head.classifier(head.dropout(context))
         if self.fine is None:
@@ -80,7 +78,7 @@ class PortraitNetwork(MobileViTForSemanticSegmentation):
         logits, merged = self.fine([states[1], states[2], context])
         return logits + enlarged(coarse, logits), merged
 
-    def forward(self, pixel_values: Tensor, **_: Any) -> SemanticSegmenterOutput:
+    def forward(self, pixel_values: Tensor, **_: object) -> SemanticSegmenterOutput:
         """Logits (B, C, H/4, W/4), or (B, C, H/16, W/16) without the decoder."""
         return SemanticSegmenterOutput(logits=self.features(pixel_values)[0])
 

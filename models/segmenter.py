@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from livestyle.device_names import DEVICES
 from livestyle.errors import DeviceError, LivestyleError, ModelError, device_failure
-from livestyle.frame import Weights
+from livestyle.frame import Picture, Probabilities
 from livestyle.models.card import MULTIPLE, ModelCard, network_size, read_card
 from livestyle.models.trial import RUN_S, try_model
 from livestyle.system.interrupts import SLICE_S, noted_interrupts
@@ -54,7 +54,7 @@ _HOW_TO_GET = {
 _log = logging.getLogger("livestyle")
 
 # Newer builds of ONNX Runtime report their use over the network, under a number that they store for this computer. It
-# reads this when it is imported, which only functions do. What the user has set stays.
+# reads this when it is imported, which only functions do. A value that the user has set is kept.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
@@ -67,8 +67,34 @@ class Device:
     detail: str  # what runs it there, or why it is not available
 
 
+class NamedValue(Protocol):
+    """An input or output of a graph."""
+
+    @property
+    def name(self) -> str:
+        """As the graph calls it."""
+
+
+class Session(Protocol):
+    """What is used here of onnxruntime.InferenceSession, which comes without types."""
+
+    def run(
+        self, outputs: list[str] | None, inputs: Mapping[str, npt.NDArray[np.uint8]], options: object = None, /
+    ) -> list[npt.NDArray[np.float32]]:
+        """The outputs by name, all of them for None. Thread-safe."""
+
+    def get_inputs(self) -> list[NamedValue]:
+        """What the graph takes."""
+
+    def get_outputs(self) -> list[NamedValue]:
+        """What the graph gives."""
+
+    def get_providers(self) -> list[str]:
+        """What it really runs on, the first choice first."""
+
+
 class CardSegmenter:
-    """What a model's card says of it, for whatever runs it."""
+    """What a model's card says about it, for whatever runs it."""
 
     card: ModelCard
     device: str  # of DEVICES: the one really used
@@ -89,11 +115,11 @@ class CardSegmenter:
         return self.card.input_size
 
     def network_size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) at which the network looks at a picture of this size; one of that size is not resized."""
+        """(width, height) at which the network sees a picture of this size; one of that size is not resized."""
         return network_size(self.card, width, height)
 
     def resized(self, share: float) -> Self:
-        """The same model on pictures whose sides are `share` of its own, in multiples of 32; all else is shared."""
+        """The same model at a size whose sides are `share` of its own, in multiples of 32; all else is shared."""
         other = copy.copy(self)
         width, height = (max(1, round(share * side / MULTIPLE)) * MULTIPLE for side in self.card.input_size)
         other.card = replace(self.card, input_size=(width, height))
@@ -101,26 +127,26 @@ class CardSegmenter:
 
 
 class OnnxSegmenter(CardSegmenter):
-    """A model file in ONNX Runtime. Implements `livestyle.protocols.Segmenter`; thread-safe, no state."""
+    """A model file in ONNX Runtime. Implements `livestyle.protocols.ResizableSegmenter`; thread-safe, no state."""
 
-    def __init__(self, card: ModelCard, session: Any, device: str, *, patience: float | None = None) -> None:
-        """`patience`: seconds after which one picture is given up; None waits, for models that are known to end."""
+    def __init__(self, card: ModelCard, session: Session, device: str, *, patience: float | None = None) -> None:
+        """`patience`: seconds after which one picture is abandoned; None waits, for models that are known to end."""
         self.card = card
         self.device = device
         self._session = session
         self._patience = patience
         self._input, self._output = session.get_inputs()[0].name, session.get_outputs()[0].name
 
-    def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Weights:
+    def __call__(self, picture: Picture, /) -> Probabilities:
         """(H, W, 3) uint8 RGB -> (C, h, w) float32 in [0, 1], sum over C is 1; (h, w) covers the whole picture.
 
         The picture is stretched to `network_size` exactly, never cropped or padded, so output pixel (i, j) is the
         (i, j)-th of h x w equal tiles of the picture: enlarge it with pixel centres aligned (cv2.INTER_LINEAR).
-        Raises DeviceError, DeviceMemoryError where the device's memory is full, and ModelError for a result that is
-        none: another shape, numbers beyond 0..1, no end.
+        Raises DeviceError, DeviceMemoryError where the device's memory is full, and ModelError for an invalid result:
+        another shape, numbers beyond 0..1, or none in time.
         """
-        height, width = pixels.shape[:2]
-        small = fit(pixels, self.network_size(width, height))
+        height, width = picture.shape[:2]
+        small = fit(picture, self.network_size(width, height))
         try:
             result = self._run(small)
         except LivestyleError:
@@ -130,16 +156,15 @@ class OnnxSegmenter(CardSegmenter):
         self._check(result, small.shape[:2])
         return result
 
-    def _run(self, small: npt.NDArray[np.uint8]) -> Weights:
+    def _run(self, small: Picture) -> Probabilities:
         inputs = {self._input: small[np.newaxis]}
         if self._patience is None:
             result = self._session.run([self._output], inputs)
         else:
             result = run_watched(self._session, [self._output], inputs, self._patience, self.card.file)
-        planes: Weights = np.asarray(result[0])[0]
-        return planes
+        return Probabilities(np.asarray(result[0])[0])
 
-    def _check(self, planes: Weights, size: tuple[int, ...]) -> None:
+    def _check(self, planes: Probabilities, size: tuple[int, ...]) -> None:
         expected = (len(self.card.classes), *(side // self.card.output_stride for side in size))
         if planes.shape != expected:
             raise ModelError(f"{self.card.file}: gives planes of shape {planes.shape}, the card says {expected}")
@@ -149,23 +174,25 @@ class OnnxSegmenter(CardSegmenter):
 
 
 def run_watched(
-    session: Any, outputs: list[str], inputs: Mapping[str, npt.NDArray[Any]], seconds: float, name: str
-) -> list[Any]:
-    """`session.run` under a time limit. Raises what that raises, ModelError after `seconds`, and KeyboardInterrupt
-    when it does not end soon after somebody asked to stop. ONNX Runtime is told to stop then, which it does between two
-    nodes of the graph.
+    session: Session, outputs: list[str], inputs: Mapping[str, npt.NDArray[np.uint8]], seconds: float, name: str
+) -> list[npt.NDArray[np.float32]]:
+    """`session.run` under a time limit.
+
+    Raises what that raises, ModelError after `seconds`, and KeyboardInterrupt when it does not end soon after a request
+    to stop. ONNX Runtime is told to stop then, which it does between two nodes of the graph.
     """
     import onnxruntime
 
     options = onnxruntime.RunOptions()
     options.log_severity_level = 4
-    done: list[Any] = []
+    done: list[list[npt.NDArray[np.float32]]] = []
+    failed: list[BaseException] = []
 
     def run() -> None:
         try:
             done.append(session.run(outputs, inputs, options))
         except BaseException as error:  # raised by the thread that waits
-            done.append(error)
+            failed.append(error)
 
     thread = threading.Thread(target=run, name="livestyle-model", daemon=True)
     end = time.monotonic() + seconds
@@ -183,9 +210,9 @@ def run_watched(
         finally:
             options.terminate = True
             thread.join(_AFTER_STOP_S)
-    if isinstance(done[0], BaseException):
-        raise done[0]
-    return list(done[0])
+    if failed:
+        raise failed[0]
+    return done[0]
 
 
 def load_segmenter(
@@ -194,9 +221,9 @@ def load_segmenter(
     """A bundled model by name ("lite", "small"), or a path to a `.onnx` file with its card (`.json`) beside it.
 
     `device`: "auto" or one of DEVICES. A named device is used or DeviceError is raised; "auto" takes CUDA where
-    the model really runs on it, else the CPU, and logs which. CoreML is used only when named: it compiles each new
-    picture size anew. `threads`: CPU threads of one inference; None is one per core; 1 is right where a frame loop
-    runs beside it. Raises ModelError for a file, card, checksum or shape that is wrong.
+    the model really runs on it, else the CPU, and logs which. CoreML is used only when named: it compiles the model
+    for each new picture size. `threads`: CPU threads of one inference; None is one per core; 1 is right where a frame
+    loop runs beside it. Raises ModelError for a file, card, checksum or shape that is wrong.
     """
     card, model, path = read_model(name_or_path)
     session, used = _open_on(device, model, path, threads)
@@ -220,7 +247,7 @@ def _is_bundled(path: Path) -> bool:
 def read_model(name_or_path: str | Path | None = None) -> tuple[ModelCard, bytes, Path]:
     """Card, content and path of a model, named as for `load_segmenter`. Raises ModelError where they do not match.
 
-    One that did not come with livestyle is tried in a child process first: it may never end, or crash.
+    One that did not come with livestyle is tried in a child process first: it may crash or never end.
     """
     card_path = _find_card(name_or_path)
     card = read_card(card_path)
@@ -280,12 +307,12 @@ def _read_checked(path: Path, card: ModelCard) -> bytes:
     if digest != card.sha256:
         raise ModelError(
             f"{path}: damaged or another file: its checksum is {digest[:12]}…, the card says {card.sha256[:12]}…",
-            hint="get the file again, or write its card anew with `python -m livestyle.models.export`",
+            hint="get the file again, or write its card again with `python -m livestyle.models.export`",
         )
     return model
 
 
-def _open_on(device: str, model: bytes, path: Path, threads: int | None) -> tuple[Any, str]:
+def _open_on(device: str, model: bytes, path: Path, threads: int | None) -> tuple[Session, str]:
     if device != "auto":
         return _open_named(device, model, path, threads), device
     used = "cpu"
@@ -312,7 +339,7 @@ def _installed_providers() -> list[str]:
     return list(onnxruntime.get_available_providers())
 
 
-def _open_named(device: str, model: bytes, path: Path, threads: int | None) -> Any:
+def _open_named(device: str, model: bytes, path: Path, threads: int | None) -> Session:
     if device not in _PROVIDERS:
         raise DeviceError(f"There is no device {device!r}", hint=f"devices: auto, {', '.join(DEVICES)}")
     provider = _PROVIDERS[device]
@@ -327,7 +354,7 @@ def _open_named(device: str, model: bytes, path: Path, threads: int | None) -> A
     return session
 
 
-def _try_run(session: Any, device: str) -> None:
+def _try_run(session: Session, device: str) -> None:
     """A driver that is too old or memory that is taken shows only here; a model at fault fails on the CPU too."""
     side = 2 * MULTIPLE
     try:
@@ -339,7 +366,7 @@ def _try_run(session: Any, device: str) -> None:
         ) from error
 
 
-def _open_session(model: bytes, path: Path, provider: str, threads: int | None) -> Any:
+def _open_session(model: bytes, path: Path, provider: str, threads: int | None) -> Session:
     import onnxruntime
 
     # What a provider cannot run goes to the next: TensorRT leaves some to CUDA, and sizes are always the processor's.
@@ -397,11 +424,11 @@ def _check_shape(segmenter: OnnxSegmenter, path: Path) -> None:
         raise ModelError(f"{path}: does not give float32 probabilities that sum to 1", hint=hint)
 
 
-def fit(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+def fit(pixels: Picture, size: tuple[int, int]) -> Picture:
     """`pixels` stretched to `size` (width, height); when shrunk, each output pixel is the mean of what it covers."""
     height, width = pixels.shape[:2]
     if (width, height) == size:
         return pixels
-    # INTER_AREA enlarges in blocks, whose edges a network takes for edges of the picture.
+    # INTER_AREA enlarges in blocks, whose edges a network mistakes for edges of the picture.
     shrinks = size[0] * size[1] < width * height
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), np.uint8)

@@ -1,7 +1,7 @@
 """A model file on a torch device in half precision, without ONNX Runtime: for CUDA and Apple GPUs.
 
 The graph is read from the `.onnx` file itself, so that whatever the card and its checksum vouch for is what runs. What
-depends on the picture's size alone is worked out once for each size; on CUDA the rest is then replayed as one graph.
+depends on the picture's size alone is computed once for each size; on CUDA the rest is then replayed as one graph.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from livestyle.errors import DeviceError, ModelError, device_failures
-from livestyle.frame import Weights
+from livestyle.frame import Picture, Probabilities
 from livestyle.models.card import MULTIPLE, ModelCard
 from livestyle.models.segmenter import CardSegmenter, fit
 
@@ -29,18 +28,18 @@ _FLOAT, _INT64 = 1, 7  # of onnx.TensorProto
 
 
 class TorchSegmenter(CardSegmenter):
-    """A model on a torch device. Implements `livestyle.protocols.Segmenter`; thread-safe.
+    """A model on a torch device. Implements `livestyle.protocols.ResizableSegmenter`; thread-safe.
 
-    `model`: the file's bytes. Computes in float16 on GPUs, where probabilities come within 0.02 of float32, and in
+    `model`: the file's bytes. Computes in float16 on GPUs, where probabilities are within 0.02 of float32, and in
     float32 on the processor. Raises ModelError for a graph with operations that this module does not know,
-    DeviceError where the device is not there or fails, and DeviceMemoryError where its memory is full.
+    DeviceError where the device is missing or fails, and DeviceMemoryError where its memory is full.
     """
 
     def __init__(self, card: ModelCard, model: bytes, device: str) -> None:
         self.card = card
         self.device = device
         self._torch_device = _available(device)
-        self._lock = threading.Lock()  # a replayed graph has one place for its picture
+        self._lock = threading.Lock()  # a replayed graph has one buffer for its picture
         half = self._torch_device.type != "cpu"
         with device_failures("the model", device):
             self._network = Network(model, self._torch_device, torch.float16 if half else torch.float32)
@@ -51,16 +50,16 @@ class TorchSegmenter(CardSegmenter):
             raise ModelError(f"{card.file}: gives planes of shape {shape}", hint="export file and card together")
         self._runs: OrderedDict[tuple[int, ...], Callable[[Tensor], Tensor]] = OrderedDict()
 
-    def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Weights:
+    def __call__(self, picture: Picture, /) -> Probabilities:
         """(H, W, 3) uint8 RGB -> (C, h, w) float32 in [0, 1], sum over C is 1; (h, w) covers the whole picture.
 
         Raises DeviceError and DeviceMemoryError.
         """
-        height, width = pixels.shape[:2]
-        small = torch.tensor(fit(pixels, self.network_size(width, height)))
+        height, width = picture.shape[:2]
+        small = torch.tensor(fit(picture, self.network_size(width, height)))
         with device_failures("the model", self.device), self._lock:
             planes = self._run(small.to(self._torch_device)[None])[0]
-            return np.asarray(planes.cpu().numpy(), np.float32)
+            return Probabilities(np.asarray(planes.cpu().numpy(), np.float32))
 
     def on_device(self, pixels: Tensor) -> Tensor:
         """The same for a tensor that is on the device already: (H, W, 3) uint8 -> (C, h, w) float32, valid until the
@@ -126,13 +125,13 @@ def _replayed(network: Network, pixels: Tensor) -> Callable[[Tensor], Tensor]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
-    """One node: `outputs[0] = run(*inputs, **attributes)`; an input called "" is left out in the middle (None)."""
+class _Node:
+    """One operation of the graph: `output = run(*inputs, **attributes)`; an input called "" is None."""
 
-    run: Callable[..., Any]
+    run: Callable[..., Tensor]
     inputs: tuple[str, ...]
     output: str
-    attributes: Mapping[str, Any]
+    attributes: Mapping[str, Any]  # as ONNX types them: numbers, bytes, lists of them
 
 
 class Network:
@@ -146,39 +145,39 @@ class Network:
         graph = _graph(model)
         self._device, self._dtype = device, dtype
         self._input, self._output = graph.input[0].name, graph.output[0].name
-        steps, values = _read(graph)
-        steps = _with_attention(_with_silu(_without_batch_norms(steps, values)))
-        steps = [_exact_at_the_end(step) if step.output == self._output else step for step in steps]
-        self._steps = steps
+        nodes, values = _read(graph)
+        nodes = _with_attention(_with_silu(_without_batch_norms(nodes, values)))
+        nodes = [_exact_at_the_end(node) if node.output == self._output else node for node in nodes]
+        self._nodes = nodes
         self._values = {name: self._placed(value) for name, value in values.items()}
-        self._about_size: dict[tuple[int, ...], tuple[dict[str, Any], list[_Step]]] = {}
+        self._about_size: dict[tuple[int, ...], tuple[dict[str, Tensor], list[_Node]]] = {}
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor) -> Tensor:
         """Probabilities of each class."""
         key = tuple(pixels.shape)
         if key not in self._about_size:
-            self._about_size[key] = self._worked_out(pixels)
-        known, steps = self._about_size[key]
+            self._about_size[key] = self._specialized(pixels)
+        known, nodes = self._about_size[key]
         values = {**known, self._input: self._entered(pixels)}
-        for step in steps:
-            values[step.output] = _done(step, values)
+        for node in nodes:
+            values[node.output] = _done(node, values)
         return values[self._output].float()
 
-    def _worked_out(self, pixels: Tensor) -> tuple[dict[str, Any], list[_Step]]:
-        """What is known once the size of the picture is, and the steps that are left."""
-        values: dict[str, Any] = {**self._values, self._input: self._entered(pixels)}
+    def _specialized(self, pixels: Tensor) -> tuple[dict[str, Tensor], list[_Node]]:
+        """What is known once the size of the picture is, and the nodes that remain."""
+        values: dict[str, Tensor] = {**self._values, self._input: self._entered(pixels)}
         known, left = dict(self._values), []
-        for step in self._steps:
-            values[step.output] = _done(step, values)
-            if step.run is _shape or all(name in known for name in step.inputs if name):
-                known[step.output] = values[step.output]
+        for node in self._nodes:
+            values[node.output] = _done(node, values)
+            if node.run is _shape or all(name in known for name in node.inputs if name):
+                known[node.output] = values[node.output]
             else:
-                left.append(step)
+                left.append(node)
         return known, left
 
     def _entered(self, pixels: Tensor) -> Tensor:
-        return pixels.to(self._dtype)  # the graph's own first step is to make floats of the samples
+        return pixels.to(self._dtype)  # the graph's own first node makes floats of the samples
 
     def _placed(self, value: Tensor) -> Tensor:
         """Weights go to the device, numbers about sizes stay; a single float goes with either."""
@@ -189,13 +188,13 @@ class Network:
         return placed.contiguous(memory_format=torch.channels_last) if on_cuda else placed
 
 
-def _exact_at_the_end(step: _Step) -> _Step:
+def _exact_at_the_end(node: _Node) -> _Node:
     """Probabilities that are rounded to float16 would no longer sum to 1."""
-    return replace(step, run=_probabilities) if step.run is _softmax else step
+    return replace(node, run=_probabilities) if node.run is _softmax else node
 
 
-def _done(step: _Step, values: Mapping[str, Any]) -> Any:
-    return step.run(*(values[name] if name else None for name in step.inputs), **step.attributes)
+def _done(node: _Node, values: Mapping[str, Tensor]) -> Tensor:
+    return node.run(*(values[name] if name else None for name in node.inputs), **node.attributes)
 
 
 def _graph(model: bytes) -> Any:
@@ -210,7 +209,7 @@ def _graph(model: bytes) -> Any:
     return graph
 
 
-def _read(graph: Any) -> tuple[list[_Step], dict[str, Tensor]]:
+def _read(graph: Any) -> tuple[list[_Node], dict[str, Tensor]]:
     """The nodes in order, and the constants by name as float32 or int64."""
     from onnx import helper, numpy_helper
 
@@ -219,7 +218,7 @@ def _read(graph: Any) -> tuple[list[_Step], dict[str, Tensor]]:
         return value.float() if value.is_floating_point() else value
 
     values = {constant.name: tensor(constant) for constant in graph.initializer}
-    steps = []
+    nodes = []
     for node in graph.node:
         attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
         if node.op_type == "Constant":
@@ -234,24 +233,24 @@ def _read(graph: Any) -> tuple[list[_Step], dict[str, Tensor]]:
                 hint="run it with ONNX Runtime: --device cpu, or install onnxruntime-gpu",
             )
         else:
-            steps.append(_Step(_OPERATIONS[node.op_type], tuple(node.input), node.output[0], attributes))
-    return steps, values
+            nodes.append(_Node(_OPERATIONS[node.op_type], tuple(node.input), node.output[0], attributes))
+    return nodes, values
 
 
-def _without_batch_norms(steps: list[_Step], values: dict[str, Tensor]) -> list[_Step]:
+def _without_batch_norms(nodes: list[_Node], values: dict[str, Tensor]) -> list[_Node]:
     """Each batch norm folded into the convolution before it, in float32."""
-    by_output = {step.output: step for step in steps}
-    readers = Counter(name for step in steps for name in step.inputs)
-    folded: dict[str, _Step] = {}
-    for step in steps:
-        before = by_output.get(step.inputs[0])
-        if step.run is _batch_norm and before is not None and before.run is _conv and readers[before.output] == 1:
-            folded[before.output] = _folded(before, step, values)
-    gone = {step.output for step in folded.values()}
-    return [folded.get(step.output, step) for step in steps if step.run is not _batch_norm or step.output not in gone]
+    by_output = {node.output: node for node in nodes}
+    readers = Counter(name for node in nodes for name in node.inputs)
+    folded: dict[str, _Node] = {}
+    for node in nodes:
+        before = by_output.get(node.inputs[0])
+        if node.run is _batch_norm and before is not None and before.run is _conv and readers[before.output] == 1:
+            folded[before.output] = _folded(before, node, values)
+    gone = {node.output for node in folded.values()}
+    return [folded.get(node.output, node) for node in nodes if node.run is not _batch_norm or node.output not in gone]
 
 
-def _folded(convolution: _Step, norm: _Step, values: dict[str, Tensor]) -> _Step:
+def _folded(convolution: _Node, norm: _Node, values: dict[str, Tensor]) -> _Node:
     """Both as one convolution, whose weights are added to `values`."""
     scale, shift, mean, variance = (values[name] for name in norm.inputs[1:])
     factor = scale / torch.sqrt(variance + norm.attributes["epsilon"])
@@ -262,41 +261,41 @@ def _folded(convolution: _Step, norm: _Step, values: dict[str, Tensor]) -> _Step
     return replace(convolution, inputs=(convolution.inputs[0], *names), output=norm.output)
 
 
-def _with_silu(steps: list[_Step]) -> list[_Step]:
+def _with_silu(nodes: list[_Node]) -> list[_Node]:
     """x * sigmoid(x) as one operation."""
-    sigmoids = {step.output: step.inputs[0] for step in steps if step.run is torch.sigmoid}
-    readers = Counter(name for step in steps for name in step.inputs)
-    fused: list[_Step] = []
+    sigmoids = {node.output: node.inputs[0] for node in nodes if node.run is torch.sigmoid}
+    readers = Counter(name for node in nodes for name in node.inputs)
+    fused: list[_Node] = []
     gone: set[str] = set()
-    for step in steps:
-        gate = next((name for name in step.inputs if name in sigmoids), None)
-        if step.run is torch.mul and gate is not None and sigmoids[gate] in step.inputs and readers[gate] == 1:
+    for node in nodes:
+        gate = next((name for name in node.inputs if name in sigmoids), None)
+        if node.run is torch.mul and gate is not None and sigmoids[gate] in node.inputs and readers[gate] == 1:
             gone.add(gate)
-            step = _Step(F.silu, (sigmoids[gate],), step.output, {})
-        fused.append(step)
-    return [step for step in fused if step.output not in gone]
+            node = _Node(F.silu, (sigmoids[gate],), node.output, {})
+        fused.append(node)
+    return [node for node in fused if node.output not in gone]
 
 
-def _with_attention(steps: list[_Step]) -> list[_Step]:
+def _with_attention(nodes: list[_Node]) -> list[_Node]:
     """softmax(a b / c) as one operation: a b alone is too large for float16 in networks that were trained here."""
-    by_output = {step.output: step for step in steps}
-    readers = Counter(name for step in steps for name in step.inputs)
+    by_output = {node.output: node for node in nodes}
+    readers = Counter(name for node in nodes for name in node.inputs)
 
-    def only_source(step: _Step | None, run: Callable[..., Any]) -> _Step | None:
-        """The step behind the first input, if it is of that kind and nothing else reads it."""
-        source = None if step is None else by_output.get(step.inputs[0])
+    def only_source(node: _Node | None, run: Callable[..., Tensor]) -> _Node | None:
+        """The node behind the first input, if it is of that kind and nothing else reads it."""
+        source = None if node is None else by_output.get(node.inputs[0])
         return source if source is not None and source.run is run and readers[source.output] == 1 else None
 
-    fused: list[_Step] = []
+    fused: list[_Node] = []
     gone: set[str] = set()
-    for step in steps:
-        scaled = only_source(step, _div) if step.run is _softmax else None
+    for node in nodes:
+        scaled = only_source(node, _div) if node.run is _softmax else None
         product = only_source(scaled, torch.matmul)
         if scaled is not None and product is not None:
             gone |= {scaled.output, product.output}
-            step = _Step(_attention, (*product.inputs, scaled.inputs[1]), step.output, step.attributes)
-        fused.append(step)
-    return [step for step in fused if step.output not in gone]
+            node = _Node(_attention, (*product.inputs, scaled.inputs[1]), node.output, node.attributes)
+        fused.append(node)
+    return [node for node in fused if node.output not in gone]
 
 
 # ---- operations, as the ONNX specification defines them (opset 17) ---------------------------------------------------
@@ -412,7 +411,7 @@ def _resize(x: Tensor, _: Tensor | None = None, scales: Tensor | None = None, si
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
-_OPERATIONS: Mapping[str, Callable[..., Any]] = {
+_OPERATIONS: Mapping[str, Callable[..., Tensor]] = {
     "Add": torch.add,
     "BatchNormalization": _batch_norm,
     "Cast": _cast,

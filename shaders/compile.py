@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from livestyle.errors import StyleError
 from livestyle.frame import REGIONS
-from livestyle.shaders.grading import Picture, grade
+from livestyle.shaders.grading import InputColors, grade
 from livestyle.shaders.look import Look
 from livestyle.shaders.lut import Lut3D, lattice
 from livestyle.shaders.recipe import Adjust, Recipe, Treatment
@@ -79,13 +79,13 @@ def _region_lut(treatment: Treatment, lut: _Stamped | None, amount: float) -> Lu
 def _styled(treatment: Treatment, lut: _Stamped | None) -> Lut3D:
     """The whole look, without the user's intensity."""
     if lut is None:
-        return _graded(_lattice_picture(), treatment)
+        return _graded(_lattice_colors(), treatment)
     file = _read(lut)
     if treatment == Treatment():
         return file
     if SIZE <= file.size <= LARGEST:
-        return _graded(_picture(file.table), treatment)
-    return _graded(_picture(file.apply(lattice(SIZE if file.size < SIZE else LARGEST))), treatment)
+        return _graded(_input_colors(file.table), treatment)
+    return _graded(_input_colors(file.apply(lattice(SIZE if file.size < SIZE else LARGEST))), treatment)
 
 
 def _read(lut: _Stamped) -> Lut3D:
@@ -107,14 +107,14 @@ def _read_once(lut: _Stamped) -> Lut3D | StyleError:
 
 
 @lru_cache(maxsize=1)
-def _lattice_picture() -> Picture:
-    return _picture(lattice(SIZE))
+def _lattice_colors() -> InputColors:
+    return _input_colors(lattice(SIZE))
 
 
-def _picture(table: npt.NDArray[np.float32]) -> Picture:
-    return Picture.of(np.clip(table.reshape(-1, 3), 0, 1))
+def _input_colors(table: npt.NDArray[np.float32]) -> InputColors:
+    return InputColors.of(np.clip(table.reshape(-1, 3), 0, 1))
 
 
-def _graded(picture: Picture, treatment: Treatment) -> Lut3D:
-    size = round(len(picture.extent) ** (1 / 3))
-    return Lut3D(grade(picture, treatment).reshape(size, size, size, 3))
+def _graded(colors: InputColors, treatment: Treatment) -> Lut3D:
+    size = round(len(colors.extent) ** (1 / 3))
+    return Lut3D(grade(colors, treatment).reshape(size, size, size, 3))

@@ -1,4 +1,4 @@
-"""The colour pass on a CPU: `CpuGrade`, on compiled code where it was built and on numpy where it was not."""
+"""The colour pass on a CPU: `CpuGrade`, by compiled code where it was built and by NumPy where it was not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.frame import REGIONS, Pixels, Weights
+from livestyle.frame import REGIONS, Pixels, PlaneWeights
 from livestyle.shaders.look import Look
 from livestyle.shaders.lut import Lut3D, lattice
 
@@ -36,13 +36,14 @@ NEGLIGIBLE = 16  # of MASK_ONE: on 8 bits a region this faint moves no colour by
 MAX_THREADS = 8
 ROWS_PER_THREAD = 64  # below this, handing rows to a thread costs more than it saves
 
-_Backend = Callable[[Pixels, Weights], Pixels]
+_Shares = npt.NDArray[np.float32]  # (L, h, w) in [0, 1], by LUT: the weights of its regions together
+_Backend = Callable[[Pixels, _Shares], Pixels]
 
 
 class CpuGrade:
     """`livestyle.protocols.Grade` for a look, over integer pixels.
 
-    `backend` is "compiled" or "numpy"; None takes the compiled code when there is any. `threads` is how many share
+    `backend` is "compiled" or "numpy"; None takes the compiled code where there is any. `threads` is how many share
     the rows of a frame (None: as many as processors, at most 8); the result does not depend on it. `variant` names the
     compiled code's instruction set ("plain", "avx2", "avx512"), for tests.
 
@@ -64,7 +65,7 @@ class CpuGrade:
         """True when no pixel can change; the caller may then skip segmentation."""
         return not self._shares
 
-    def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
+    def __call__(self, pixels: Pixels, weights: PlaneWeights, /) -> Pixels:
         """(H, W, 3) uint8 or uint16 and (R, h, w) weights in 0..1 -> new pixels of the same shape and dtype.
 
         Raises ValueError for other shapes and types.
@@ -76,7 +77,7 @@ class CpuGrade:
         return self._run(cast(Pixels, np.ascontiguousarray(pixels)), np.clip(shares, 0, 1, dtype=np.float32))
 
 
-def check_arguments(pixels: Pixels, weights: Weights) -> None:
+def check_arguments(pixels: Pixels, weights: PlaneWeights) -> None:
     """Raises ValueError for what no grade takes."""
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"pixels must be (H, W, 3) uint8 or uint16, not {pixels.shape} {pixels.dtype}")
@@ -128,7 +129,7 @@ class _Compiled:
         self._threads = threads
         self._variant = -1 if variant is None else self._code.variants().index(variant)
 
-    def __call__(self, pixels: Pixels, shares: Weights) -> Pixels:
+    def __call__(self, pixels: Pixels, shares: _Shares) -> Pixels:
         out = np.empty_like(pixels)
         height, width = pixels.shape[:2]
         masks = np.rint(shares * np.float32(MASK_ONE)).astype(np.uint16)
@@ -179,7 +180,7 @@ class _Numpy:
         self._luts = luts
         self._memos: list[_Memo] = []
 
-    def __call__(self, pixels: Pixels, shares: Weights) -> Pixels:
+    def __call__(self, pixels: Pixels, shares: _Shares) -> Pixels:
         out = np.empty_like(pixels)
         height, width = pixels.shape[:2]
         enlarged = [_enlarge(share, (width, height)) for share in shares]
@@ -188,7 +189,7 @@ class _Numpy:
             out[rows] = self._grade(pixels[rows], [share[rows] for share in enlarged])
         return out
 
-    def _grade(self, pixels: Pixels, shares: Sequence[Weights]) -> Pixels:
+    def _grade(self, pixels: Pixels, shares: Sequence[npt.NDArray[np.float32]]) -> Pixels:
         before = pixels.astype(np.float32)
         after = before.copy()
         for number, share in enumerate(shares):
@@ -206,12 +207,12 @@ class _Numpy:
         return self._luts[number].apply(pixels / full_scale) * full_scale
 
 
-def _enlarge(share: Weights, size: tuple[int, int]) -> Weights:
+def _enlarge(share: npt.NDArray[np.float32], size: tuple[int, int]) -> npt.NDArray[np.float32]:
     return np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 class _Memo:
-    """A LUT's answer to each of the 2^24 colours, worked out when a colour is first seen.
+    """A LUT's output for each of the 2^24 colours, computed when a colour is first seen.
 
     A scene uses few of them, so after its first frames a look-up is one `take`. The table takes 64 MiB of address
     space, of which the system backs what was written. Ten bits a channel, spread over the range of the LUT's values,

@@ -49,23 +49,23 @@ class Colors:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class InputColors:
     """Colours to be graded, with what every grading of them needs to know."""
 
     colors: Colors
     extent: Plane  # see reach
 
     @classmethod
-    def of(cls, rgb: Plane) -> Picture:
+    def of(cls, rgb: Plane) -> InputColors:
         """(n, 3) sRGB samples in [0, 1]."""
         lab = oklab.srgb_to_oklab(rgb)
         colors = Colors(oklab.toe(lab[:, 0]), lab[:, 1], lab[:, 2])
         return cls(colors, reach(*colors.lch())[0])
 
 
-def grade(picture: Picture, treatment: Treatment) -> Plane:
-    """(n, 3) sRGB samples in [0, 1]: the picture after `treatment`."""
-    colors = balance(picture.colors, treatment.palette)
+def grade(given: InputColors, treatment: Treatment) -> Plane:
+    """(n, 3) sRGB samples in [0, 1]: the given colours after `treatment`."""
+    colors = balance(given.colors, treatment.palette)
     for band in treatment.hues:
         colors = shift_hues(colors, band)
     colors = apply_curve(colors, treatment.curve, treatment.tone)
@@ -73,7 +73,7 @@ def grade(picture: Picture, treatment: Treatment) -> Plane:
     colors = move_color(colors, treatment.color)
     colors = split_tone(colors, treatment.split)
     colors = fade(colors, treatment.curve)
-    return to_srgb(picture, colors)
+    return to_srgb(given, colors)
 
 
 def balance(colors: Colors, palette: Palette) -> Colors:
@@ -175,7 +175,7 @@ def fade(colors: Colors, curve: Curve) -> Colors:
     return Colors(curve.black + span * colors.x, colors.a * span, colors.b * span)
 
 
-def to_srgb(before: Picture, after: Colors) -> Plane:
+def to_srgb(before: InputColors, after: Colors) -> Plane:
     """sRGB samples, brought into gamut along straight lines of one hue.
 
     How much is compressed depends on how much further out the treatment moved a colour: what it did not make more

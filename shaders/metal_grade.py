@@ -7,7 +7,10 @@ its arithmetic to the reference where there is no such GPU.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SOURCE = """
 /* The geometry of cv2.INTER_LINEAR: the lower of the two mask cells that a pixel lies between, and how far from it. */
@@ -102,8 +105,23 @@ kernel void grade16(device const ushort* pixels, device ushort* out, device cons
 """
 
 
+class Kernel(Protocol):
+    """One kernel of the shader; `pixels` and `out` are its rows, the rest as SOURCE says."""
+
+    def __call__(self, pixels: Tensor, out: Tensor, masks: Tensor, points: Tensor, table: Tensor, numbers: Tensor, /, *,
+                 threads: tuple[int, int]) -> None:  # fmt: skip
+        """Style the rows, one thread a pixel."""
+
+
+class Shader(Protocol):
+    """What the source compiles to."""
+
+    grade8: Kernel
+    grade16: Kernel
+
+
 @cache
-def compiled_shader() -> Any:
+def compiled_shader() -> Shader:
     """The kernels `grade8` and `grade16`; raises RuntimeError where torch finds no Apple GPU."""
     import torch
 

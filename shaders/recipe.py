@@ -185,7 +185,7 @@ def parse_recipe(text: str, origin: str | Path) -> Recipe:
 
 
 _Table = dict[str, Any]
-_Values = TypeVar("_Values")
+_Values = TypeVar("_Values", Curve, Palette, Tint, Split, HueBand, Treatment)
 _Path = tuple[str | int, ...]
 _TOP_KEYS = ("version", "name", "description", "intensity", "lut", "regions", *REGIONS)
 _TREATMENT_KEYS = tuple(f.name for f in fields(Treatment))
@@ -276,10 +276,10 @@ class _Reader:
 
     def _values(self, default: _Values, table: _Table, path: _Path) -> _Values:
         """`default`, an instance of one of the dataclasses above, with what `table` says replaced."""
-        specs = {f.name: f for f in fields(default)}  # type: ignore[arg-type]
+        specs = {f.name: f for f in fields(default)}
         self._known(table, tuple(specs), path)
         changes = {k: self._value(getattr(default, k), specs[k], v, (*path, k)) for k, v in table.items()}
-        return replace(default, **changes)  # type: ignore[type-var]
+        return replace(default, **changes)
 
     def _value(self, default: Any, spec: Field[Any], value: Any, path: _Path) -> Any:
         if "range" in spec.metadata:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.frame import Pixels, Weights
+from livestyle.frame import Pixels, PlaneWeights
 from livestyle.shaders.look import Look
 
 Float64 = npt.NDArray[np.float64]
 
 
-def reference_grade(pixels: Pixels, weights: Weights, look: Look) -> Float64:
+def reference_grade(pixels: Pixels, weights: PlaneWeights, look: Look) -> Float64:
     """(H, W, 3) uint8 or uint16 and (R, h, w) weights -> (H, W, 3) float64 in the same units, not rounded.
 
     The sum is clipped to what the pixels' type can hold, 0..255 or 0..65535.

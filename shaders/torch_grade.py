@@ -1,7 +1,7 @@
 """The colour pass on torch: a Triton kernel on CUDA, a Metal kernel on Apple GPUs, plain torch operations anywhere.
 
-A picture crosses between host and device twice, in bands of rows, so that one band is on its way up while the one
-before is on its way down.
+A picture crosses between host and device twice, in bands of rows, so that one band is uploaded while the one
+before is downloaded.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cache, lru_cache
 from importlib.util import find_spec
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from livestyle.errors import DeviceMemoryError, device_failures
-from livestyle.frame import REGIONS, Pixels, Weights
+from livestyle.frame import REGIONS, Pixels, PlaneWeights
 from livestyle.shaders.cpu import check_arguments
 from livestyle.shaders.look import Look
 from livestyle.shaders.lut import Lut3D, lattice
@@ -28,7 +29,7 @@ ROWS_AT_ONCE = 270
 
 log = logging.getLogger("livestyle")
 
-_STREAMS = 3  # a band on its way up, one being styled, one on its way down
+_STREAMS = 3  # one band is uploaded, one styled, one downloaded
 _PLAIN_PIXELS = 1 << 18  # whose floats plain torch operations hold at once: some 30 MiB
 
 
@@ -36,7 +37,7 @@ class _Pass(Protocol):
     """One way to style rows on a device. Tensors are uint8, or int16 that hold the bits of uint16."""
 
     def masks(self, weights: torch.Tensor) -> torch.Tensor:
-        """(R, h, w) float32 region weights -> what `rows` wants to know of them."""
+        """(R, h, w) float32 region weights -> the form in which `rows` takes them."""
 
     def rows(self, pixels: torch.Tensor, out: torch.Tensor, masks: torch.Tensor, first: int, height: int) -> None:
         """Style (rows, W, 3) `pixels`, the rows from `first` on of a picture of `height` rows, into `out`."""
@@ -50,7 +51,7 @@ class TorchGrade:
 
     For LUTs inside 0..1, uint8 stays within 0.7/255 of the float64 reference, uint16 within 0.25/255. Raises ValueError
     for a backend that cannot be had, DeviceMemoryError where the device's memory is full, and DeviceError where the
-    device or its driver fails; the object is then of no more use.
+    device or its driver fails; the object cannot be used any more then.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class TorchGrade:
     def _failures(self) -> AbstractContextManager[None]:
         return device_failures("the colour pass", str(self.device))
 
-    def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
+    def __call__(self, pixels: Pixels, weights: PlaneWeights, /) -> Pixels:
         """(H, W, 3) uint8 or uint16 and (R, h, w) weights in 0..1 -> new pixels of the same shape and dtype.
 
         Raises ValueError for other shapes and types, DeviceMemoryError and DeviceError.
@@ -87,7 +88,8 @@ class TorchGrade:
             return pixels.copy()
         through = self._through_cuda if self._on_cuda else self._through
         with self._failures():
-            return through(cast(Pixels, np.ascontiguousarray(pixels)), np.ascontiguousarray(weights, np.float32))
+            planes = PlaneWeights(np.ascontiguousarray(weights, np.float32))
+            return through(cast(Pixels, np.ascontiguousarray(pixels)), planes)
 
     def on_device(self, pixels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """The same for tensors that are on the device already, without a copy: (H, W, 3) uint8 and (R, h, w) float32.
@@ -101,7 +103,7 @@ class TorchGrade:
             self._pass.rows(pixels, out, self._pass.masks(weights), 0, len(pixels))
             return out
 
-    def _through(self, pixels: Pixels, weights: Weights) -> Pixels:
+    def _through(self, pixels: Pixels, weights: PlaneWeights) -> Pixels:
         out = np.empty_like(pixels, order="C")
         masks = self._masks(weights)
         for first, last in self._bands(len(pixels)):
@@ -109,7 +111,7 @@ class TorchGrade:
             _signed(out[first:last])[:] = self._styled(there, masks, first, len(pixels)).cpu().numpy()
         return out
 
-    def _through_cuda(self, pixels: Pixels, weights: Weights) -> Pixels:
+    def _through_cuda(self, pixels: Pixels, weights: PlaneWeights) -> Pixels:
         """As above, with the copies on streams of their own; torch keeps pinned memory until its copies are done."""
         source = _signed(pixels)
         out = torch.empty(source.shape, dtype=_DTYPES[source.dtype], pin_memory=True)
@@ -128,7 +130,7 @@ class TorchGrade:
             stream.synchronize()
         return cast(Pixels, out.numpy().view(pixels.dtype))
 
-    def _masks(self, weights: Weights) -> torch.Tensor:
+    def _masks(self, weights: PlaneWeights) -> torch.Tensor:
         assert self._pass is not None
         return self._pass.masks(torch.tensor(weights, device=self.device))
 
@@ -146,9 +148,9 @@ class TorchGrade:
 _DTYPES = {np.dtype(np.uint8): torch.uint8, np.dtype(np.int16): torch.int16}
 
 
-def _signed(pixels: Pixels) -> Any:
+def _signed(pixels: Pixels) -> npt.NDArray[np.uint8] | npt.NDArray[np.int16]:
     """The same bits with a type that every device of torch has: unsigned 16-bit numbers are missing on some."""
-    return pixels if pixels.dtype == np.uint8 else pixels.view(np.int16)
+    return cast(npt.NDArray[np.uint8], pixels) if pixels.dtype == np.uint8 else pixels.view(np.int16)
 
 
 def _fastest(device: torch.device) -> str:
@@ -161,7 +163,7 @@ def _fastest(device: torch.device) -> str:
 
 @cache
 def _does(backend: str, device: str) -> bool:
-    """Whether a kernel compiles, runs and gives the right colours here; if not, that is said.
+    """Whether a kernel compiles, runs and gives the right colours here; if not, that is logged.
 
     A driver may be too old for it, and Triton wants a C compiler. Raises DeviceMemoryError.
     """
@@ -182,10 +184,10 @@ def _largest_difference(backend: str, device: str) -> float:
     """Between a kernel and plain torch on the processor, over a small picture of both depths; full scale is 1."""
     draw = np.random.default_rng(0)
     look = Look((Lut3D(lattice(5) ** 2), Lut3D(1 - lattice(3)), None, Lut3D(lattice(33) ** 0.5)))
-    weights = draw.dirichlet(np.ones(len(REGIONS)), (3, 5)).transpose(2, 0, 1).astype(np.float32)
+    weights = PlaneWeights(draw.dirichlet(np.ones(len(REGIONS)), (3, 5)).transpose(2, 0, 1).astype(np.float32))
     worst = 0.0
     for full, dtype in ((255, np.uint8), (65535, np.uint16)):
-        pixels: Any = draw.integers(0, full + 1, (9, 140, 3)).astype(dtype)
+        pixels = cast(Pixels, draw.integers(0, full + 1, (9, 140, 3)).astype(dtype))
         right, found = (
             TorchGrade(look, place, backend=name)(pixels, weights).astype(np.int64)
             for place, name in (("cpu", "torch"), (device, backend))
@@ -310,7 +312,7 @@ def _as_int16(values: torch.Tensor) -> torch.Tensor:
 
 
 def _shares(members: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """(R, h, w) region weights -> (L, h, w): how much each LUT has to say."""
+    """(R, h, w) region weights -> (L, h, w): the share of each LUT."""
     return torch.tensordot(members, weights, dims=1).clamp(0, 1).contiguous()
 
 
@@ -346,7 +348,9 @@ def _interpolated(points: torch.Tensor, size: int, rgb: torch.Tensor) -> torch.T
     return sum(weight[..., None] * points[corner.long()] for corner, weight in corners)
 
 
-def _outer_strides(red: Any, green: Any, blue: Any, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _outer_strides(
+    red: torch.Tensor, green: torch.Tensor, blue: torch.Tensor, size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Strides of the axes with the largest and the smallest fraction; never the same axis, whatever is equal."""
     red_step, green_step, blue_step = (torch.full_like(red, step) for step in (size * size, size, 1))
     first = torch.where((red >= green) & (red >= blue), red_step, torch.where(green >= blue, green_step, blue_step))

@@ -50,13 +50,13 @@ WALLS: dict[str, tuple[str, ...]] = {
                                      "livestyle.masks.flow"),
     "livestyle.training": ("livestyle.models",),
     # the frame loop
-    "livestyle.stylist": ("livestyle.masks",),
     # A hold card is shown after the silence that is unusual for this source, as the source itself has it.
     "livestyle.loop": ("livestyle.feed", "livestyle.report", "livestyle.sources.interval"),
     # what the package exports
-    "livestyle.api": ("livestyle.compute", "livestyle.current_style", "livestyle.report", "livestyle.session",
-                      "livestyle.settings", "livestyle.shaders", "livestyle.sinks", "livestyle.stylist"),
-    "livestyle.__init__": ("livestyle.api", "livestyle.report", "livestyle.stylist"),
+    "livestyle.api": ("livestyle.compute", "livestyle.current_style", "livestyle.masks", "livestyle.report",
+                      "livestyle.session", "livestyle.settings", "livestyle.shaders", "livestyle.sinks",
+                      "livestyle.stylist"),
+    "livestyle.__init__": ("livestyle.api", "livestyle.masks", "livestyle.report", "livestyle.stylist"),
     # the application, each with what it is made of
     "livestyle.plugins": (),
     "livestyle.outputs": ("livestyle.plugins", "livestyle.sinks", "livestyle.sources"),

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.errors import BackendError, ModelError, UsageError
-from livestyle.frame import Weights
+from livestyle.frame import Probabilities
 from livestyle.protocols import Segmenter
 
 _IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -29,6 +29,7 @@ class SkinClothesHair:
 
     classes: tuple[str, ...] = ("background", "hair", "skin", "clothes")
     input_size = (512, 512)
+    device = "cpu"
 
     def __init__(self, path: Path) -> None:
         import onnxruntime
@@ -43,12 +44,12 @@ class SkinClothesHair:
     def regions(self) -> Mapping[str, str]:
         return {name: name for name in self.classes}
 
-    def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Weights:
+    def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Probabilities:
         """Scaled to sum 1, with 0.5 for background, so that the largest plane is what its author's rule gives."""
         normal = (_resized(pixels, self.input_size) - _IMAGENET_MEAN) / _IMAGENET_STD
         skin, clothes, hair = self._session.run(None, {self._input: normal.transpose(2, 0, 1)[None]})[0][0]
         planes = np.stack([np.full_like(hair, 0.5), hair, skin, clothes])
-        return np.asarray(planes / planes.sum(0), np.float32)
+        return Probabilities(np.asarray(planes / planes.sum(0), np.float32))
 
 
 class MediaPipeHair:
@@ -56,6 +57,7 @@ class MediaPipeHair:
 
     classes: tuple[str, ...] = ("background", "hair")
     input_size = (512, 512)
+    device = "cpu"
 
     def __init__(self, path: Path) -> None:
         try:
@@ -69,14 +71,14 @@ class MediaPipeHair:
     def regions(self) -> Mapping[str, str]:
         return {name: name for name in self.classes}
 
-    def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Weights:
+    def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Probabilities:
         given = np.zeros((1, 512, 512, 4), np.float32)
         given[0, ..., :3] = _resized(pixels, self.input_size)
         self._interpreter.set_tensor(self._interpreter.get_input_details()[0]["index"], given)
         self._interpreter.invoke()
         out = self._interpreter.get_tensor(self._interpreter.get_output_details()[0]["index"])[0]
         odds = np.exp(out - out.max(-1, keepdims=True))
-        return np.asarray((odds / odds.sum(-1, keepdims=True)).transpose(2, 0, 1), np.float32)
+        return Probabilities(np.asarray((odds / odds.sum(-1, keepdims=True)).transpose(2, 0, 1), np.float32))
 
 
 _KINDS: Mapping[str, type[SkinClothesHair] | type[MediaPipeHair]] = {"pan": SkinClothesHair, "mediapipe": MediaPipeHair}

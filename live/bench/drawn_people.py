@@ -14,8 +14,10 @@ import numpy.typing as npt
 from livestyle.bench.layers import Image, Layer, Planes, cut_out, flat
 from livestyle.bench.sequences import Moment
 from livestyle.errors import InputError
-from livestyle.frame import REGIONS, Weights
+from livestyle.frame import REGIONS, PixelWeights, Probabilities
 from livestyle.masks.flow import shrink
+from livestyle.masks.roi import Crop
+from livestyle.masks.weights import by_plane
 
 Labels = npt.NDArray[np.uint8]
 
@@ -126,7 +128,7 @@ class Oracle:
             raise InputError("an oracle needs a sequence whose truth is known")
         self._seen.append(moment)
 
-    def __call__(self, pixels: Image, /) -> Weights:
+    def __call__(self, pixels: Image, /) -> Probabilities:
         """(H, W, 3) of a moment seen -> (R, h, w) region weights. Raises InputError for any other picture."""
         truth = self._truth_of(pixels)
         width, height = self.network_size(pixels.shape[1], pixels.shape[0])
@@ -137,28 +139,24 @@ class Oracle:
 
     def _truth_of(self, pixels: Image) -> Planes:
         for moment in reversed(self._seen):
-            if (box := _place_in(moment.pixels, pixels)) is not None:
+            if (crop := _place_in(moment.pixels, pixels)) is not None:
                 assert moment.truth is not None
-                return _part(moment.truth.weights, box)
+                return _part(moment.truth.weights, crop)
         raise InputError("an oracle was asked about a picture that it was not shown")
 
 
-Box = tuple[float, float, float, float]
-"""left, top, right, bottom as shares of the picture."""
-
-
-def _place_in(whole: Image, pixels: Image) -> Box | None:
+def _place_in(whole: Image, pixels: Image) -> Crop | None:
     """Where `pixels` is in `whole` or in one of its halvings; None where it is in none of them."""
     halvings = [whole]
     while min(halvings[-1].shape[:2]) > 16:
         halvings.append(shrink(whole, max(halvings[-1].shape)))
     for one in halvings:
         if one.shape == pixels.shape:
-            return (0, 0, 1, 1) if np.array_equal(one, pixels) else None
+            return Crop(0, 0, 1, 1) if np.array_equal(one, pixels) else None
     for one in halvings:
         if (at := _offset(one, pixels)) is not None:
             (height, width), (x, y) = one.shape[:2], at
-            return x / width, y / height, (x + pixels.shape[1]) / width, (y + pixels.shape[0]) / height
+            return Crop(x / width, y / height, (x + pixels.shape[1]) / width, (y + pixels.shape[0]) / height)
     return None
 
 
@@ -171,14 +169,14 @@ def _offset(whole: Image, part: Image) -> tuple[int, int] | None:
     return (x, y) if found else None
 
 
-def _part(planes: Planes, box: Box) -> Planes:
+def _part(planes: Planes, crop: Crop) -> Planes:
     height, width = planes.shape[:2]
-    left, top = round(box[0] * width), round(box[1] * height)
-    right, bottom = max(left + 1, round(box[2] * width)), max(top + 1, round(box[3] * height))
+    left, top = round(crop.left * width), round(crop.top * height)
+    right, bottom = max(left + 1, round(crop.right * width)), max(top + 1, round(crop.bottom * height))
     return planes[top:bottom, left:right]
 
 
-def _flawed(cells: Planes, flaws: Flaws, draw: np.random.Generator) -> Weights:
+def _flawed(cells: Planes, flaws: Flaws, draw: np.random.Generator) -> Probabilities:
     height, width = cells.shape[:2]
     shift = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
     shift[:, 2] = draw.normal(0, flaws.jitter, 2)
@@ -186,4 +184,4 @@ def _flawed(cells: Planes, flaws: Flaws, draw: np.random.Generator) -> Weights:
     soft = cv2.GaussianBlur(moved, (0, 0), flaws.blur) if flaws.blur > 0 else moved
     noise = cv2.GaussianBlur(draw.standard_normal(cells.shape).astype(np.float32), (0, 0), 1.2)
     wrong = np.clip(soft + noise * (flaws.noise / max(float(noise.std()), 1e-6)), 0, None) + 1e-6
-    return np.ascontiguousarray((wrong / wrong.sum(axis=2, keepdims=True)).transpose(2, 0, 1), np.float32)
+    return Probabilities(by_plane(PixelWeights(wrong / wrong.sum(axis=2, keepdims=True))))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
-from livestyle.frame import Weights
+from livestyle.frame import PlaneWeights
 from livestyle.masks.flow import FlowEstimator, Luma, Motion
 from livestyle.masks.tracker import TAU, MaskTracker
 
@@ -73,7 +73,7 @@ class TimedTracker(MaskTracker):
         with self._watch.stage("carry"):
             super().advance(luma, seconds)
 
-    def correct(self, weights: Weights, seconds: float) -> bool:
+    def correct(self, weights: PlaneWeights, seconds: float) -> bool:
         """As the tracker's own."""
         with self._watch.stage("blend"):
             return super().correct(weights, seconds)

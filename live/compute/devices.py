@@ -1,8 +1,8 @@
-"""Where the model and the colour pass run: chosen once and said, left only for a smaller step, and only under "auto".
+"""Where the model and the colour pass run: chosen once and logged, and left only under "auto".
 
-A device whose memory is full is left for the next way of doing the same ("auto"), or is an error (named). A device or
-driver that fails in mid-stream is always an error; the next frame opens it anew, so that a live run, which shows a hold
-card meanwhile, recovers with its driver, and a file ends with what was finished.
+Where a device's memory is full, the next backend takes over ("auto"), or it is an error (a named device). A device or
+driver that fails during a stream is always an error; the next frame opens it again, so that a live run, which shows a
+hold card meanwhile, recovers with its driver, and a file ends with what was finished.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from livestyle.errors import DeviceError, DeviceMemoryError
-from livestyle.frame import Pixels, Weights
+from livestyle.frame import Picture, Pixels, PlaneWeights, Probabilities
 from livestyle.models import segmenter as onnx_models
 from livestyle.models.segmenter import Device, load_segmenter, read_model
-from livestyle.protocols import Grade, Segmenter
+from livestyle.protocols import Grade, ResizableSegmenter
 from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.look import Look
 
@@ -36,7 +36,7 @@ log = logging.getLogger("livestyle")
 
 
 class Backend(NamedTuple, Generic[T]):
-    """One way of doing a job."""
+    """What can do a job."""
 
     name: str  # what messages call it: "on cuda", "on the CPU"
     open: Callable[[], T]  # raises DeviceError
@@ -44,7 +44,7 @@ class Backend(NamedTuple, Generic[T]):
 
 @dataclass(slots=True)
 class BackendIndex:
-    """Which of its backends a job is at. Jobs that share a device's memory share it."""
+    """Which of its backends a job uses. Jobs that share a device's memory share it."""
 
     at: int = 0
 
@@ -52,14 +52,14 @@ class BackendIndex:
 class Backends(Generic[T]):
     """A job that can be done by several backends, the best first. Thread-safe.
 
-    Where memory is full the next way takes over, for good, which is said; DeviceMemoryError comes from the last one.
-    After another DeviceError the way in use is opened anew for the next call.
+    Where memory is full the next backend takes over permanently, which is logged; the last one raises
+    DeviceMemoryError. After another DeviceError the backend in use is opened again for the next call.
     """
 
     def __init__(
         self, what: str, backends: Sequence[Backend[T]], describe: Callable[[T], str], index: BackendIndex | None = None
     ) -> None:
-        self.description = ""  # what `describe` says about the way in use, or last in use
+        self.description = ""  # of the backend in use, or last in use
         self._what, self._backends, self._describe = what, backends, describe
         self._index = index or BackendIndex()
         self._lock = threading.Lock()
@@ -67,7 +67,7 @@ class Backends(Generic[T]):
 
     @property
     def current(self) -> T:
-        """The way in use, opened if need be. Raises DeviceError."""
+        """The backend in use, opened if necessary. Raises DeviceError."""
         with self._lock:
             if self._opened is None or self._opened[0] != self._index.at:
                 self._opened = None  # first, for its memory
@@ -76,7 +76,10 @@ class Backends(Generic[T]):
             return self._opened[1]
 
     def use(self, call: Callable[[T], R]) -> R:
-        """What `call` makes of the way in use. Raises what it raises, except for memory that another way can spare."""
+        """The result of `call` with the backend in use.
+
+        Raises what it raises, except DeviceMemoryError where there is another backend.
+        """
         while True:
             index = self._index.at
             try:
@@ -95,7 +98,7 @@ class Backends(Generic[T]):
         self._forget()
         if index + 1 == len(self._backends):
             raise error
-        if self._index.at == index:  # else another thread, or another job, was first
+        if self._index.at == index:  # else another thread or job was first
             self._index.at = index + 1
             log.warning("%s. From now on %s runs %s.", error.message, self._what, self._backends[index + 1].name)
 
@@ -104,11 +107,11 @@ class Backends(Generic[T]):
 
 
 class FallbackSegmenter:
-    """`livestyle.protocols.Segmenter` over several backends to run one model."""
+    """`livestyle.protocols.ResizableSegmenter` over several backends for one model."""
 
-    def __init__(self, backends: Backends[Segmenter], share: float = 1) -> None:
+    def __init__(self, backends: Backends[ResizableSegmenter], share: float = 1) -> None:
         self._backends, self._share = backends, share
-        self._sized: tuple[Segmenter, Segmenter] | None = None  # what is in use, and it at `share` of its size
+        self._sized: tuple[ResizableSegmenter, ResizableSegmenter] | None = None  # in use, and at `share` of its size
         first = self._at_size(backends.current)
         self.classes, self.regions, self.input_size = first.classes, first.regions, first.input_size
 
@@ -118,18 +121,18 @@ class FallbackSegmenter:
         return self._backends.description
 
     def resized(self, share: float) -> FallbackSegmenter:
-        """The same model on pictures whose sides are `share` of its own; both use one device and its memory."""
+        """As the protocol says; `share` is of the model's own size. Both use one device and its memory."""
         return FallbackSegmenter(self._backends, share)
 
-    def __call__(self, pixels: Pixels, /) -> Weights:
-        """(H, W, 3) uint8 RGB -> (C, h, w) float32. Raises DeviceError, and DeviceMemoryError with no way left."""
-        return self._backends.use(lambda segmenter: self._at_size(segmenter)(pixels))  # type: ignore[arg-type]
+    def __call__(self, picture: Picture, /) -> Probabilities:
+        """As the protocol says. Raises DeviceError, and DeviceMemoryError with no backend left."""
+        return self._backends.use(lambda segmenter: self._at_size(segmenter)(picture))
 
-    def _at_size(self, segmenter: Segmenter) -> Segmenter:
+    def _at_size(self, segmenter: ResizableSegmenter) -> ResizableSegmenter:
         if self._share == 1:
             return segmenter
         if self._sized is None or self._sized[0] is not segmenter:
-            self._sized = segmenter, segmenter.resized(self._share)  # type: ignore[attr-defined]
+            self._sized = segmenter, segmenter.resized(self._share)
         return self._sized[1]
 
 
@@ -141,13 +144,13 @@ def open_segmenter(
     As `livestyle.models.segmenter.load_segmenter`, and on torch too: that is taken for CUDA where it is installed, and
     for "mps" where ONNX Runtime has no CoreML. Raises ModelError and DeviceError.
     """
-    on_cpu: Backend[Segmenter] = Backend("on the CPU", partial(load_segmenter, name_or_path, "cpu", threads=threads))
+    load = partial(load_segmenter, name_or_path, threads=threads)
+    on_cpu: Backend[ResizableSegmenter] = Backend("on the CPU", partial(load, "cpu"))
     if device != "auto":
         return _with_fallbacks([Backend(f"on {device}", _named(name_or_path, device, threads))])
     if not torch_has("cuda"):
-        first = load_segmenter(name_or_path, "auto", threads=threads)
-        again = partial(load_segmenter, name_or_path, first.device, threads=threads)
-        chosen: Backend[Segmenter] = Backend(f"on {first.device}", _once(first, again))
+        first = load("auto")
+        chosen: Backend[ResizableSegmenter] = Backend(f"on {first.device}", _once(first, partial(load, first.device)))
         return _with_fallbacks([chosen] if first.device == "cpu" else [chosen, on_cpu])
     try:
         fallback = _with_fallbacks([Backend("on cuda", _named(name_or_path, "cuda", threads)), on_cpu])
@@ -158,19 +161,17 @@ def open_segmenter(
     return fallback
 
 
-def _with_fallbacks(backends: Sequence[Backend[Segmenter]]) -> FallbackSegmenter:
-    return FallbackSegmenter(
-        Backends("the model", backends, lambda segmenter: str(getattr(segmenter, "device", "cpu")))
-    )
+def _with_fallbacks(backends: Sequence[Backend[ResizableSegmenter]]) -> FallbackSegmenter:
+    return FallbackSegmenter(Backends("the model", backends, lambda segmenter: segmenter.device))
 
 
 def _once(first: T, again: Callable[[], T]) -> Callable[[], T]:
-    """Opens what is open already, and from the second time on another."""
+    """Returns what is open already, and from the second call on opens another."""
     waiting = [first]
     return lambda: waiting.pop() if waiting else again()
 
 
-def _named(name_or_path: str | Path | None, device: str, threads: int | None) -> Callable[[], Segmenter]:
+def _named(name_or_path: str | Path | None, device: str, threads: int | None) -> Callable[[], ResizableSegmenter]:
     """Opens a model on a device by torch or by ONNX Runtime, whichever serves it better."""
     if device == "cuda" and torch_has("cuda"):
         return partial(_on_torch, name_or_path, device)
@@ -179,7 +180,7 @@ def _named(name_or_path: str | Path | None, device: str, threads: int | None) ->
     return partial(load_segmenter, name_or_path, device, threads=threads)
 
 
-def _on_torch(name_or_path: str | Path | None, device: str) -> Segmenter:
+def _on_torch(name_or_path: str | Path | None, device: str) -> ResizableSegmenter:
     from livestyle.models.torch_segmenter import TorchSegmenter
 
     card, model, _ = read_model(name_or_path)
@@ -190,28 +191,29 @@ def _on_torch(name_or_path: str | Path | None, device: str) -> Segmenter:
 
 
 class FallbackGrade:
-    """`livestyle.protocols.Grade` over several backends to run one look."""
+    """`livestyle.protocols.Grade` over several backends for one look."""
 
     def __init__(self, look: Look, backends: Backends[Grade]) -> None:
         self.is_identity = look.is_identity
         self._backends = backends
-        assert backends.current is not None  # opened at once: a style that cannot be worn must not wait for a frame
+        # Opened at once: a style that cannot be applied must be an error before the first frame.
+        assert backends.current is not None
 
     @property
     def backend(self) -> str:
         """What does the work, now or last: "compiled", "numpy", "triton", "metal", "torch"."""
         return self._backends.description
 
-    def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
-        """As the contract says. Raises DeviceError, and DeviceMemoryError with no way left."""
+    def __call__(self, pixels: Pixels, weights: PlaneWeights, /) -> Pixels:
+        """As the protocol says. Raises DeviceError, and DeviceMemoryError with no backend left."""
         return self._backends.use(lambda grade: grade(pixels, weights))
 
 
 class Colors:
     """Makes the grades of one run, all on one device.
 
-    "cuda" and "tensorrt" style on CUDA, "mps" on Metal, wherever torch (the extra `gpu`) finds the device; without it,
-    and for any other device, the CPU does, which is said once. "auto" takes CUDA where torch has it.
+    With "cuda" and "tensorrt" they run on CUDA, with "mps" on Metal, where torch (the extra `gpu`) finds the device;
+    otherwise, and for any other device, on the CPU, which is logged once. "auto" takes CUDA where torch has it.
     """
 
     def __init__(self, device: str = "auto") -> None:
@@ -224,9 +226,7 @@ class Colors:
 
     def grade(self, look: Look) -> FallbackGrade:
         """A look, ready on the device. Raises DeviceError."""
-        backends = Backends(
-            "the colour pass", self._backends(look), lambda grade: str(getattr(grade, "backend", "")), self._index
-        )
+        backends = Backends("the colour pass", self._backends(look), lambda grade: grade.backend, self._index)
         return FallbackGrade(look, backends)
 
     def _backends(self, look: Look) -> list[Backend[Grade]]:
@@ -235,15 +235,15 @@ class Colors:
             return [on_cpu]
         whole: Backend[Grade] = Backend(f"on {self._device}", partial(_torch_grade, look, self._device))
         in_parts: Backend[Grade] = Backend(
-            f"on {self._device} in parts", partial(_torch_grade, look, self._device, rows_at_once=FEW_ROWS)
+            f"on {self._device} in parts", partial(_torch_grade, look, self._device, FEW_ROWS)
         )
         return [whole, in_parts, on_cpu] if self._may_step_down else [whole]
 
 
-def _torch_grade(look: Look, device: str, **options: Any) -> Grade:
-    from livestyle.shaders.torch_grade import TorchGrade
+def _torch_grade(look: Look, device: str, rows_at_once: int | None = None) -> Grade:
+    from livestyle.shaders.torch_grade import ROWS_AT_ONCE, TorchGrade
 
-    return TorchGrade(look, device, **options)
+    return TorchGrade(look, device, rows_at_once=rows_at_once or ROWS_AT_ONCE)
 
 
 # ---- what there is ---------------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def _torch_grade(look: Look, device: str, **options: Any) -> Grade:
 def torch_has(device: str) -> bool:
     """Whether torch is installed and finds a "cuda" or "mps" device.
 
-    torch takes seconds to import, so a computer without NVIDIA's driver, or that is no Mac, is never asked to.
+    torch takes seconds to import, so it is not imported without NVIDIA's driver, or on other systems than macOS.
     """
     there = _nvidia_driver_is_there() if device == "cuda" else sys.platform == "darwin"
     if not there or find_spec("torch") is None or find_spec("onnx") is None:

@@ -1,7 +1,7 @@
 """Frames that are on a GPU already, styled there: no picture, mask or number crosses to the host.
 
-For programs that decode or render on the device, and for measuring it. Each frame stands alone: the masks are its own,
-refined at its edges, neither smoothed over time nor carried by motion as `livestyle.stylist` does on the host.
+For programs that decode or render on the device, and for measuring it. Each frame is independent: it has masks of its
+own, refined at its edges, neither smoothed over time nor warped by motion, as `livestyle.masks` does on the host.
 """
 
 from __future__ import annotations

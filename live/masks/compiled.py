@@ -1,4 +1,4 @@
-"""What touches every pixel of masks, in C: an optional extension. Each of its functions has a twin in numpy."""
+"""What touches every pixel of masks, in C: an optional extension. Each of its functions has a twin in NumPy."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ except ImportError:  # installing without a C compiler leaves it out
     COMPILED = None
 
 NARROW = 8
-"""Pixels: the least width of what its functions take means over windows of."""
+"""Pixels: the least width of planes over whose windows its functions take means."""

@@ -2,8 +2,8 @@
 
 Each weight is written as a linear function of colour in a window, w = a . rgb + b, whose coefficients are fitted at low
 resolution (least squares with the ridge `epsilon`) and applied to a larger picture: where the picture has an edge, the
-weight gets it too. Where colour explains little of the weight (a face before a motley wall), the mask knows the edge
-better than the picture, and is kept.
+weight gets it too. Where colour explains little of the weight (a face before a patterned wall), the mask's own edge
+is better than the picture's, and is kept.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.frame import REGIONS, Weights
+from livestyle.frame import REGIONS, PixelWeights, PlaneWeights
 from livestyle.masks.compiled import COMPILED, NARROW
 from livestyle.masks.flow import Plane, split, window_mean
 
-Refine = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], Weights]
-"""(h, w, R) weights and the picture in [0, 1], at least as large -> (R, H, W) weights with its edges, at its size."""
+Guide = npt.NDArray[np.float32]
+"""(H, W, 3) RGB in [0, 1]: the picture that weights are fitted to."""
+
+Refine = Callable[[PixelWeights, Guide], PlaneWeights]
+"""(h, w, R) weights and a guide, at least as large -> (R, H, W) weights with its edges, at its size."""
 
 WINDOW = 0.02
 """Half the window's side, as a share of the picture's longer side: about half a cell of a network with stride 16."""
@@ -30,23 +33,23 @@ EPSILON = 0.01**2
 """Ridge: colour contrast (of full scale, squared) below which a texture is not an edge."""
 
 EXPLAINED = (0.3, 0.8)
-"""Share of a weight's variance in the window that colour must explain to have a say, and to have the only one."""
+"""Share of a weight's variance in the window up to which colour is ignored, and above which it alone counts."""
 
-_CERTAIN = 0.99  # weight after sharpening beyond which a pixel is no edge, unless there is one within the window
-_LITTLE = 0.02  # a region that is nowhere weightier is not fitted
+_CERTAIN = 0.99  # weight after sharpening beyond which a pixel is not an edge, unless there is one within the window
+_LITTLE = 0.02  # a region whose weight is nowhere larger is not fitted
 _VARIANCE = 1e-4  # of a weight in the window: below it there is nothing to explain
 _RUN = 32  # pixels that live/masks/_masks.c works on at once: the part with edges begins at a multiple
-_UNSURE = 0.6  # how surely kept and changed must be told apart in the middle of an area to wear all of the style
+_UNSURE = 0.6  # certainty between kept and changed in the middle of an area above which the style is applied in full
 _KEPT = (REGIONS.index("hair"), REGIONS.index("skin"))
 
 
-def refine(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> Weights:
-    """(h, w, R) weights and the (H, W, 3) picture in [0, 1], H >= h, W >= w -> (R, H, W) weights with its edges.
+def refine(planes: PixelWeights, guide: Guide) -> PlaneWeights:
+    """(h, w, R) weights and the (H, W, 3) guide, H >= h, W >= w -> (R, H, W) weights with its edges.
 
     Sides are at most 4096 pixels; larger ones raise ValueError where the compiled code does the work.
 
-    Every value is in [0, 1] and the sum over R at most 1: where the weights waver over a whole area between what a
-    style keeps (hair, skin) and what it changes, it is less, so that the style fades there instead of tearing.
+    Every value is in [0, 1] and the sum over R at most 1: where the weights are uncertain over a whole area between
+    what a style keeps (hair, skin) and what it changes, it is less: the style fades there instead of breaking up.
     """
     weights = split(planes)
     sharp = _sharpened(weights)
@@ -56,23 +59,23 @@ def refine(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> W
     return (_applied if COMPILED is None else _applied_compiled)(sharp, fade, fit, guide)
 
 
-def unrefined(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> Weights:
-    """(h, w, R) weights -> (R, h, w): as `refine`, without the picture's edges. For where there is no time for them."""
+def unrefined(planes: PixelWeights, guide: Guide) -> PlaneWeights:
+    """(h, w, R) weights -> (R, h, w): as `refine`, without the guide's edges, where there is no time for them."""
     sharp = _sharpened(split(planes))
     fade = _fade(sharp, _radius(planes))
-    return np.stack(sharp) if fade is None else np.stack(sharp) * fade
+    return PlaneWeights(np.stack(sharp) if fade is None else np.stack(sharp) * fade)
 
 
-def _radius(planes: npt.NDArray[np.float32]) -> int:
+def _radius(planes: PixelWeights) -> int:
     return max(1, round(WINDOW * max(planes.shape[:2])))
 
 
-Box = tuple[slice, slice]
-"""Rows and columns of a part of the picture."""
+Area = tuple[slice, slice]
+"""Rows and columns of a part of a picture or plane."""
 
 
-def _edges_within(sharp: list[Plane], radius: int, size: tuple[int, int]) -> Box | None:
-    """The part of a picture of `size` (width, height) that holds every edge and the window around it."""
+def _edges_within(sharp: list[Plane], radius: int, size: tuple[int, int]) -> Area | None:
+    """The part of a picture of `size` (width, height) that contains every edge and the window around it."""
     edge = (reduce(cv2.max, sharp) < _CERTAIN).astype(np.uint8)
     left, top, width, height = cv2.boundingRect(edge)
     if width == 0:
@@ -88,37 +91,37 @@ class _Fit(NamedTuple):
 
     regions: tuple[int, ...]  # the regions that were fitted
     planes: npt.NDArray[np.float32]  # of each: slopes for r, g and b, and the offset; then how far colour explains them
-    box: Box  # of the picture: elsewhere colour explains nothing
+    area: Area  # of the guide: elsewhere colour explains nothing
 
 
-def _fitted(sharp: list[Plane], weights: list[Plane], guide: npt.NDArray[np.float32], radius: int) -> _Fit:
-    """What colour says of the regions that are there, in the part that has edges."""
-    box, shape = _edges_within(sharp, radius, (guide.shape[1], guide.shape[0])), weights[0].shape
-    if box is None:
+def _fitted(sharp: list[Plane], weights: list[Plane], guide: Guide, radius: int) -> _Fit:
+    """How colour explains the regions that are present, in the part that has edges."""
+    area, shape = _edges_within(sharp, radius, (guide.shape[1], guide.shape[0])), weights[0].shape
+    if area is None:
         return _Fit((), np.zeros((1, *shape), np.float32), (slice(0, 0), slice(0, 0)))
     regions = tuple(region for region in range(1, len(weights)) if weights[region].max() > _LITTLE)
-    part = _coarse(box, guide.shape, shape, radius)
+    part = _coarse(area, guide.shape, shape, radius)
     small = [plane[part] for plane in _shrunk(guide, shape)]
     found = np.zeros((4 * len(regions) + 1, *shape), np.float32)
     fit = _fit if COMPILED is None or small[0].shape[1] < NARROW else _fit_compiled
     found[:, part[0], part[1]] = fit([weights[region][part] for region in regions], small, radius)
-    return _Fit(regions, found, box)
+    return _Fit(regions, found, area)
 
 
-def _coarse(box: Box, fine: tuple[int, ...], coarse: tuple[int, ...], radius: int) -> Box:
-    """The part of the coarse grid that has a say in the `box` of the fine one: two windows and a cell more."""
+def _coarse(area: Area, fine: tuple[int, ...], coarse: tuple[int, ...], radius: int) -> Area:
+    """The part of the coarse grid that affects the `area` of the fine one: two windows and a cell more."""
     margin, parts = 2 * radius + 1, []
-    for part, large, small in zip(box, fine, coarse, strict=False):
+    for part, large, small in zip(area, fine, coarse, strict=False):
         first, last = part.start * small // large - margin, -(-part.stop * small // large) + margin
         parts.append(slice(max(0, first), min(small, last)))
     return parts[0], parts[1]
 
 
-def _applied_compiled(sharp: list[Plane], fade: Plane | None, fit: _Fit, guide: npt.NDArray[np.float32]) -> Weights:
+def _applied_compiled(sharp: list[Plane], fade: Plane | None, fit: _Fit, guide: Guide) -> PlaneWeights:
     """As `_applied`, by live/masks/_masks.c."""
     assert COMPILED is not None
-    result = np.empty((len(sharp), *guide.shape[:2]), np.float32)
-    bounds = tuple(edge for part, side in zip(fit.box, guide.shape, strict=False) for edge in part.indices(side)[:2])
+    result = PlaneWeights(np.empty((len(sharp), *guide.shape[:2]), np.float32))
+    bounds = tuple(edge for part, side in zip(fit.area, guide.shape, strict=False) for edge in part.indices(side)[:2])
     COMPILED.refine(
         result,
         result.shape,
@@ -133,10 +136,10 @@ def _applied_compiled(sharp: list[Plane], fade: Plane | None, fit: _Fit, guide: 
     return result
 
 
-def _applied(sharp: list[Plane], fade: Plane | None, fit: _Fit, guide: npt.NDArray[np.float32]) -> Weights:
-    """`sharp`, enlarged to the guide's size, mixed with what the `fit` says of the guide, and faded."""
+def _applied(sharp: list[Plane], fade: Plane | None, fit: _Fit, guide: Guide) -> PlaneWeights:
+    """`sharp`, enlarged to the guide's size, mixed with the `fit` applied to the guide, and faded."""
     size = guide.shape[1::-1]
-    result = np.stack([_enlarged(plane, size) for plane in sharp])
+    result = PlaneWeights(np.stack([_enlarged(plane, size) for plane in sharp]))
     if fit.regions:
         _mix(result, fit, guide)
     if fade is not None:
@@ -144,11 +147,11 @@ def _applied(sharp: list[Plane], fade: Plane | None, fit: _Fit, guide: npt.NDArr
     return result
 
 
-def _mix(result: Weights, fit: _Fit, guide: npt.NDArray[np.float32]) -> None:
-    box, size = fit.box, guide.shape[1::-1]
-    colors = split(guide[box])
+def _mix(result: PlaneWeights, fit: _Fit, guide: Guide) -> None:
+    area, size = fit.area, guide.shape[1::-1]
+    colors = split(guide[area])
     found = np.zeros((len(result), *colors[0].shape), np.float32)
-    *coefficients, share = (_enlarged(plane, size)[box] for plane in fit.planes)
+    *coefficients, share = (_enlarged(plane, size)[area] for plane in fit.planes)
     for k, region in enumerate(fit.regions):
         *slopes, offset = coefficients[4 * k : 4 * k + 4]
         # A linear model overshoots at its ends.
@@ -156,14 +159,14 @@ def _mix(result: Weights, fit: _Fit, guide: npt.NDArray[np.float32]) -> None:
     # The filter is linear and the weights sum to 1, so the first region is what the others leave.
     np.clip(1 - found[1:].sum(axis=0), 0, 1, out=found[0])
     for region, refined in enumerate(_sharpened(list(found))):
-        kept = result[region][box]
+        kept = result[region][area]
         np.maximum(kept + share * (refined - kept), 0, out=kept)  # rounding may leave a -1e-20
 
 
 def _sharpened(planes: list[Plane]) -> list[Plane]:
     """Cubes, made to sum to 1: steepens the ramp between two regions and leaves where both are equal.
 
-    A network's ramp is as wide as its cells, wider than any edge in the picture. Each pixel by itself: nothing depends
+    A network's ramp is as wide as its cells, wider than any edge in the picture. Each pixel separately: nothing depends
     on what else is in the frame.
     """
     cubes = [plane * plane * plane for plane in planes]
@@ -172,10 +175,13 @@ def _sharpened(planes: list[Plane]) -> list[Plane]:
 
 
 def _fade(sharp: list[Plane], radius: int) -> Plane | None:
-    """How surely each place is kept or changed; an edge between the two is narrow, and no doubt. None: surely all."""
+    """How certainly each pixel is kept or changed; an edge between the two is narrow and does not count as uncertain.
+
+    None where everything is certain.
+    """
     kept = sharp[_KEPT[0]] + sharp[_KEPT[1]]
     sure = np.abs(2 * kept - 1)
-    side = 2 * radius + 1  # wider than the ramp of an edge: its sides are sure
+    side = 2 * radius + 1  # wider than the ramp of an edge: both of its sides are certain
     widely = cv2.dilate(cv2.erode(sure, np.ones((3, 3), np.uint8)), np.ones((side, side), np.uint8))
     if widely.min() >= _UNSURE:
         return None
@@ -186,13 +192,13 @@ def _enlarged(plane: npt.NDArray[np.float32], size: tuple[int, int]) -> Plane:
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _shrunk(picture: npt.NDArray[np.float32], shape: tuple[int, ...]) -> Sequence[Plane]:
-    """The three planes of an (H, W, 3) picture at (h, w) = `shape`: means of what each pixel covers."""
-    whole = all(large % small == 0 for large, small in zip(picture.shape, shape, strict=False))
+def _shrunk(guide: Guide, shape: tuple[int, ...]) -> Sequence[Plane]:
+    """The three planes of an (H, W, 3) guide at (h, w) = `shape`: means of what each pixel covers."""
+    whole = all(large % small == 0 for large, small in zip(guide.shape, shape, strict=False))
     if COMPILED is None or not whole:
-        return split(np.asarray(cv2.resize(picture, shape[::-1], interpolation=cv2.INTER_AREA)))
+        return split(np.asarray(cv2.resize(guide, shape[::-1], interpolation=cv2.INTER_AREA)))
     result = np.empty((3, *shape), np.float32)
-    COMPILED.shrink(result, np.ascontiguousarray(picture), picture.shape[:2], shape)
+    COMPILED.shrink(result, np.ascontiguousarray(guide), guide.shape[:2], shape)
     return list(result)
 
 
@@ -212,7 +218,7 @@ def _fit_compiled(weights: list[Plane], guide: list[Plane], radius: int) -> npt.
 def _fit(weights: list[Plane], guide: list[Plane], radius: int) -> npt.NDArray[np.float32]:
     """For every weight: window means of the ridge regression's slopes for r, g, b, and its offset.
 
-    Behind them, for all weights together, how far colour explains them: 0 below EXPLAINED, 1 above it.
+    After them, for all weights together, how far colour explains them: 0 below EXPLAINED, 1 above it.
     """
     mean = [window_mean(channel, radius) for channel in guide]
     inverse = _inverse_covariance(guide, mean, radius)
@@ -234,7 +240,7 @@ def _fit(weights: list[Plane], guide: list[Plane], radius: int) -> npt.NDArray[n
 def _inverse_covariance(guide: list[Plane], mean: list[Plane], radius: int) -> list[list[Plane]]:
     """3 x 3 planes: inverse of the window's colour covariance plus the ridge, by cofactors.
 
-    In double precision: without colour in the picture they all but cancel.
+    In double precision: without colour in the picture they nearly cancel.
     """
 
     wide = [channel.astype(np.float64) for channel in mean]

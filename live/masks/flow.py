@@ -1,7 +1,6 @@
 """How the picture moved between two frames, and whether it is still the same scene.
 
-Frames are compared as small luma copies, halved once more: the flow has no finer resolution, and what it carries needs
-none.
+Frames are compared as small luma copies, halved once more: the flow has no finer resolution, and masks need none.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.frame import Pixels
+from livestyle.frame import Picture, Pixels, PixelWeights
 from livestyle.masks.compiled import COMPILED, NARROW
 
 Luma = npt.NDArray[np.uint8]
@@ -24,23 +23,21 @@ Field = npt.NDArray[np.float32]
 WORKING_SIDE = 512
 """A working copy's longer side is below this: 320 for 720p, 480 for 1080p and 4K."""
 
-_STILL = 0.075  # pixels: flow below is the answer to sensor noise; to follow it would blur what is carried
-_INSIDE = 0.7  # weight above which a pixel is inside the thing in front
-_DEEP = 0.85  # mean weight around a pixel above which it lies deep inside, where the flow needs no help
-_FEW = 0.003  # share of the window from which on the inside counts more than the flow found
-_AGREES = 1.0  # pixels between two ways to find the same motion
+_STILL = 0.075  # pixels: flow below this comes from sensor noise; to follow it would blur what is warped
+_INSIDE = 0.7  # weight above which a pixel is inside the object in front
+_DEEP = 0.85  # mean weight around a pixel above which it lies deep inside, where the flow needs no correction
+_FEW = 0.003  # share of the window above which the inside counts more than the measured flow
+_AGREES = 1.0  # pixels by which two measurements of the same motion may differ
 _REACH = 0.03  # of the width: how far its motion reaches beyond its edge, and half the side of the mean
-_NOISE_FLOOR = 2.0  # luma levels of 255 that two pictures of the same thing may differ by after local averaging
-_NOISE_CEILING = 6.0  # however noisy the sensor: above it, another thing is seen (otherwise a cut would count as noise)
-_SAME_SCENE = 0.95  # correlation of thumbnails above which no cut is looked for
-_OTHER_SCENE = 0.35  # and below which it is one, whatever the flow finds
+_NOISE_FLOOR = 2.0  # luma levels of 255 by which two pictures of the same object may differ after local averaging
+_NOISE_CEILING = 6.0  # however noisy the sensor: above it the object is another one (else a cut would count as noise)
+_SAME_SCENE = 0.95  # correlation of thumbnails above which there is no cut
+_OTHER_SCENE = 0.35  # and below which there is one, whatever the flow says
 # Between the two, a cut is where the flow explains less than this share of the picture. Consecutive frames of people at
-# 15/s and more measure 0.83 or higher, cuts between alike framed faces 0.54 or lower, and another person before the
+# 15/s and more measure 0.83 or higher, cuts between similarly framed faces 0.54 or lower, and another person before the
 # very same background 0.57 to 0.69.
 _FOLLOWED = 0.74
-_ENTERS = (
-    0.1  # trust in what comes in at the frame's edge: more of what is there, most likely. A guess, but not unknown
-)
+_ENTERS = 0.1  # trust in what enters at the frame's edge: most likely more of what is there. A guess, but not unknown
 _SOFTENED = np.array([0.125, 0.75, 0.125], np.float32)
 _THUMBNAIL = (32, 18)
 _FLAT = 4.0  # luma levels of standard deviation below which a thumbnail has no content to compare (black, a flash)
@@ -51,21 +48,21 @@ class Motion:
     """Where what is seen now was in an earlier frame, often the one before; at half the luma's resolution."""
 
     backward: Field  # (h, w, 2) float32: pixel (x, y) was at (x + backward[..., 0], y + backward[..., 1])
-    # (h, w) float32 in [0, 1]: 0 where it was not to be seen in the earlier frame, or not all the while; _ENTERS where
-    # it came in at the frame's edge.
+    # (h, w) float32 in [0, 1]: 0 where it was not visible in the earlier frame, or not in all frames between; _ENTERS
+    # where it entered at the frame's edge.
     trust: Plane
 
     def then(self, later: Motion) -> Motion:
-        """This one, and from where it ends the `later` one."""
+        """This one followed by the `later` one."""
         return Motion(
             later.backward + warp(self.backward, later.backward), later.trust * warp(self.trust, later.backward)
         )
 
     def confirmed(self, direct: Motion) -> Motion:
-        """This one, or what was found in one step instead of several, wherever that agrees and is trusted as much.
+        """This one, or the `direct` one, measured at once, wherever the two agree and that is trusted as much.
 
-        What is put together drifts with every step, and trust is lost with each; over a long way flow alone finds
-        what is but alike, so it is not believed where the steps lead elsewhere.
+        A chain of motions drifts with every link and loses trust; over a long time a direct measurement finds what is
+        only similar, so it is not used where the chain leads elsewhere.
         """
         apart = cv2.magnitude(*split(direct.backward - self.backward))
         better = (apart < _AGREES) & (direct.trust >= self.trust)
@@ -73,7 +70,7 @@ class Motion:
         return Motion(backward, np.where(better, direct.trust, self.trust))
 
 
-def shrink(pixels: Pixels, longest: int) -> npt.NDArray[np.uint8]:
+def shrink(pixels: Pixels, longest: int) -> Picture:
     """8-bit copy of `pixels`, halved until its longer side is below `longest`. Covers the whole picture exactly.
 
     Halving is what cv2.INTER_AREA does fastest, and each output pixel is a plain mean, so nothing aliases.
@@ -125,24 +122,24 @@ def warp(
     return np.asarray(cv2.remap(values, at, None, interpolation, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
-def warp_weights(planes: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
-    """(h, w, R) `planes` of livestyle.frame.REGIONS, which sum to 1, moved likewise.
+def warp_weights(planes: PixelWeights, backward: Field) -> PixelWeights:
+    """(h, w, R) `planes` of livestyle.frame.REGIONS, which sum to 1, warped likewise.
 
-    By cubic convolution (Keys 1981, with OpenCV's a = -0.75): what is carried from frame to frame would be blurred a
-    little by every linear step. What it overshoots is clipped.
+    By cubic convolution (Keys 1981, with OpenCV's a = -0.75): linear interpolation would blur weights a little with
+    every frame that they are warped to. Overshoot is clipped.
     """
     return (_weights_warped if COMPILED is None else _weights_warped_compiled)(planes, backward)
 
 
-def _weights_warped(planes: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
+def _weights_warped(planes: PixelWeights, backward: Field) -> PixelWeights:
     moved = np.clip(warp(planes, backward, cv2.INTER_CUBIC), 0, 1)
-    return np.asarray(moved / np.maximum(total(moved), 1e-6)[..., np.newaxis])
+    return PixelWeights(np.asarray(moved / np.maximum(total(moved), 1e-6)[..., np.newaxis]))
 
 
-def _weights_warped_compiled(planes: npt.NDArray[np.float32], backward: Field) -> npt.NDArray[np.float32]:
+def _weights_warped_compiled(planes: PixelWeights, backward: Field) -> PixelWeights:
     """As `_weights_warped`, by live/masks/_masks.c."""
     assert COMPILED is not None
-    result = np.empty_like(planes)
+    result = PixelWeights(np.empty_like(planes))
     COMPILED.warp(result, np.ascontiguousarray(planes), planes.shape[:2], np.ascontiguousarray(backward))
     return result
 
@@ -153,11 +150,11 @@ def total(planes: npt.NDArray[np.float32]) -> Plane:
 
 
 def edge_aligned(motion: Motion, front: Plane) -> Motion:
-    """`motion` as things move whose edges belong to what is in front: `front` in [0, 1], of any size, as it was before.
+    """`motion` with edges that move with the object in front: `front` in [0, 1], of any size, as it was before.
 
-    Flow is measured in patches, so at the edge of a moving thing it is a mixture of what moves there and what stands
-    behind, and a mask carried by it lags and frays. The edge goes with the thing that it bounds: on both sides of it,
-    and a little beyond, the flow is what the thing's inside does (a mean weighted by being inside and by trust).
+    Flow is measured in patches, so at the edge of a moving object it mixes the object's motion with that of what is
+    behind, and a mask warped by it lags and frays. The edge moves with the object that it bounds: on both sides of it,
+    and a little beyond, the flow is that of the object's inside (a mean weighted by being inside and by trust).
     """
     height, width = motion.trust.shape
     there = warp(_resized(front, (width, height)), motion.backward)
@@ -187,7 +184,7 @@ def _edge_aligned_compiled(there: Plane, motion: Motion, radius: int) -> Field:
 
 
 def window_mean(plane: npt.NDArray[Any], radius: int) -> npt.NDArray[Any]:
-    """Means of an (h, w) plane over squares of 2 * `radius` + 1 pixels; beyond the ends it is mirrored."""
+    """Means of an (h, w) plane over squares of 2 * `radius` + 1 pixels; beyond its borders it is mirrored."""
     side = 2 * radius + 1
     return np.asarray(cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
 
@@ -201,7 +198,7 @@ def is_cut(now: Luma, before: Luma, motion: Motion) -> bool:
     """True when `now` shows another scene than `before`.
 
     Thumbnails are compared by correlation, which gain and exposure do not change. A thumbnail without content (black,
-    a white flash) is never a cut: there is nothing to tell by.
+    a white flash) is never a cut: it has nothing to compare.
     """
     first, second = _thumbnail(now), _thumbnail(before)
     deviations = float(first.std()), float(second.std())
@@ -227,7 +224,7 @@ def _grid(width: int, height: int) -> Field:
 
 
 def _without_jitter(flow: Field) -> Field:
-    """Flow with lengths below _STILL set to zero, and up to twice that pulled towards it, without a step."""
+    """Flow with lengths below _STILL set to zero, and reduced up to twice that, so that there is no jump."""
     planes = split(flow)
     kept = np.clip(cv2.magnitude(*planes) / _STILL - 1, 0, 1)
     return np.asarray(cv2.merge([plane * kept for plane in planes]), np.float32)
@@ -236,7 +233,7 @@ def _without_jitter(flow: Field) -> Field:
 def _trust(now: Luma, before: Luma, backward: Field) -> Plane:
     """1 where the warped earlier picture equals this one, but for noise and slow changes of light; else 0.
 
-    Outside of the earlier picture there is nothing to compare: _ENTERS.
+    Outside the earlier picture there is nothing to compare: _ENTERS.
     """
     height, width = backward.shape[:2]
     difference = warp(before.astype(np.float32), backward) - now

@@ -1,25 +1,21 @@
 """Masks for files, where the future is known: a mean over the frames before and after, so that nothing lags.
 
-A file's frames are read a little ahead. The masks before a frame are carried to it forwards, by the tracker; those
-after it backwards, by the motion the other way; both means are joined. So not every frame needs a mask of its own.
+A file's frames are read a little ahead. The masks before a frame are warped forwards to it, by the tracker; those after
+it backwards, by the motion the other way; both means are merged. So not every frame needs a mask of its own.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
-
-from livestyle.frame import Frame, Masks, StreamInfo, Weights
-from livestyle.masks.denoise import TemporalDenoiser
-from livestyle.masks.edges import Refine
+from livestyle.frame import Frame, Masks, PlaneWeights, StreamInfo
+from livestyle.masks.edges import Guide, Refine, refine
 from livestyle.masks.flow import FlowEstimator, Luma, Motion
-from livestyle.masks.pyramid import FramePyramid
-from livestyle.masks.tracker import TAU, Belief, MaskTracker, mask_of
-from livestyle.protocols import Source
+from livestyle.masks.pipeline import MaskPipeline
+from livestyle.masks.tracker import TAU, Belief, belief_from
+from livestyle.protocols import Segmenter, Source
 
 AHEAD = 4
 """Frames that every frame (but a file's last ones) looks into the future. More than half of what TAU would look at."""
@@ -28,49 +24,45 @@ AT_ONCE = 4
 """Frames that are finished together: the way back from the future is walked once for all of them."""
 
 INTERVAL = 0.1
-"""Seconds between masks from which on a frame between them, told by both, is told worse than by a mask of its own."""
+"""Seconds between masks above which a frame between two of them gets a worse mask from both than one of its own."""
 
 _ROUNDED = 1.05  # of the interval: times are rounded to milliseconds, and 29.97 frames/s are meant as 30
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Waiting:
     """A frame that waits for its future."""
 
     frame: Frame
     seconds: float
-    guide: npt.NDArray[np.float32]  # the picture that its mask is fitted to
-    weights: Weights | None  # its own mask, if it has one
+    guide: Guide
+    weights: PlaneWeights | None  # its own mask, if it has one
     past: Belief  # the masks so far, its own among them
     onward: Motion | None  # of the frame before, from where it is now; None where a scene begins
 
 
-class Lookahead:
-    """A source whose frames come with `masks`. Implements livestyle.protocols.Source; holds AHEAD + AT_ONCE frames.
+class LookaheadMasks:
+    """A stage between a source and its feed: the frames of `source`, a file, with `masks` attached.
 
-    Every frame of `source` comes, in its order and with its own times, also those before an error. `segment` makes
-    region weights of a frame's pyramid, `refine` fits them to it; `noted` hears the seconds of each frame that was
-    segmented: the first of each scene, then one about every `interval` seconds, and at least every AHEAD frames.
+    Implements livestyle.protocols.Source, whose iteration makes the masks on the thread that iterates (the feed's), and
+    livestyle.protocols.MaskMaker, which returns them frame by frame. Every frame of `source` comes, in its order
+    and with its own times, also those before an error. Holds AHEAD + AT_ONCE frames.
+
+    Segmented are the first frame of each scene, then one about every `interval` seconds (0: every frame), and at least
+    every AHEAD frames. `refine` replaces its own, to measure it or to leave it out.
     """
 
     def __init__(
-        self,
-        source: Source,
-        segment: Callable[[FramePyramid], Weights],
-        refine: Refine,
-        noted: Callable[[float], object] = lambda seconds: None,
-        *,
-        interval: float = 0.0,
+        self, source: Source, segmenter: Segmenter, *, interval: float = INTERVAL, refine: Refine = refine
     ) -> None:
         self._source = source
-        self._segment, self._refine, self._noted = segment, refine, noted
         self._interval = interval
-        self._unseen = 0  # frames since the newest that was segmented
-        self._tracker = MaskTracker()
+        sync = "ahead" if interval else "exact"
+        self._pipeline = MaskPipeline(segmenter, sync=sync, time_base=source.info.time_base, refine=refine)
+        self._unsegmented = 0  # frames since the newest that was segmented
         self._flow = FlowEstimator()
-        self._denoiser = TemporalDenoiser()
         self._luma: Luma | None = None  # of the newest frame
-        self._window: deque[_Seen] = deque()
+        self._window: deque[_Waiting] = deque()
 
     @property
     def info(self) -> StreamInfo:
@@ -82,7 +74,7 @@ class Lookahead:
         failure: Exception | None = None
         try:
             for frame in self._source:
-                self._window.append(self._see(frame))
+                self._window.append(self._entered(frame))
                 if len(self._window) == AHEAD + AT_ONCE:
                     yield from self._finished(AT_ONCE)
         except Exception as error:
@@ -91,72 +83,85 @@ class Lookahead:
         if failure is not None:
             raise failure
 
+    def weights(self, frame: Frame) -> PlaneWeights:
+        """The weights that `frame` came with. Raises ValueError for one that did not come from here."""
+        if frame.masks is None:
+            raise ValueError("masks that look ahead come with the frames that this source yields")
+        return frame.masks.weights
+
+    def stats(self) -> Mapping[str, object]:
+        """As the protocol says; without ages where frames have masks of both sides, which have no one age."""
+        return self._pipeline.stats.report()
+
     def close(self) -> None:
         """Close the source. Twice is fine."""
         self._source.close()
 
-    def _see(self, frame: Frame) -> _Seen:
-        seconds = float(frame.pts * self.info.time_base)
-        pyramid = FramePyramid(frame.pixels, seconds)
-        luma = pyramid.luma
-        self._tracker.advance(luma, seconds)
+    def _entered(self, frame: Frame) -> _Waiting:
+        pipeline = self._pipeline
+        pyramid = pipeline.advance(frame)
+        seconds, luma = pyramid.seconds, pyramid.luma
         onward = None
-        if self._luma is not None and self._tracker.belief is not None:
+        if self._luma is not None and pipeline.tracker.belief is not None:
             onward = self._flow.between(self._luma, luma)
         self._luma = luma
-        weights = self._segment(pyramid) if self._is_due(seconds) else None
+        weights = pipeline.segment(pyramid) if self._is_due(seconds) else None
         if weights is not None:
-            self._tracker.correct(weights, seconds)
-            self._noted(seconds)
-        self._unseen = self._unseen + 1 if weights is None else 0
-        past = self._tracker.belief
+            self._correct(weights, seconds)
+        self._unsegmented = self._unsegmented + 1 if weights is None else 0
+        past = pipeline.tracker.belief
         assert past is not None  # the first frame of a scene is due
-        guide = self._denoiser.follow(pyramid.medium, luma, seconds, self._tracker.motion)
-        return _Seen(frame, seconds, guide, weights, past, onward)
+        return _Waiting(frame, seconds, pipeline.guide(pyramid, pyramid.medium), weights, past, onward)
+
+    def _correct(self, weights: PlaneWeights, seconds: float) -> None:
+        self._pipeline.correct(weights, seconds)
+        if not self._interval:
+            self._pipeline.stats.used(seconds)
 
     def _is_due(self, seconds: float) -> bool:
         """Whether the frame at `seconds` is to be segmented: without it, the next would be too late."""
-        if self._tracker.belief is None or not self._window:
+        if self._pipeline.tracker.belief is None or not self._window:
             return True
-        step = seconds - self._window[-1].seconds
-        return self._unseen + 1 >= AHEAD or (self._unseen + 2) * step > _ROUNDED * self._interval
+        gap = seconds - self._window[-1].seconds
+        return self._unsegmented + 1 >= AHEAD or (self._unsegmented + 2) * gap > _ROUNDED * self._interval
 
     def _finished(self, count: int) -> Iterator[Frame]:
         """The first `count` frames of the window, which leave it."""
-        beliefs = self._both_ways(count)
+        beliefs = self._from_both_sides(count)
         for belief in beliefs:
-            seen = self._window.popleft()
-            yield replace(seen.frame, masks=Masks(self._refine(belief.planes, seen.guide)))
+            waiting = self._window.popleft()
+            yield replace(waiting.frame, masks=Masks(self._pipeline.refined(belief.planes, waiting.guide)))
 
-    def _both_ways(self, count: int) -> list[Belief]:
+    def _from_both_sides(self, count: int) -> list[Belief]:
         """What is believed about the first `count` frames, walking back from the newest."""
         future: Belief | None = None
         found: list[Belief] = []
         for index in reversed(range(len(self._window))):
-            seen = self._window[index]
+            waiting = self._window[index]
             if index < count:
-                found.append(_merged(seen, future))
+                found.append(_merged(waiting, future))
             if index:
-                future = _stepped_back(future, seen, self._window[index - 1].seconds)
+                future = _one_frame_back(future, waiting, self._window[index - 1].seconds)
         return found[::-1]
 
 
-def _merged(seen: _Seen, future: Belief | None) -> Belief:
-    """Both means, the past's with the frame's own mask; without one, neither has the last word."""
+def _merged(waiting: _Waiting, future: Belief | None) -> Belief:
+    """Both means: the past's takes precedence where it holds the frame's own mask, else neither does."""
+    past = waiting.past
     if future is None:
-        return seen.past
-    return seen.past.merged_preferring_self(future) if seen.weights is not None else seen.past.merged_by_support(future)
+        return past
+    return past.merged_preferring_self(future) if waiting.weights is not None else past.merged_by_support(future)
 
 
-def _stepped_back(future: Belief | None, seen: _Seen, seconds: float) -> Belief | None:
-    """The masks of `seen` and of what comes after it, for the frame before it, at `seconds`."""
+def _one_frame_back(future: Belief | None, waiting: _Waiting, seconds: float) -> Belief | None:
+    """The masks of a frame and of those after it, for the frame before it, at `seconds`."""
     known = future
-    if seen.weights is not None:
-        height, width = seen.past.support.shape
-        own = mask_of(seen.weights, width, height)
+    if waiting.weights is not None:
+        height, width = waiting.past.support.shape
+        own = belief_from(waiting.weights, width, height)
         known = own if future is None else future.corrected(own)
-    if seen.onward is None or known is None:
+    if waiting.onward is None or known is None:
         return None
-    elapsed = seen.seconds - seconds
-    carried, _ = known.carried(seen.onward, elapsed)
-    return carried.faded(elapsed, TAU)
+    elapsed = waiting.seconds - seconds
+    warped, _ = known.warped(waiting.onward, elapsed)
+    return warped.faded(elapsed, TAU)

@@ -1,4 +1,4 @@
-"""The small copies of a frame that masks are made of: each is made once, whoever asks for it."""
+"""The small copies of a frame that masks are made from: each is made once, when it is first needed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from livestyle.frame import Pixels
+from livestyle.frame import Picture, Pixels
 from livestyle.masks.flow import WORKING_SIDE, Luma, shrink
-
-Picture = npt.NDArray[np.uint8]
-"""(H, W, 3) RGB."""
 
 
 def medium(pixels: Pixels) -> Picture:
@@ -23,17 +19,17 @@ def medium(pixels: Pixels) -> Picture:
 class FramePyramid:
     """8-bit copies of a frame's pixels (uint8 or uint16), halved until they are small enough; each covers it exactly.
 
-    The pixels must not change. The largest is made at once, the others when they are first asked for. `seconds` is the
+    The pixels must not change. The largest is made at once, the others when they are first needed. `seconds` is the
     frame's time in its stream.
     """
 
     def __init__(self, pixels: Pixels, seconds: float) -> None:
         self.seconds = seconds
-        self.large: Picture = shrink(pixels, 4 * WORKING_SIDE)  # what a part of it shows is enough for any model
+        self.large: Picture = shrink(pixels, 4 * WORKING_SIDE)  # a crop of it is detailed enough for any model
 
     @cached_property
     def medium(self) -> Picture:
-        """What a model sees of the whole, and files' edges are fitted to."""
+        """What a model sees of the whole frame, and the edges of files are fitted to."""
         return medium(self.large)
 
     @cached_property

@@ -1,6 +1,6 @@
-"""Region weights over time: steady where nothing changes, carried along where the picture moves, new where it is new.
+"""Region weights over time: steady where nothing changes, warped where the picture moves, new where it is new.
 
-The only state about masks lives in `MaskTracker`. Time constants are in seconds, so that 15, 30 and 60 frames/s look
+Time constants are in seconds, so that 15, 30 and 60 frames/s look
 the same.
 """
 
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from livestyle.frame import REGIONS, Weights
+from livestyle.frame import REGIONS, PixelWeights, PlaneWeights
 from livestyle.masks.flow import (
     FlowEstimator,
     Luma,
@@ -29,10 +27,7 @@ from livestyle.masks.flow import (
     warp,
     warp_weights,
 )
-from livestyle.protocols import Segmenter
-
-Planes = npt.NDArray[np.float32]
-"""(h, w, R) float32: weights with the regions last, as cv2 moves and enlarges them."""
+from livestyle.masks.weights import by_pixel
 
 TAU = 0.3
 """Seconds in which a steady new mask replaces 63 % of the old. Longer flickers less, shorter settles sooner."""
@@ -41,46 +36,35 @@ MEMORY = 2.0
 """Seconds for which a mask may be late; a later one is thrown away."""
 
 GAP = 0.5
-"""Seconds without a frame after which what was believed is forgotten instead of carried."""
+"""Seconds without a frame after which what was believed is forgotten instead of warped."""
 
-_LEAST_WORTH = 0.1  # of a late mask where nothing shows what it said: a guess, but nobody has a better one
+_LEAST_WORTH = 0.1  # of a late mask where nothing confirms it: a guess, but there is no better one
 
-_UNKNOWN = _LEAST_WORTH  # support below which a belief is a guess; livestyle.masks.flow._ENTERS is just not
-_UNCOVERED = 0.03  # seconds in which 63 % of such a belief is given up
+_UNKNOWN = _LEAST_WORTH  # support below which a belief is a guess; livestyle.masks.flow._ENTERS is not below it
+_UNCOVERED = 0.03  # seconds in which 63 % of such a belief is dropped
 _NEAR = 0.03  # of the width: how far from people what is unknown may still be theirs
 
-_AWAY = 1.0  # pixels that something has moved since a late mask's frame for the way to be looked at once more
+_AWAY = 1.0  # pixels of motion since a late mask's frame above which it is measured in one piece too
 
 _DISAGREES = (0.15, 0.4)
-"""Difference between belief and new mask below which it is noise, and above which it is news."""
-
-
-def region_weights_of(segmenter: Segmenter, pixels: npt.NDArray[np.uint8]) -> Weights:
-    """What `segmenter` sees in (H, W, 3) uint8 RGB, as region_weights."""
-    return region_weights(segmenter(pixels), segmenter.classes, segmenter.regions)
-
-
-def region_weights(probabilities: Weights, classes: Sequence[str], regions: Mapping[str, str]) -> Weights:
-    """(C, h, w) class probabilities summed to (R, h, w) weights in the order of livestyle.frame.REGIONS."""
-    belongs = np.array([[regions[name] == region for name in classes] for region in REGIONS], np.float32)
-    return np.asarray(np.tensordot(belongs, probabilities, axes=1), np.float32)
+"""Difference between belief and new mask below which it is noise, and above which the new mask replaces the old."""
 
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """A weighted mean of masks, each carried to the frame at hand; at a Motion's resolution."""
+    """A weighted mean of masks, each warped to the frame at hand; at a Motion's resolution."""
 
-    planes: Planes
-    support: Plane  # (h, w) sum of the masks' weights: fades with time, is lost where the picture says something else
+    planes: PixelWeights
+    support: Plane  # (h, w) sum of the masks' weights: fades with time, is lost where the picture contradicts
 
-    def carried(self, motion: Motion, seconds: float) -> tuple[Belief, Motion]:
-        """The same for the frame that `motion` leads back from, `seconds` away, and the motion it took."""
+    def warped(self, motion: Motion, seconds: float) -> tuple[Belief, Motion]:
+        """The same for the frame from which `motion` leads back, `seconds` away, and the motion that was applied."""
         aligned = edge_aligned(motion, 1 - self.planes[..., 0])
         planes, support = (
             warp_weights(self.planes, aligned.backward),
             warp(self.support, aligned.backward) * aligned.trust,
         )
-        return Belief(_guessed(planes, support, seconds), support), aligned
+        return Belief(_without_unsupported(planes, support, seconds), support), aligned
 
     def faded(self, seconds: float, tau: float) -> Belief:
         """What is left of it after `seconds`."""
@@ -107,31 +91,32 @@ class Belief:
         return Belief(_mixed(other.planes, self.planes, share), total)
 
 
-def mask_of(weights: Weights, width: int, height: int) -> Belief:
-    """The belief of one who knows but this (R, h, w) mask."""
-    planes = np.ascontiguousarray(weights.transpose(1, 2, 0))
-    enlarged = np.asarray(cv2.resize(planes, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-    return Belief(enlarged, np.ones((height, width), np.float32))
+def belief_from(weights: PlaneWeights, width: int, height: int) -> Belief:
+    """A Belief from a single mask, at `width` x `height`."""
+    enlarged = np.asarray(cv2.resize(by_pixel(weights), (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return Belief(PixelWeights(enlarged), np.ones((height, width), np.float32))
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _Past:
+    """A frame that late masks may be of."""
+
     seconds: float
     luma: Luma
     motion: Motion | None  # since the frame before; None for the first of a scene
 
 
 class MaskTracker:
-    """What is believed about one stream's regions. Not thread-safe.
+    """What is believed about the regions in one stream. Not thread-safe.
 
-    For every frame call `advance`; whenever a mask is there, of this frame or of an earlier one, `correct`. `planes`
+    For every frame call `advance`; whenever there is a mask, of this frame or of an earlier one, `correct`. `planes`
     then holds for the frame last advanced to.
     """
 
     def __init__(self, *, tau: float = TAU, flow: FlowEstimator | None = None) -> None:
         self._tau = tau
         self._flow = flow or FlowEstimator()
-        self._steps: deque[_Step] = deque()
+        self._frames: deque[_Past] = deque()
         self.reset()
 
     def reset(self) -> None:
@@ -139,10 +124,10 @@ class MaskTracker:
         self._belief: Belief | None = None
         self._motion: Motion | None = None
         self._corrected = 0.0
-        self._steps.clear()
+        self._frames.clear()
 
     @property
-    def planes(self) -> Planes | None:
+    def planes(self) -> PixelWeights | None:
         """(h, w, R) float32 weights that sum to 1, at half the luma's size; None until the first mask of a scene."""
         return None if self._belief is None else self._belief.planes
 
@@ -159,108 +144,110 @@ class MaskTracker:
     @property
     def latest(self) -> float:
         """Seconds of the frame last advanced to."""
-        return self._steps[-1].seconds
+        return self._frames[-1].seconds
 
     def advance(self, luma: Luma, seconds: float) -> None:
-        """Go on to the frame at `seconds`, of which `luma` is the working copy; carries the weights by its motion.
+        """Go on to the frame at `seconds`, of which `luma` is the working copy; warps the weights by its motion.
 
         On a cut, on another size, after a GAP and where time runs backwards everything is forgotten.
         """
-        before = self._steps[-1] if self._steps else None
+        before = self._frames[-1] if self._frames else None
         if before is not None and (before.luma.shape != luma.shape or not 0 < seconds - before.seconds <= GAP):
             before = None
         motion = None if before is None else self._flow.between(luma, before.luma)
         if motion is None or before is None or is_cut(luma, before.luma, motion):
             self.reset()
-            self._steps.append(_Step(seconds, luma, None))
+            self._frames.append(_Past(seconds, luma, None))
         else:
             self._motion = motion
-            self._remember(_Step(seconds, luma, self._move(motion, seconds - before.seconds)))
+            self._remember(_Past(seconds, luma, self._move(motion, seconds - before.seconds)))
 
-    def correct(self, weights: Weights, seconds: float) -> bool:
+    def correct(self, weights: PlaneWeights, seconds: float) -> bool:
         """Take in the (R, h, w) mask of the frame at `seconds`: the one last advanced to, or an earlier one.
 
-        A mask of a frame that is not remembered (from before a cut, or too old) changes nothing and gives False.
+        A mask of a frame that is not remembered (from before a cut, or too old) changes nothing and returns False.
         """
-        step = next((step for step in self._steps if step.seconds == seconds), None)
-        if step is None:
+        past = next((past for past in self._frames if past.seconds == seconds), None)
+        if past is None:
             return False
-        new = mask_of(weights, *half_of(step.luma))
-        if (motion := self._motion_since(step, new)) is not None:
-            carried = self._late(warp_weights(new.planes, motion.backward), motion.trust, self.latest - seconds)
-            new = Belief(carried, np.maximum(motion.trust, _LEAST_WORTH))
+        new = belief_from(weights, *half_of(past.luma))
+        if (motion := self._motion_since(past, new)) is not None:
+            warped = self._late(warp_weights(new.planes, motion.backward), motion.trust, self.latest - seconds)
+            new = Belief(warped, np.maximum(motion.trust, _LEAST_WORTH))
         # max(..., 0) keeps a mask that came out of order from gaining support.
         age = max(self.latest - self._corrected, 0)
         self._belief = new if self._belief is None else self._belief.faded(age, self._tau).corrected(new)
         self._corrected = self.latest
         return True
 
-    def _late(self, planes: Planes, trust: Plane, age: float) -> Planes:
-        """A late mask's carried `planes`, less the people whom nothing supports and nobody believes in any more.
+    def _late(self, planes: PixelWeights, trust: Plane, age: float) -> PixelWeights:
+        """A late mask's warped `planes`, without people that nothing supports and that are no longer believed in.
 
-        At the rim of what moves fast flow leads to the thing in front: what it has just uncovered would be it again.
+        At the edge of what moves fast, flow leads to the object in front: what it has just uncovered would become
+        part of it again.
         """
         if self._belief is None:
             return planes
-        return _mixed(planes, _guessed(planes, trust, age), np.square(self._belief.planes[..., 0]))
+        return _mixed(planes, _without_unsupported(planes, trust, age), np.square(self._belief.planes[..., 0]))
 
-    def _remember(self, step: _Step) -> None:
-        self._steps.append(step)
-        while self._steps[0].seconds < step.seconds - MEMORY:
-            self._steps.popleft()
+    def _remember(self, past: _Past) -> None:
+        self._frames.append(past)
+        while self._frames[0].seconds < past.seconds - MEMORY:
+            self._frames.popleft()
 
     def _move(self, motion: Motion, elapsed: float) -> Motion:
-        """Carries what is believed along; returns the motion that it took."""
+        """Warp what is believed; returns the motion that was applied."""
         if self._belief is None:
             return motion
-        self._belief, aligned = self._belief.carried(motion, elapsed)
+        self._belief, aligned = self._belief.warped(motion, elapsed)
         return aligned
 
-    def _motion_since(self, then: _Step, mask: Belief) -> Motion | None:
+    def _motion_since(self, then: _Past, mask: Belief) -> Motion | None:
         """From that frame, of which this is the mask, to the newest; None where they are the same."""
-        later = [step.motion for step in self._steps if step.seconds > then.seconds and step.motion is not None]
+        later = [past.motion for past in self._frames if past.seconds > then.seconds and past.motion is not None]
         if not later:
             return None
         motion = reduce(Motion.then, later)
         if len(later) == 1 or np.abs(motion.backward).max() < _AWAY:
             return motion
         return motion.confirmed(
-            edge_aligned(self._flow.between(self._steps[-1].luma, then.luma), 1 - mask.planes[..., 0])
+            edge_aligned(self._flow.between(self._frames[-1].luma, then.luma), 1 - mask.planes[..., 0])
         )
 
 
-def _guessed(planes: Planes, support: Plane, seconds: float) -> Planes:
-    """Where nothing supports them, and nobody who is supported is near, background: it is what is uncovered.
+def _without_unsupported(planes: PixelWeights, support: Plane, seconds: float) -> PixelWeights:
+    """`planes`, but background where nothing supports them and no supported person is near: it has been uncovered.
 
-    Within _UNCOVERED seconds, of which these are some; a late mask that nothing supports is still worth _LEAST_WORTH.
+    It becomes background with the time constant _UNCOVERED, `seconds` of it now. A late mask that nothing supports
+    still counts with _LEAST_WORTH.
     """
     unknown = np.clip(1 - support / np.float32(_UNKNOWN), 0, 1)
     if not unknown.any():
         return planes
     side = 2 * max(1, round(_NEAR * planes.shape[1])) + 1
-    somebody = cv2.blur(cv2.blur(np.minimum(support, 1) * (1 - planes[..., 0]), (side, side)), (side, side))
-    share = unknown * np.clip(1 - somebody / np.float32(0.2), 0, 1) * np.float32(1 - math.exp(-seconds / _UNCOVERED))
+    people = cv2.blur(cv2.blur(np.minimum(support, 1) * (1 - planes[..., 0]), (side, side)), (side, side))
+    share = unknown * np.clip(1 - people / np.float32(0.2), 0, 1) * np.float32(1 - math.exp(-seconds / _UNCOVERED))
     return _mixed(planes, _background_only(*share.shape), share)
 
 
 @lru_cache(maxsize=8)
-def _background_only(height: int, width: int) -> Planes:
+def _background_only(height: int, width: int) -> PixelWeights:
     planes = np.zeros((height, width, len(REGIONS)), np.float32)
     planes[..., 0] = 1
     planes.flags.writeable = False
-    return planes
+    return PixelWeights(planes)
 
 
-def _mixed(planes: Planes, others: Planes, share: Plane) -> Planes:
+def _mixed(planes: PixelWeights, others: PixelWeights, share: Plane) -> PixelWeights:
     """`planes`, the (h, w) `share` in [0, 1] of the way to `others`."""
-    return np.asarray(cv2.blendLinear(others, planes, share, 1 - share), np.float32)
+    return PixelWeights(np.asarray(cv2.blendLinear(others, planes, share, 1 - share), np.float32))
 
 
-def _disagreement(old: Planes, new: Planes) -> Plane:
-    """(h, w) in [0, 1]: how surely the new mask says something else than the old.
+def _disagreement(old: PixelWeights, new: PixelWeights) -> Plane:
+    """(h, w) in [0, 1]: how certainly the new mask contradicts the old.
 
     Half the L1 distance of two distributions is the largest difference they give to any event; the new mask's own
-    certainty weighs it, so that a mask that wavers between two regions is smoothed and one that has decided is not.
+    certainty weighs it, so that a mask that is uncertain between two regions is smoothed and a certain one is not.
     """
     distance = total(cv2.absdiff(new, old)) / 2
     sure = np.clip(reduce(cv2.max, cv2.split(new)) * 2 - 1, 0, 1)

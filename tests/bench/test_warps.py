@@ -12,7 +12,7 @@ from livestyle.bench.masks.methods import methods_named
 from livestyle.bench.motions import Pose
 from livestyle.bench.sequences import make_film
 from livestyle.bench.warps import Stand, taken
-from livestyle.frame import Pixels, Weights
+from livestyle.frame import Pixels, PlaneWeights
 
 FRAME = (320, 180)
 BENT = Pose(0.1, 0.05, angle=12, scale=0.8, lean=0.06, nod=0.03, jaw=0.02)
@@ -23,7 +23,7 @@ class Unchanged:
 
     is_identity = False
 
-    def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
+    def __call__(self, pixels: Pixels, weights: PlaneWeights, /) -> Pixels:
         """The pixels as they are."""
         return pixels
 

@@ -25,14 +25,14 @@ from livestyle.compute.devices import (
 )
 from livestyle.current_style import CurrentStyle
 from livestyle.errors import DeviceError, DeviceMemoryError
-from livestyle.frame import REGIONS, Frame, Masks, Pixels, Weights
+from livestyle.frame import REGIONS, Frame, Masks, Pixels, PlaneWeights, Probabilities
+from livestyle.masks.exact import ExactMasks
 from livestyle.session import style_file
 from livestyle.settings import Settings
 from livestyle.shaders.cpu import CpuGrade
 from livestyle.shaders.look import Look
 from livestyle.shaders.lut import Lut3D, lattice
 from livestyle.sources.files.video import VideoSource
-from livestyle.stylist import Stylist
 from livestyle.system.stop import Stop
 
 LOOK = Look((Lut3D(1 - lattice(3)),) * 4)
@@ -59,7 +59,7 @@ class Gpu:
         self.opened += 1
         return self
 
-    def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
+    def __call__(self, pixels: Pixels, weights: PlaneWeights, /) -> Pixels:
         self.calls += 1
         if self.failing is not None:
             raise self.failing
@@ -127,7 +127,7 @@ class Backdrop:
     def resized(self, share: float) -> Backdrop:
         return self
 
-    def __call__(self, _: Any, /) -> Weights:
+    def __call__(self, _: Any, /) -> Probabilities:
         if self.failing is not None:
             raise self.failing
         weights = np.zeros((4, 4, 4), np.float32)
@@ -142,13 +142,13 @@ def test_a_model_steps_down_too_and_the_report_names_the_device_really_used() ->
         "the model", [Backend("on cuda", lambda: large), Backend("on the CPU", lambda: small)], lambda s: s.device
     )
     segmenter = FallbackSegmenter(backends)
-    with closing(Stylist(segmenter, CpuGrade(LOOK))) as stylist:
+    with closing(ExactMasks(segmenter, time_base=1)) as masks:
         frame = Frame(np.zeros((32, 32, 3), np.uint8), 0, 0.0)
-        stylist.render(frame)
-        assert stylist.stats()["device"] == "cuda"
+        masks.weights(frame)
+        assert masks.stats()["device"] == "cuda"
         large.failing = FULL
-        stylist.render(replace(frame, pts=1))
-        assert stylist.stats()["device"] == "cpu"
+        masks.weights(replace(frame, pts=1))
+        assert masks.stats()["device"] == "cpu"
         assert segmenter.resized(0.5).device == "cpu"
 
 
@@ -196,7 +196,7 @@ class Fails:
     def backend(self) -> str:
         return self._grade.backend
 
-    def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
+    def __call__(self, pixels: Pixels, weights: PlaneWeights, /) -> Pixels:
         if not self._left:
             self._gpu.failing = LOST
         self._left -= 1
@@ -215,12 +215,12 @@ def torch_with() -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture
-def graded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, int]]]:
-    """The grades that were asked of torch."""
-    asked: list[tuple[str, dict[str, int]]] = []
+def graded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The devices for which a grade was requested from torch."""
+    asked: list[str] = []
 
-    def open_grade(look: Look, device: str, **options: int) -> Gpu:
-        asked.append((device, options))
+    def open_grade(look: Look, device: str, rows_at_once: int | None = None) -> Gpu:
+        asked.append(device)
         return Gpu()
 
     monkeypatch.setattr(devices, "_torch_grade", open_grade)
@@ -242,11 +242,11 @@ def graded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, int]]]:
     ],
 )
 def test_colors_go_where_torch_has_the_device(
-    torch_with: Callable[..., None], graded: list[Any], device: str, there: tuple[str, ...], used: str | None
+    torch_with: Callable[..., None], graded: list[str], device: str, there: tuple[str, ...], used: str | None
 ) -> None:
     torch_with(*there)
     grade = Colors(device).grade(LOOK)
-    assert [name for name, _ in graded] == ([used] if used else [])
+    assert graded == ([used] if used else [])
     assert grade.backend == ("triton" if used else CpuGrade(LOOK).backend)
 
 
@@ -261,10 +261,10 @@ def test_a_named_device_without_torch_says_that_the_cpu_does_the_colors(
 
 def test_only_auto_may_leave_the_device(torch_with: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     torch_with("cuda")
-    asked: list[dict[str, int]] = []
+    asked: list[int | None] = []
 
-    def open_grade(look: Look, device: str, **options: int) -> Gpu:
-        asked.append(options)
+    def open_grade(look: Look, device: str, rows_at_once: int | None = None) -> Gpu:
+        asked.append(rows_at_once)
         gpu = Gpu()
         gpu.failing = FULL
         return gpu
@@ -275,7 +275,7 @@ def test_only_auto_may_leave_the_device(torch_with: Callable[..., None], monkeyp
     asked.clear()
     grade = Colors("auto").grade(LOOK)
     assert (grade(PIXELS, WEIGHTS) == 215).all()
-    assert asked == [{}, {"rows_at_once": devices.FEW_ROWS}]
+    assert asked == [None, devices.FEW_ROWS]
     assert grade.backend == CpuGrade(LOOK).backend
 
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from livestyle.frame import REGIONS, Pixels, Weights
+from livestyle.frame import REGIONS, Pixels, PlaneWeights
 from livestyle.protocols import Grade
 from livestyle.shaders import cpu
 from livestyle.shaders.cpu import CpuGrade
@@ -77,7 +77,7 @@ def _pixels(shape: tuple[int, int], dtype: type, seed: int = 0) -> Pixels:
     return pixels
 
 
-def _weights(shape: tuple[int, int], seed: int = 0) -> Weights:
+def _weights(shape: tuple[int, int], seed: int = 0) -> PlaneWeights:
     """Soft weights with exact zeros and ones among them, summing to 1 over the regions."""
     weights = np.random.default_rng(seed).random((len(REGIONS), *shape)).astype(np.float32)
     weights[weights < 0.5] = 0
@@ -206,6 +206,6 @@ def test_an_empty_picture_stays_empty(make_grade: MakeGrade, shape: tuple[int, .
         (np.zeros((4, 4, 3), np.uint8), np.zeros((4, 2), np.float32)),
     ],
 )
-def test_other_shapes_and_types_are_refused(make_grade: MakeGrade, pixels: Pixels, weights: Weights) -> None:
+def test_other_shapes_and_types_are_refused(make_grade: MakeGrade, pixels: Pixels, weights: PlaneWeights) -> None:
     with pytest.raises(ValueError, match=r"must be \("):
         make_grade(_looks()["one region"])(pixels, weights)

@@ -18,16 +18,16 @@ from tests_devices import Driver
 from livestyle import loop
 from livestyle.current_style import CurrentStyle
 from livestyle.errors import ModelError
-from livestyle.frame import REGIONS, Frame, Pixels, Weights, read_only
+from livestyle.frame import REGIONS, Frame, PlaneWeights, Probabilities, read_only
 from livestyle.governor import monitor
 from livestyle.governor.policy import Step, ladder
 from livestyle.governor.switch import FADE_S, TURN_S, CrossfadedEdges, QualitySwitch, RatedInference, SwitchedSegmenter
 from livestyle.masks.edges import refine, unrefined
+from livestyle.masks.live import LiveMasks
 from livestyle.media.pyav import cv2
 from livestyle.models.segmenter import SMALLER_MODEL
 from livestyle.session import run_camera
 from livestyle.settings import Settings
-from livestyle.stylist import Stylist
 from livestyle.system.stop import Stop
 
 WAIT_S = 30.0  # only a hang makes a test wait for it
@@ -59,7 +59,7 @@ class Certain:
     def resized(self, share: float) -> Certain:
         return self
 
-    def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Weights:
+    def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Probabilities:
         assert self.go.wait(WAIT_S)
         self.sizes.append(pixels.shape)
         planes = np.zeros((len(self.classes), self.side, self.side), np.float32)
@@ -82,7 +82,7 @@ def test_on_the_average_a_rate_is_kept_though_frames_come_in_coarse_steps(rate: 
     """Ten seconds of frames: the rate, to one mask in either direction, and no gap longer by more than a frame."""
     clock, begun = Clock(), []
 
-    def segment(picture: np.ndarray) -> Weights:
+    def segment(picture: np.ndarray) -> PlaneWeights:
         begun.append(picture.item() / fps)
         return np.zeros((4, 1, 1), np.float32)
 
@@ -120,7 +120,7 @@ def test_while_one_is_worked_on_the_newest_picture_waits_not_the_first() -> None
     go, clock = threading.Event(), Clock()
     began = threading.Event()
 
-    def segment(picture: np.ndarray) -> Weights:
+    def segment(picture: np.ndarray) -> PlaneWeights:
         began.set()
         assert go.wait(WAIT_S)
         return np.zeros((4, 1, 1), np.float32)
@@ -153,7 +153,7 @@ def test_edges_fade_out_and_in_again_and_cost_nothing_when_out(larger: int) -> N
     clock, calls = Clock(), []
     side = 2 * larger
 
-    def refine(planes: npt.NDArray[np.float32], guide: np.ndarray) -> Weights:
+    def refine(planes: npt.NDArray[np.float32], guide: np.ndarray) -> PlaneWeights:
         calls.append(clock.now)
         return np.ascontiguousarray(one_hot("clothes", side, side).transpose(2, 0, 1))
 
@@ -198,18 +198,15 @@ def test_another_model_is_opened_beside_the_frames_and_takes_over_without_a_gap(
     steps = ladder(smaller="xxsmall")
     switch = QualitySwitch(steps[0], open_step)
     random = np.random.default_rng(2).integers(0, 255, (48, 64, 3), np.uint8)
-    frames: list[Frame] = []
-    stylist = Stylist(switch.segmenter, Visible(), sync="live", time_base=1 / 30, inference=switch.inference,
-                      refine=switch.edges)  # fmt: skip
-    with closing(switch), closing(stylist):
+    frames: list[PlaneWeights] = []
+    masks = LiveMasks(switch.segmenter, time_base=1 / 30, inference=switch.inference, refine=switch.edges)
+    with closing(switch), closing(masks):
 
-        def go_on(count: int) -> Weights:
+        def go_on(count: int) -> PlaneWeights:
             for _ in range(count):
-                frames.append(stylist.render(Frame(read_only(random), len(frames), time.monotonic())))
+                frames.append(masks.weights(Frame(read_only(random), len(frames), time.monotonic())))
                 time.sleep(0.001)
-            masks = frames[-1].masks
-            assert masks is not None
-            return masks.weights
+            return frames[-1]
 
         skin, clothes = REGIONS.index("skin"), REGIONS.index("clothes")
         assert go_on(5)[skin].min() > 0.99
@@ -222,13 +219,6 @@ def test_another_model_is_opened_beside_the_frames_and_takes_over_without_a_gap(
         until(lambda: switch.ready)
     assert opened == ["MainThread", "livestyle-model"]
     assert slow.sizes[0] == random.shape
-
-
-class Visible:
-    is_identity = False
-
-    def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
-        return pixels
 
 
 def test_the_planes_are_regions_whatever_the_classes_of_the_model() -> None:

@@ -22,7 +22,7 @@ from livestyle import loop
 from livestyle.cli.main import main
 from livestyle.current_style import CurrentStyle
 from livestyle.errors import UsageError
-from livestyle.frame import Frame, StreamInfo, Weights, read_only
+from livestyle.frame import Frame, PlaneWeights, StreamInfo, read_only
 from livestyle.job import AWAY
 from livestyle.media.hold_card import hold_card
 from livestyle.media.pyav import cv2
@@ -78,7 +78,7 @@ class Backdrop:
     def __init__(self) -> None:
         self.fails = False
 
-    def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Weights:
+    def __call__(self, pixels: npt.NDArray[np.uint8], /) -> PlaneWeights:
         if self.fails:
             raise RuntimeError("the model stumbled")
         return np.ones((1, 12, 16), np.float32)

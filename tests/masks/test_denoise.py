@@ -77,9 +77,7 @@ def test_the_compiled_code_gives_what_numpy_gives(size: tuple[int, int]) -> None
     new, old = picture(), (picture() / 255).astype(np.float32)
     for width in (2 * COLUMNS, 2 * COLUMNS - 7):
         cut = np.ascontiguousarray(new[:, :width]), np.ascontiguousarray(old[:, :width])
-        np.testing.assert_allclose(
-            module._pictures_mixed_compiled(*cut, share), module._pictures_mixed(*cut, share), atol=1e-5
-        )
+        np.testing.assert_allclose(module._mixed_compiled(*cut, share), module._mixed(*cut, share), atol=1e-5)
 
 
 @pytest.mark.skipif(module.COMPILED is None, reason="the compiled code was not built")

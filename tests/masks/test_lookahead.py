@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 import cv2
@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from livestyle.errors import DecodeError
-from livestyle.frame import Frame, StreamInfo, Weights, read_only
-from livestyle.masks.lookahead import AHEAD, AT_ONCE, Lookahead
+from livestyle.frame import REGIONS, Frame, PlaneWeights, Probabilities, StreamInfo, read_only
+from livestyle.masks.lookahead import AHEAD, AT_ONCE, LookaheadMasks
 from livestyle.masks.tracker import MaskTracker
+from livestyle.protocols import Segmenter
 
 ROWS, COLUMNS, RATE = 120, 200, 30
 
@@ -56,29 +57,38 @@ class Film:
         self.closed += 1
 
 
-class Masks:
+class Network:
+    """What every segmenter says about itself. The disc is too large for a crop of its own: each mask is one call."""
+
+    classes = REGIONS
+    regions: Mapping[str, str] = {region: region for region in REGIONS}
+    input_size = (COLUMNS, ROWS)
+    device = "cpu"
+
+
+class Masks(Network):
     """The disc's masks in the order of the frames, as coarse as a network's, with noise."""
 
     def __init__(self, xs: list[int], noise: float = 0.0) -> None:
         self.given = [self._mask(x, np.random.default_rng(index), noise) for index, x in enumerate(xs)]
         self._next = iter(self.given)
 
-    def _mask(self, x: int, random: np.random.Generator, noise: float) -> Weights:
+    def _mask(self, x: int, random: np.random.Generator, noise: float) -> Probabilities:
         hair = cv2.resize(truth(x), (COLUMNS // 8, ROWS // 8), interpolation=cv2.INTER_AREA)
         hair = np.clip(hair + random.normal(0, noise, hair.shape), 0, 1).astype(np.float32)
         return np.stack([1 - hair, hair, 0 * hair, 0 * hair])
 
-    def __call__(self, picture: np.ndarray) -> Weights:
+    def __call__(self, picture: np.ndarray, /) -> Probabilities:
         return next(self._next)
 
 
-def unrefined(planes: np.ndarray, guide: np.ndarray) -> Weights:
+def unrefined(planes: np.ndarray, guide: np.ndarray) -> PlaneWeights:
     enlarged = cv2.resize(planes, guide.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     return np.ascontiguousarray(enlarged.transpose(2, 0, 1))
 
 
-def ahead(film: Film, masks: Masks, interval: float = 0.0) -> Lookahead:
-    return Lookahead(film, masks, unrefined, interval=interval)
+def ahead(film: Film, masks: Segmenter, interval: float = 0.0) -> LookaheadMasks:
+    return LookaheadMasks(film, masks, interval=interval, refine=unrefined)
 
 
 def hairs(xs: list[int], masks: Masks, cut: int = 10_000) -> list[np.ndarray]:
@@ -175,14 +185,14 @@ def test_nothing_is_foretold_across_a_cut() -> None:
         assert found[truth(elsewhere) == 1].mean() < 0.05
 
 
-class Seen:
+class Seen(Network):
     """Masks of the disc where it is in the frame at hand, and which frames were asked about."""
 
     def __init__(self, film: Film, noise: float = 0.0) -> None:
         self.film, self.asked = film, list[int]()
         self._masks = Masks(film.xs, noise)
 
-    def __call__(self, picture: np.ndarray) -> Weights:
+    def __call__(self, picture: np.ndarray, /) -> Probabilities:
         self.asked.append(self.film.given - 1)
         return self._masks.given[self.asked[-1]]
 
@@ -191,7 +201,7 @@ class Seen:
 def test_masks_are_as_far_apart_as_asked_for_but_within_sight_of_each_other(interval: float, asked: int) -> None:
     film = Film([60] * 16)
     seen = Seen(film)
-    assert len(list(Lookahead(film, seen, unrefined, interval=interval))) == 16
+    assert len(list(ahead(film, seen, interval))) == 16
     assert seen.asked == list(range(0, 16, asked))
 
 
@@ -201,14 +211,14 @@ def test_masks_are_as_far_apart_as_asked_for_but_within_sight_of_each_other(inte
 def test_a_mask_is_made_about_every_tenth_of_a_second(rate: Fraction | int, asked: int) -> None:
     film = Film([60] * 13, tick=1 / (3 * Fraction(rate)))
     seen = Seen(film)
-    list(Lookahead(film, seen, unrefined, interval=0.1))
+    list(ahead(film, seen, 0.1))
     assert seen.asked == list(range(0, 13, asked))
 
 
 def test_the_first_frame_of_a_scene_has_a_mask_of_its_own() -> None:
     film = Film([50] * 7 + [150] * 7, cut=7)
     seen = Seen(film)
-    for index, frame in enumerate(Lookahead(film, seen, unrefined, interval=0.1)):
+    for index, frame in enumerate(ahead(film, seen, 0.1)):
         assert frame.masks is not None
         there, elsewhere = (50, 150) if index < 7 else (150, 50)
         assert frame.masks.weights[1][truth(there) == 1].mean() > 0.9
@@ -220,7 +230,7 @@ def test_the_first_frame_of_a_scene_has_a_mask_of_its_own() -> None:
 def test_frames_between_two_masks_are_where_the_thing_is(speed: int) -> None:
     """Also the last ones, which know no later mask."""
     film = Film([50 + speed * index for index in range(15)])
-    for frame, x in zip(Lookahead(film, Seen(film), unrefined, interval=0.1), film.xs, strict=True):
+    for frame, x in zip(ahead(film, Seen(film), 0.1), film.xs, strict=True):
         assert frame.masks is not None
         found = frame.masks.weights[1] > 0.5
         assert abs((np.arange(COLUMNS) * found).sum() / found.sum() - x) < 1  # pixel; the mask's cells are 8 wide
@@ -231,7 +241,7 @@ def test_what_comes_from_behind_between_two_masks_is_known_by_the_later_one() ->
     """A second disc is uncovered at once: the frame's past cannot know what it is, the future does."""
     film = Film([60] * 4 + [140] * 8)  # the disc jumps: at frame 4, between two masks, nothing moves there by flow
     seen = Seen(film)
-    frames = list(Lookahead(film, seen, unrefined, interval=0.1))
+    frames = list(ahead(film, seen, 0.1))
     assert seen.asked == [0, 3, 6, 9]
     weights = frames[4].masks.weights if frames[4].masks is not None else None
     assert weights is not None

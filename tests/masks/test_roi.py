@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from livestyle.frame import Weights
+from livestyle.frame import PlaneWeights
 from livestyle.masks.pyramid import FramePyramid
-from livestyle.masks.roi import _AT_LEAST, EVERY, Box, RoiSegmenter, people_in
+from livestyle.masks.roi import _AT_LEAST, EVERY, Crop, RoiSegmenter, people_in
 
 WIDTH, HEIGHT = 1280, 720
 RATE = 25.0  # pictures a second, as a network might see
@@ -43,14 +43,14 @@ class Network:
     def __init__(self) -> None:
         self.shown: list[tuple[int, int, int]] = []  # width, and first row and column in eights
 
-    def __call__(self, pixels: np.ndarray) -> Weights:
+    def __call__(self, pixels: np.ndarray) -> PlaneWeights:
         self.shown.append((pixels.shape[1], int(pixels[0, 0, 1]), int(pixels[0, 0, 2])))
         red = cv2.resize(pixels[..., 0], (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32)
         hair = np.clip((red - 20) / 200, 0, 1)
         return np.stack([1 - hair, hair, 0 * hair, 0 * hair])
 
 
-def iou(masks: Weights, disc: np.ndarray) -> float:
+def iou(masks: PlaneWeights, disc: np.ndarray) -> float:
     first = cv2.resize(masks[1], (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR) > 0.5
     return float((first & (disc > 0)).sum() / (first | (disc > 0)).sum())
 
@@ -182,7 +182,7 @@ def test_a_speck_is_nobody() -> None:
     masks[:2, 50, 60:63] = [[0], [1]]
     assert people_in(masks) is None
     masks[:2, 100:120, 80:96] = [[[0]], [[1]]]
-    assert people_in(masks) == Box(80 / 320, 100 / 180, 96 / 320, 120 / 180)
+    assert people_in(masks) == Crop(80 / 320, 100 / 180, 96 / 320, 120 / 180)
 
 
 @pytest.mark.parametrize(("sure", "somebody"), [(0.05, False), (0.15, True)])
@@ -196,7 +196,7 @@ def test_what_the_model_wavers_about_is_nobody(sure: float, somebody: bool) -> N
     masks[1, 120:160, 200:220] = 1
     masks[0] = 1 - masks[1] - masks[3]
     left = 100 if somebody else 200
-    assert people_in(masks) == Box(left / 320, (60 if somebody else 120) / 180, 220 / 320, 160 / 180)
+    assert people_in(masks) == Crop(left / 320, (60 if somebody else 120) / 180, 220 / 320, 160 / 180)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (31, 17)])

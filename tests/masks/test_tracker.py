@@ -10,7 +10,8 @@ import pytest
 
 from livestyle.frame import REGIONS
 from livestyle.masks.flow import Motion
-from livestyle.masks.tracker import GAP, TAU, Belief, MaskTracker, region_weights
+from livestyle.masks.tracker import GAP, TAU, Belief, MaskTracker
+from livestyle.masks.weights import region_weights
 
 SIZE = (160, 288)  # rows, columns
 
@@ -274,7 +275,7 @@ def test_what_has_left_the_picture_is_not_believed_to_be_there(speed: int, monke
         return float((hair(tracker) > 0.5).mean())
 
     assert left_over() < 0.012
-    monkeypatch.setattr("livestyle.masks.tracker._guessed", lambda planes, support, seconds: planes)
+    monkeypatch.setattr("livestyle.masks.tracker._without_unsupported", lambda planes, support, seconds: planes)
     assert left_over() > 0.015
 
 

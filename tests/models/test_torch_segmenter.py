@@ -69,19 +69,19 @@ def test_a_smaller_size_shares_the_weights(segmenter: TorchSegmenter) -> None:
     assert segmenter(picture(160, 160)).shape == (8, side, side)
 
 
-def test_what_depends_on_the_size_alone_is_worked_out_once(segmenter: TorchSegmenter) -> None:
-    """After the first picture of a size, steps that only compute with shapes are left out: their results are kept, and
+def test_what_depends_on_the_size_alone_is_computed_once(segmenter: TorchSegmenter) -> None:
+    """After the first picture of a size, nodes that only compute with shapes are left out: their results are kept, and
     every later frame of that size is cheaper."""
     segmenter(picture())
     known, steps = next(iter(segmenter._network._about_size.values()))
-    assert len(steps) < len(segmenter._network._steps)
+    assert len(steps) < len(segmenter._network._nodes)
     assert not any(step.run is module._shape for step in steps)
     assert known
 
 
 def test_no_batch_norm_is_left(segmenter: TorchSegmenter) -> None:
     """Batch norms are folded into the convolutions before them when a model is loaded, and cost nothing for a frame."""
-    assert not any(step.run is module._batch_norm for step in segmenter._network._steps)
+    assert not any(step.run is module._batch_norm for step in segmenter._network._nodes)
 
 
 def test_an_operation_that_is_not_known_is_named() -> None:

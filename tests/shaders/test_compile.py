@@ -60,7 +60,7 @@ def test_a_recipe_that_changes_nothing_is_the_identity() -> None:
 def test_a_neutral_grade_gives_back_every_color() -> None:
     """Also those on the border of the gamut: nothing is compressed that was not pushed. float32 leaves 0.01 steps."""
     rgb = lattice(SIZE).reshape(-1, 3)
-    np.testing.assert_allclose(grading.grade(grading.Picture.of(rgb), Treatment()), rgb, atol=0.01 / 255)
+    np.testing.assert_allclose(grading.grade(grading.InputColors.of(rgb), Treatment()), rgb, atol=0.01 / 255)
 
 
 def test_regions_that_come_out_alike_share_one_lut() -> None:
@@ -264,7 +264,7 @@ def test_tone_and_color_come_on_top_of_a_lut_file(tmp_path: Path) -> None:
     assert got is not None
     assert got.size == SIZE
     swapped = Lut3D(table).apply(lattice(SIZE)).reshape(-1, 3)
-    wanted = grading.grade(grading.Picture.of(swapped), Treatment(tone=0.5, color=-0.5)).reshape(got.table.shape)
+    wanted = grading.grade(grading.InputColors.of(swapped), Treatment(tone=0.5, color=-0.5)).reshape(got.table.shape)
     np.testing.assert_allclose(got.table, wanted, atol=1e-5)
 
 

@@ -1,30 +1,38 @@
-"""The same model outputs for every method, and live inference whose clock is the film's."""
+"""The same model outputs for every method, and live inference that runs in the film's own time."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import Generic, Protocol, runtime_checkable
 
 import numpy as np
 
+from livestyle.bench.sequences import Moment
 from livestyle.bench.stopwatch import Stopwatch
-from livestyle.frame import Weights
-from livestyle.masks.inference import Inference, Result, T
-from livestyle.masks.pyramid import Picture
+from livestyle.frame import Picture, PlaneWeights, Probabilities
+from livestyle.masks.inference import Result, T
 from livestyle.protocols import Segmenter
 
 
-class CachedModel:
-    """A segmenter that is asked once for each picture, however many methods want to know.
+@runtime_checkable
+class ShownSegmenter(Segmenter, Protocol):
+    """A segmenter that must be shown every moment of a film before it segments its frame."""
 
-    What is asked is told to `watch` as the stage "inference"; each new picture's cost to `seconds`.
+    def see(self, moment: Moment) -> None:
+        """Learn the truth about a moment."""
+
+
+class CachedModel:
+    """Runs a segmenter once for each picture, however many methods need it. Implements ShownSegmenter.
+
+    Calls count for the stage "inference" of `watch`; `seconds` has the cost of each new picture.
     """
 
     def __init__(self, segmenter: Segmenter) -> None:
         self._segmenter = segmenter
-        self._known: dict[bytes, Weights] = {}
+        self._known: dict[bytes, Probabilities] = {}
         self.watch = Stopwatch()
         self.seconds: list[float] = []
 
@@ -43,10 +51,17 @@ class CachedModel:
         """As the segmenter's own."""
         return self._segmenter.input_size
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._segmenter, name)
+    @property
+    def device(self) -> str:
+        """As the segmenter's own."""
+        return self._segmenter.device
 
-    def __call__(self, pixels: Picture, /) -> Weights:
+    def see(self, moment: Moment) -> None:
+        """Show the moment to a segmenter that wants to see it."""
+        if isinstance(self._segmenter, ShownSegmenter):
+            self._segmenter.see(moment)
+
+    def __call__(self, pixels: Picture, /) -> Probabilities:
         """As the segmenter's own; the same array for the same picture."""
         with self.watch.stage("inference"):
             key = blake2b(np.ascontiguousarray(pixels).data, person=str(pixels.shape).encode()[:16]).digest()
@@ -58,22 +73,22 @@ class CachedModel:
             return self._known[key]
 
 
-class SimulatedInference(Inference[T]):
-    """Inference that takes `latency` seconds of the stream's own time, so that every run gives the same masks.
+class SimulatedInference(Generic[T]):
+    """Implements livestyle.masks.inference.Inference: it takes `latency` seconds of the stream's own time.
 
-    Like the threaded one it works on one picture at a time and goes on with the newest offered; unlike it nothing runs
-    beside the loop, and a frame that has to wait for its mask does not make the next one late.
+    So every run gives the same masks. Like the threaded one it segments one picture at a time and goes on with the
+    newest offered; but nothing runs beside the loop, and a frame that has to wait for its mask does not make the next
+    one late.
     """
 
-    def __init__(self, segment: Callable[[T], Weights], latency: float) -> None:
-        # The thread of the base class is not wanted: every method that would talk to it stands here.
-        self._segment_now, self._latency = segment, latency
+    def __init__(self, segment: Callable[[T], PlaneWeights], latency: float) -> None:
+        self._segment, self._latency = segment, latency
         self._pending: tuple[T, float] | None = None
         self._running: tuple[T, float, float] | None = None  # with the second at which it is done
         self._done: Result | None = None
 
     def offer(self, picture: T, seconds: float) -> None:
-        """Put `picture` up as the next to segment; what is due by `seconds` is done first."""
+        """As the protocol says; what is due by `seconds` is done first."""
         while self._running is not None and self._running[2] <= seconds + 1e-9:
             self._finish()
         self._pending = picture, seconds
@@ -81,12 +96,12 @@ class SimulatedInference(Inference[T]):
             self._start(seconds)
 
     def result(self) -> Result | None:
-        """The newest mask that has not been given out yet."""
+        """As the protocol says."""
         done, self._done = self._done, None
         return done
 
     def wait(self, patience: float) -> Result:
-        """The next mask, whenever it is due."""
+        """The next mask, whenever it is due, whatever the patience."""
         if self._done is None:
             self._finish()
         result = self.result()
@@ -94,7 +109,7 @@ class SimulatedInference(Inference[T]):
         return result
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Nothing runs."""
 
     def _start(self, now: float) -> None:
         if self._pending is not None:
@@ -104,6 +119,6 @@ class SimulatedInference(Inference[T]):
     def _finish(self) -> None:
         assert self._running is not None  # a picture was offered
         picture, seconds, due = self._running
-        self._done = Result(self._segment_now(picture), seconds, time.monotonic())
+        self._done = Result(self._segment(picture), seconds, time.monotonic())
         self._running = None
         self._start(due)

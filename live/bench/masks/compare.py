@@ -14,10 +14,10 @@ from livestyle.bench.masks.methods import Method, raw_masks
 from livestyle.bench.masks.scoring import Scorer
 from livestyle.bench.sequences import Film
 from livestyle.bench.stopwatch import Stopwatch
-from livestyle.frame import Weights
+from livestyle.frame import PlaneWeights
 from livestyle.protocols import Grade, Segmenter
 
-Watcher = Callable[[str, int, Weights], None]
+Watcher = Callable[[str, int, PlaneWeights], None]
 """Is told every method's name, frame number and weights, for pictures."""
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from livestyle.bench.layers import Image
 from livestyle.bench.masks.metrics import Labels, Mask, Planes, band, enlarged, inner_band, labelled
 from livestyle.bench.sequences import Film, Truth
-from livestyle.frame import REGIONS, Weights
+from livestyle.frame import REGIONS, PlaneWeights
 
 LAGS = range(-1, 8)
 """Delays in frames that are compared."""
@@ -28,7 +28,7 @@ _STYLED = (REGIONS.index("background"), REGIONS.index("clothes"))
 class GroundTruth:
     """What is true of a film, and the model's own."""
 
-    def __init__(self, film: Film, raw: list[Weights]) -> None:
+    def __init__(self, film: Film, raw: list[PlaneWeights]) -> None:
         """`raw`: the model's weights of every frame by itself."""
         self.film = film
         width, height = film.size

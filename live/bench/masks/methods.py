@@ -12,25 +12,27 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.bench.masks.cached_model import SimulatedInference
+from livestyle.bench.masks.cached_model import ShownSegmenter, SimulatedInference
 from livestyle.bench.masks.oracle_tracking import carried, tracked
 from livestyle.bench.sequences import TIME_BASE, Film, Moment
 from livestyle.bench.stopwatch import Stopwatch, TimedFlow, TimedTracker
 from livestyle.errors import UsageError
-from livestyle.frame import REGIONS, Frame, Pixels, StreamInfo, Weights
-from livestyle.masks.edges import refine
+from livestyle.frame import REGIONS, Frame, PixelWeights, PlaneWeights, StreamInfo
+from livestyle.masks.edges import Guide, refine
+from livestyle.masks.exact import ExactMasks
 from livestyle.masks.flow import WORKING_SIDE, Luma, Motion, half_of, shrink
-from livestyle.masks.lookahead import INTERVAL
-from livestyle.masks.tracker import TAU, region_weights_of
-from livestyle.protocols import Segmenter
-from livestyle.stylist import Stylist
+from livestyle.masks.live import LiveMasks
+from livestyle.masks.lookahead import INTERVAL, LookaheadMasks
+from livestyle.masks.tracker import TAU
+from livestyle.masks.weights import by_plane, segment
+from livestyle.protocols import MaskMaker, Segmenter
 
-Masks = Iterator[Weights]
+Masks = Iterator[PlaneWeights]
 Way = Callable[[Film, Segmenter, Stopwatch], Masks]
 
 RATE = 12.0
@@ -54,23 +56,22 @@ class Method:
 
 
 def moments_shown(film: Film, segmenter: Segmenter) -> Iterator[Moment]:
-    """The film's moments, each shown first to a segmenter that wants to know the truth."""
-    see = getattr(segmenter, "see", None)
+    """The film's moments, each shown first to a segmenter that must see it."""
     for moment in film.moments:
-        if see is not None:
-            see(moment)
+        if isinstance(segmenter, ShownSegmenter):
+            segmenter.see(moment)
         yield moment
 
 
 def raw_masks(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
-    """The model's own mask of every frame, of the same copy of the frame that the stylist gives it."""
+    """The model's own mask of every frame, of the same copy of the frame that livestyle gives it."""
     for moment in moments_shown(film, segmenter):
-        yield region_weights_of(segmenter, shrink(moment.pixels, 2 * WORKING_SIDE))
+        yield segment(segmenter, shrink(moment.pixels, 2 * WORKING_SIDE))
 
 
 def _held(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
     """The newest mask that has come, wherever things have gone since."""
-    inference = SimulatedInference(partial(region_weights_of, segmenter), 1 / RATE)
+    inference = SimulatedInference(partial(segment, segmenter), 1 / RATE)
     newest = None
     for moment in moments_shown(film, segmenter):
         inference.offer(shrink(moment.pixels, 2 * WORKING_SIDE), float(moment.pts * TIME_BASE))
@@ -83,9 +84,9 @@ def _held(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
 def _averaged(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
     """Exponential moving average over time, the same at every frame rate."""
     share = 1 - math.exp(-1 / (float(film.rate) * EMA_S))
-    kept: Weights | None = None
+    kept: PlaneWeights | None = None
     for new in raw_masks(film, segmenter, watch):
-        kept = new if kept is None else kept + np.float32(share) * (new - kept)
+        kept = new if kept is None else PlaneWeights(kept + np.float32(share) * (new - kept))
         yield kept
 
 
@@ -94,23 +95,23 @@ def _by_uncertainty(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks
 
     It knows one plane; here every region's plane is smoothed by itself and their sum made 1 again.
     """
-    kept: Weights | None = None
+    kept: PlaneWeights | None = None
     for new in raw_masks(film, segmenter, watch):
         if kept is not None:
-            new = new + (kept - new) * (_entropy(new) ** 2 * np.float32(COMBINE))
-            new = new / np.maximum(new.sum(axis=0), 1e-6)
+            mixed = new + (kept - new) * (_entropy(new) ** 2 * np.float32(COMBINE))
+            new = PlaneWeights(mixed / np.maximum(mixed.sum(axis=0), 1e-6))
         kept = new
         yield new
 
 
-def _entropy(p: Weights) -> Weights:
+def _entropy(p: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Of a yes or no with probability `p`, in bits: 0..1."""
     p = np.clip(p, 1e-6, 1 - 1e-6)
     return np.asarray(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)), np.float32)
 
 
 def _everything_background(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
-    weights = np.zeros((len(REGIONS), 1, 1), np.float32)
+    weights = PlaneWeights(np.zeros((len(REGIONS), 1, 1), np.float32))
     weights[REGIONS.index("background")] = 1
     for _ in film.moments:
         yield weights
@@ -120,7 +121,7 @@ def _truth(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
     _check_known(film, "truth")
     for moment in film.moments:
         assert moment.truth is not None
-        yield np.ascontiguousarray(moment.truth.weights.transpose(2, 0, 1))
+        yield by_plane(PixelWeights(moment.truth.weights))
 
 
 def _check_known(film: Film, method: str) -> None:
@@ -148,43 +149,34 @@ def _perfectly_carried(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Ma
         yield carried(newest.weights, at[newest.seconds], moment)
 
 
-class _Unstyled:
-    """A grade that changes nothing but wants masks."""
-
-    is_identity = False
-
-    def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
-        return pixels
-
-
 class _NoMotion(TimedFlow):
     def between(self, now: Luma, before: Luma) -> Motion:
         width, height = half_of(now)
         return Motion(np.zeros((height, width, 2), np.float32), np.ones((height, width), np.float32))
 
 
-def _unrefined(planes: npt.NDArray[np.float32], guide: npt.NDArray[np.float32]) -> Weights:
-    return np.ascontiguousarray(planes.transpose(2, 0, 1))
+def _unrefined(planes: PixelWeights, guide: Guide) -> PlaneWeights:
+    return by_plane(planes)
 
 
 def own(*, sync: Literal["exact", "live"] = "exact", tau: float = TAU, motion: bool = True, edges: bool = True,
         per_second: float = RATE) -> Way:  # fmt: skip
-    """livestyle's stylist, with stages switched off. Live, a mask takes 1 / `per_second` seconds."""
+    """livestyle's own masks, with stages switched off. Live, a mask takes 1 / `per_second` seconds."""
 
-    def way(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
-        flow = TimedFlow(watch) if motion else _NoMotion(watch)
-        stages: dict[str, Any] = {
-            "tracker": TimedTracker(watch, tau=tau, flow=flow),
-            "refine": watch.timed("refine", refine if edges else _unrefined),
-            "inference": lambda segment: SimulatedInference(segment, 1 / per_second),
-        }
-        with closing(Stylist(segmenter, _Unstyled(), sync=sync, time_base=TIME_BASE, **stages)) as stylist:
+    def maker(segmenter: Segmenter, watch: Stopwatch) -> MaskMaker:
+        tracker = TimedTracker(watch, tau=tau, flow=TimedFlow(watch) if motion else _NoMotion(watch))
+        refining = watch.timed("refine", refine if edges else _unrefined)
+        if sync == "exact":
+            return ExactMasks(segmenter, time_base=TIME_BASE, tracker=tracker, refine=refining)
+        return LiveMasks(segmenter, time_base=TIME_BASE, tracker=tracker, refine=refining,
+                         inference=lambda segment: SimulatedInference(segment, 1 / per_second))  # fmt: skip
+
+    def masks(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+        with closing(maker(segmenter, watch)) as masks:
             for moment in moments_shown(film, segmenter):
-                masks = stylist.render(Frame(moment.pixels, moment.pts, time.monotonic())).masks
-                assert masks is not None  # _Unstyled is no identity
-                yield masks.weights
+                yield masks.weights(Frame(moment.pixels, moment.pts, time.monotonic()))
 
-    return way
+    return masks
 
 
 class _FilmSource:
@@ -205,15 +197,14 @@ class _FilmSource:
 def _ahead(interval: float = INTERVAL) -> Way:
     """As a file is styled: every mask knows the frames after its own too."""
 
-    def way(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
-        stylist = Stylist(segmenter, _Unstyled(), time_base=TIME_BASE, refine=watch.timed("refine", refine))
+    def masks(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
         source = _FilmSource(film, segmenter)
-        with closing(stylist), closing(stylist.ahead(source, interval=interval)) as frames:
-            for frame in frames:
-                assert frame.masks is not None  # _Unstyled is no identity
-                yield frame.masks.weights
+        refining = watch.timed("refine", refine)
+        with closing(LookaheadMasks(source, segmenter, interval=interval, refine=refining)) as masks:
+            for frame in masks:
+                yield masks.weights(frame)
 
-    return way
+    return masks
 
 
 _ALL = (

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.frame import Weights
+from livestyle.frame import PlaneWeights
+from livestyle.masks.weights import by_pixel
 
 Labels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -33,9 +34,9 @@ GHOST = 0.002
 """Of the frame: a false region smaller than this is not counted."""
 
 
-def enlarged(weights: Weights, size: tuple[int, int]) -> Planes:
+def enlarged(weights: PlaneWeights, size: tuple[int, int]) -> Planes:
     """(R, h, w) weights as the colour pass enlarges them, bilinearly, to `size` (width, height): (H, W, R)."""
-    planes = np.ascontiguousarray(weights.transpose(1, 2, 0), np.float32)
+    planes = by_pixel(weights)
     if planes.shape[1::-1] == size:
         return planes
     return np.asarray(cv2.resize(planes, size, interpolation=cv2.INTER_LINEAR), np.float32)
@@ -139,7 +140,12 @@ def step_error(change: Planes, true_change: Planes, known: Mask) -> tuple[float,
     if not known.any():
         return math.nan, math.nan
     wrong, moved = (change - true_change)[known], true_change[known]
-    return tuple(100 * math.sqrt(float(np.mean(np.square(part), dtype=np.float64))) for part in (wrong, moved))  # type: ignore[return-value]
+    return _percent(wrong), _percent(moved)
+
+
+def _percent(differences: npt.NDArray[np.float32]) -> float:
+    """Root of the mean square, in 1/100."""
+    return 100 * math.sqrt(float(np.mean(np.square(differences), dtype=np.float64)))
 
 
 def flicker(before: Planes, after: Planes) -> tuple[float, float]:

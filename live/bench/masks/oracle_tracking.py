@@ -16,12 +16,13 @@ from livestyle.bench.layers import BACKGROUND, Plane, Planes
 from livestyle.bench.masks.metrics import enlarged
 from livestyle.bench.sequences import Moment
 from livestyle.bench.warps import Stand, taken
-from livestyle.frame import REGIONS, Weights
+from livestyle.frame import REGIONS, PixelWeights, PlaneWeights
+from livestyle.masks.weights import by_plane
 
 _AROUND = 0.04  # of a layer's height: how far beyond a person's outline a mask of them is looked at
 
 
-def tracked(moments: Iterable[Moment], masks: Iterable[Weights]) -> Iterator[Weights]:
+def tracked(moments: Iterable[Moment], masks: Iterable[PlaneWeights]) -> Iterator[PlaneWeights]:
     """The mean of `masks` along the people of the `moments`, for each of them; all are read first."""
     people: dict[int, _Person] = {}
     seen = []
@@ -33,7 +34,7 @@ def tracked(moments: Iterable[Moment], masks: Iterable[Weights]) -> Iterator[Wei
         yield _drawn(means, stands, mask.shape[:0:-1])
 
 
-def carried(mask: Weights, then: Moment, now: Moment) -> Weights:
+def carried(mask: PlaneWeights, then: Moment, now: Moment) -> PlaneWeights:
     """The `mask` of the moment `then`, as the people on it stand `now`; who was not to be seen then is background."""
     people: dict[int, _Person] = {}
     _take_in(people, then.stands, mask)
@@ -51,7 +52,7 @@ class _Person:
         self._sum = np.zeros((height, width, len(REGIONS)), np.float32)
         self._count = np.full((height, width, 1), 1e-6, np.float32)
 
-    def add(self, mask: Weights, stand: Stand, free: Plane) -> None:
+    def add(self, mask: PlaneWeights, stand: Stand, free: Plane) -> None:
         """A mask on which only the `free` part of the frame, (H, W) of {0, 1}, shows this layer or what is behind."""
         at = stand.to_frame()
         there = np.asarray(taken(free, at, cv2.BORDER_CONSTANT) > 0.99, np.float32)[..., np.newaxis]
@@ -69,7 +70,7 @@ def _around(stand: Stand) -> Plane:
     return np.asarray(cv2.dilate((stand.layer.cover > 0).astype(np.float32), disc), np.float32)
 
 
-def _take_in(people: dict[int, _Person], stands: tuple[Stand, ...], mask: Weights) -> None:
+def _take_in(people: dict[int, _Person], stands: tuple[Stand, ...], mask: PlaneWeights) -> None:
     if not stands:
         return
     width, height = stands[0].frame
@@ -85,7 +86,7 @@ def _take_in(people: dict[int, _Person], stands: tuple[Stand, ...], mask: Weight
             free[top:bottom, left:right] *= hidden < 0.01
 
 
-def _drawn(means: dict[int, Planes], stands: tuple[Stand, ...], size: tuple[int, int]) -> Weights:
+def _drawn(means: dict[int, Planes], stands: tuple[Stand, ...], size: tuple[int, int]) -> PlaneWeights:
     """(R, h, w) weights of `size` (width, height) with the means of all who are there."""
     frame = stands[0].frame if stands else size
     planes = np.zeros((frame[1], frame[0], len(REGIONS)), np.float32)
@@ -100,4 +101,4 @@ def _drawn(means: dict[int, Planes], stands: tuple[Stand, ...], size: tuple[int,
             part *= kept[..., np.newaxis]
             part += mean
     small = np.asarray(cv2.resize(planes, size, interpolation=cv2.INTER_AREA), np.float32)
-    return np.ascontiguousarray(small.transpose(2, 0, 1))
+    return by_plane(PixelWeights(small))

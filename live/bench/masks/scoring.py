@@ -29,7 +29,7 @@ from livestyle.bench.masks.metrics import (
     step_error,
     warp_error,
 )
-from livestyle.frame import REGIONS, Weights
+from livestyle.frame import REGIONS, PlaneWeights
 from livestyle.protocols import Grade
 
 FIGURES: Mapping[str, str] = {
@@ -87,7 +87,7 @@ class Scorer:
         self._late: dict[int, list[float]] = {lag: [] for lag in LAGS}
         self._differences: dict[str, list[np.ndarray]] = defaultdict(list)
 
-    def add(self, index: int, weights: Weights) -> None:
+    def add(self, index: int, weights: PlaneWeights) -> None:
         """The (R, h, w) weights that frame `index` was styled with."""
         planes = enlarged(weights, self._ground_truth.half)
         if self._has_truth:
@@ -129,13 +129,13 @@ class Scorer:
         for lag in LAGS:
             self._late[lag].append(float(np.mean(np.square(planes - self._ground_truth.soft(index - lag)))))
 
-    def _add_look(self, index: int, weights: Weights) -> None:
+    def _add_look(self, index: int, weights: PlaneWeights) -> None:
         """What is seen at full resolution: where the edges are, and what the colours become."""
         planes = enlarged(weights, self._ground_truth.film.size)
         if self._has_truth:
             self._add_places(index, labelled(planes))
         pixels = self._ground_truth.film.moments[index].pixels
-        everywhere = np.zeros((len(REGIONS), 1, 1), np.float32)
+        everywhere = PlaneWeights(np.zeros((len(REGIONS), 1, 1), np.float32))
         everywhere[_BACKGROUND] = 1
         output, styled = (np.asarray(self._grade(pixels, w), np.uint8) for w in (weights, everywhere))
         for name, where, target in self._comparisons(index, planes, pixels, styled):

@@ -11,7 +11,7 @@ from livestyle.bench.layers import Image
 from livestyle.bench.masks.metrics import Labels, enlarged, labelled
 from livestyle.bench.sequences import Film
 from livestyle.errors import EncodeError
-from livestyle.frame import REGIONS, Weights
+from livestyle.frame import REGIONS, PlaneWeights
 from livestyle.media.text import draw_text
 
 EVERY_S = 1 / 6  # every fifth frame at 30 frames/s
@@ -31,7 +31,7 @@ class Strips:
         self._size = WIDTH, max(1, round(WIDTH * height / width))
         self._rows: dict[str, list[Image]] = {}
 
-    def __call__(self, method: str, index: int, weights: Weights) -> None:
+    def __call__(self, method: str, index: int, weights: PlaneWeights) -> None:
         """Draw a frame if it is one of those shown."""
         row = self._rows.setdefault(method, [])
         if index % self._step == 0 and len(row) < MOST:

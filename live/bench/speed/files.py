@@ -18,10 +18,9 @@ from livestyle.bench.speed.timing import Timing
 from livestyle.bench.stopwatch import Stopwatch
 from livestyle.current_style import CurrentStyle
 from livestyle.errors import BackendError
-from livestyle.frame import Frame, StreamInfo, Weights
+from livestyle.frame import Frame, Picture, Probabilities, StreamInfo
 from livestyle.masks.edges import refine
-from livestyle.masks.lookahead import INTERVAL
-from livestyle.masks.pyramid import Picture
+from livestyle.masks.lookahead import LookaheadMasks
 from livestyle.media.pyav import add_video, av, fraction_of, open_output
 from livestyle.protocols import Segmenter
 from livestyle.session import style_file
@@ -107,8 +106,9 @@ class _Timed:
     def __init__(self, segmenter: Segmenter, watch: Stopwatch) -> None:
         self._segmenter, self._watch = segmenter, watch
         self.classes, self.regions, self.input_size = segmenter.classes, segmenter.regions, segmenter.input_size
+        self.device = segmenter.device
 
-    def __call__(self, pixels: Picture, /) -> Weights:
+    def __call__(self, pixels: Picture, /) -> Probabilities:
         with self._watch.stage("model"):
             return self._segmenter(pixels)
 
@@ -139,13 +139,11 @@ def _by_stage(clip: Path, output: Path, style: CurrentStyle, size: Size) -> Iter
                 kept.append(frame)
                 if len(kept) == _MOST:
                     break
-    stylist = Stylist(
-        _Timed(style.segmenter(live=False), watch), style.grade(), time_base=info.time_base,
-        refine=watch.timed("masks: edges", refine),
-    )  # fmt: skip
-    with closing(stylist), closing(stylist.ahead(_Kept(kept, info), interval=INTERVAL)) as ahead:
+    segmenter, refining = _Timed(style.segmenter(live=False), watch), watch.timed("masks: edges", refine)
+    with closing(LookaheadMasks(_Kept(kept, info), segmenter, refine=refining)) as masks:
+        stylist = Stylist(masks, style.grade())
         with watch.stage("masks: motion and time"):
-            masked = list(ahead)
+            masked = list(masks)
         with watch.stage("colours"):
             styled = [stylist.render(frame) for frame in masked]
     with closing(VideoSink(output, replace(info, path=None))) as sink, watch.stage("encode"):

@@ -17,7 +17,7 @@ import torch
 
 from livestyle.bench.speed.pictures import Size, natural, noise, soft_weights
 from livestyle.compute.gpu_frames import GpuStylist
-from livestyle.frame import Pixels, Weights
+from livestyle.frame import Pixels, PlaneWeights
 from livestyle.models.segmenter import read_model
 from livestyle.models.torch_segmenter import TorchSegmenter
 from livestyle.shaders.compile import compile_look
@@ -151,7 +151,7 @@ def _next_styled(stylist: GpuStylist, frames: Iterator[torch.Tensor]) -> Callabl
     return lambda: stylist(next(frames))
 
 
-def _host_to_host(clock: Clock, grade: Callable[[Pixels, Weights], Pixels], size: Size) -> tuple[float, float]:
+def _host_to_host(clock: Clock, grade: Callable[[Pixels, PlaneWeights], Pixels], size: Size) -> tuple[float, float]:
     made, weights = natural(size), soft_weights()
     frames = cycle([next(made) for _ in range(FRAMES)])
     return clock(lambda: grade(next(frames), weights))

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from livestyle.frame import REGIONS, Pixels, Weights
+from livestyle.frame import REGIONS, Pixels, PlaneWeights
 
 Size = tuple[int, int]
 """(width, height) in pixels."""
@@ -35,7 +35,7 @@ def noise(size: Size) -> Iterator[Pixels]:
         yield draw.integers(0, 256, (size[1], size[0], 3), np.uint8)
 
 
-def soft_weights(width: int = 480, height: int = 270) -> Weights:
+def soft_weights(width: int = 480, height: int = 270) -> PlaneWeights:
     """(R, h, w): a head with hair over clothes in front of a background, with soft edges, as masks come."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32) / height
     x -= width / height / 2
@@ -47,4 +47,4 @@ def soft_weights(width: int = 480, height: int = 270) -> Weights:
     hair = hair * (1 - skin)
     clothes = clothes * (1 - skin) * (1 - hair)
     planes = {"hair": hair, "skin": skin, "clothes": clothes, "background": 1 - skin - hair - clothes}
-    return np.stack([planes[region] for region in REGIONS]).clip(0, 1).astype(np.float32)
+    return PlaneWeights(np.stack([planes[region] for region in REGIONS]).clip(0, 1).astype(np.float32))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from livestyle.frame import Masks, Pixels
+from livestyle.frame import Masks, Pixels, PlaneWeights
 from livestyle.media.depth import to_8_bit
 from livestyle.media.resize import Size, enlarge, letterbox, resize, size_of
 from livestyle.media.text import Canvas, Color, draw_text, shade, text_size
@@ -161,7 +161,7 @@ def _draw_masks(canvas: Canvas, masks: Masks | None, mirror: bool, notices: list
         notices.append("no masks for this picture")
         return
     weights = masks.weights[:, :, ::-1] if mirror else masks.weights
-    tint(canvas, Masks(weights, masks.regions))
+    tint(canvas, Masks(PlaneWeights(weights), masks.regions))
     _draw_legend(canvas, masks.regions)
 
 

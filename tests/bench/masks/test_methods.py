@@ -18,7 +18,7 @@ from livestyle.bench.masks.targets import Target, targets
 from livestyle.bench.sequences import Film, make_film
 from livestyle.bench.stopwatch import Stopwatch
 from livestyle.errors import UsageError
-from livestyle.frame import REGIONS, Pixels, Weights
+from livestyle.frame import REGIONS, Pixels, PlaneWeights
 
 SIZE = (320, 180)
 
@@ -28,7 +28,7 @@ class Inverted:
 
     is_identity = False
 
-    def __call__(self, pixels: Pixels, weights: Weights, /) -> Pixels:
+    def __call__(self, pixels: Pixels, weights: PlaneWeights, /) -> Pixels:
         """(H, W, 3) uint8: every pixel as far inverted as it is background."""
         from livestyle.bench.masks.metrics import enlarged
 
@@ -49,7 +49,7 @@ def scores(one: Film, *names: str) -> dict[str, Score]:
 def delayed(frames: int) -> Method:
     """A method that gives the truth of so many frames before."""
 
-    def way(one: Film, segmenter: object, watch: Stopwatch) -> Iterator[Weights]:
+    def way(one: Film, segmenter: object, watch: Stopwatch) -> Iterator[PlaneWeights]:
         for index in range(len(one.moments)):
             truth = one.moments[max(0, index - frames)].truth
             assert truth is not None

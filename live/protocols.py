@@ -74,7 +74,7 @@ class Segmenter(Protocol):
 
     @property
     def device(self) -> str:
-        """Where it really runs, now or last: "cpu", "cuda", "mps" …"""
+        """Where it really runs, now or last, such as "cpu", "cuda" or "mps"."""
 
     def __call__(self, picture: Picture, /) -> Probabilities:
         """(H, W, 3) uint8 RGB -> (C, h, w) float32 in [0, 1], sum over C is 1; (h, w) covers the whole picture.

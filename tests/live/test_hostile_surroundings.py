@@ -141,14 +141,14 @@ def test_hostile_styles_are_listed_safely_and_not_completed(capsys, tmp_path, mo
 def test_any_exception_costs_one_input_only(capsys, photo, tmp_path, monkeypatch, error, says):
     """One sentence that names the input, JSON as well, and the next file goes on."""
     inputs = [photo(name) for name in ("a.png", "b.png", "c.png")]
-    real = session._open_file
+    real = session.open_file
 
     def open_file(path: Path, *args: Any, **options: Any) -> Any:
         if path.name == "b.png":
             raise error
         return real(path, *args, **options)
 
-    monkeypatch.setattr(session, "_open_file", open_file)
+    monkeypatch.setattr(session, "open_file", open_file)
     code, out, err = run(capsys, "--json", *inputs, "-o", f"{tmp_path}/out/")
     assert code == 4
     assert [json.loads(line).get("exit_code") for line in out.splitlines()] == [0, 4, 0]
@@ -164,7 +164,7 @@ def test_debug_shows_where_an_exception_came_from(capsys, photo, tmp_path, monke
     def open_file(*_: Any, **__: Any) -> Any:
         raise RuntimeError("bad\x1b[31m")
 
-    monkeypatch.setattr(session, "_open_file", open_file)
+    monkeypatch.setattr(session, "open_file", open_file)
     code, _, err = run(capsys, "--debug", photo("a.png"), "-o", tmp_path / "o.png")
     assert code == 4
     assert r"RuntimeError: bad\x1b[31m" in err.splitlines()

@@ -59,7 +59,6 @@ WALLS: dict[str, tuple[str, ...]] = {
     "livestyle.__init__": ("livestyle.api", "livestyle.masks", "livestyle.report", "livestyle.stylist"),
     # the application, each with what it is made of
     "livestyle.plugins": (),
-    "livestyle.outputs": ("livestyle.plugins", "livestyle.sinks", "livestyle.sources"),
     "livestyle.current_style": ("livestyle.compute", "livestyle.models", "livestyle.settings", "livestyle.shaders"),
     "livestyle.endpoints": ("livestyle.media", "livestyle.plugins", "livestyle.settings", "livestyle.sinks",
                             "livestyle.sources"),
@@ -70,9 +69,9 @@ WALLS: dict[str, tuple[str, ...]] = {
     "livestyle.session": ("livestyle.console", "livestyle.current_style", "livestyle.endpoints", "livestyle.job",
                           "livestyle.plugins", "livestyle.preview", "livestyle.report", "livestyle.settings",
                           "livestyle.sinks", "livestyle.sources"),
-    "livestyle.demo": (*PARTS, "livestyle.current_style", "livestyle.outputs", "livestyle.session"),
-    "livestyle.cli": (*PARTS, "livestyle.current_style", "livestyle.demo", "livestyle.outputs", "livestyle.plugins",
-                      "livestyle.session"),
+    "livestyle.cli": (*PARTS, "livestyle.current_style", "livestyle.plugins", "livestyle.session"),
+    # Which file becomes which is decided from names and contents alone: refused before anything is loaded.
+    "livestyle.cli.outputs": ("livestyle.plugins", "livestyle.sinks", "livestyle.sources"),
     "livestyle.__main__": ("livestyle.cli",),
     # It measures everything, people of labelled sets among it; nothing may come to need it.
     "livestyle.bench": ("livestyle",),
@@ -182,5 +181,5 @@ def test_starting_the_command_line_imports_nothing_heavy():
 
 def test_the_cpu_path_never_imports_training_libraries():
     """torch, matplotlib and transformers are extras: a styled file must not need them."""
-    loaded = loaded_by("import livestyle.session, livestyle.current_style, livestyle.demo")
+    loaded = loaded_by("import livestyle.session, livestyle.current_style, livestyle.cli.demo")
     assert not {"torch", "kornia", "matplotlib", "transformers", "datasets"} & loaded

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 def style_camera(command: Command, which: str) -> None:
     """Style the camera `which` until it ends. Raises LivestyleError."""
+    from livestyle.cli.outputs import wanted
     from livestyle.current_style import CurrentStyle
-    from livestyle.outputs import wanted
     from livestyle.session import run_camera
     from livestyle.sources.network.addresses import refuse_addresses
     from livestyle.system.stop import Stop
@@ -79,7 +79,7 @@ def shown_camera(which: str) -> str:
 
 def style_files(command: Command) -> None:
     """Style or play the inputs, each by itself. Raises LivestyleError for what can be refused at once."""
-    from livestyle.outputs import expand_inputs, folder_made, is_folder_for, plan_outputs
+    from livestyle.cli.outputs import expand_inputs, folder_made, is_folder_for, plan_outputs
     from livestyle.sources.network.addresses import refuse_addresses
 
     output = command.output
@@ -153,8 +153,8 @@ def _print_report(report: Report, command: Command) -> int:
 
 def demo(command: Command) -> None:
     """Make the demonstration. Raises LivestyleError."""
+    from livestyle.cli.demo import run_demo
     from livestyle.current_style import CurrentStyle
-    from livestyle.demo import run_demo
     from livestyle.system.stop import Stop
 
     refuse_budgets(command)

@@ -88,7 +88,7 @@ def masks(clips: tuple[Path, ...], **options: Any) -> None:
 
     methods = methods_named(options["methods"])
     if options["out"] is not None:
-        from livestyle.outputs import make_folder
+        from livestyle.cli.outputs import make_folder
 
         make_folder(options["out"])
     for path in clips:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from livestyle.cli.outputs import make_folder
 from livestyle.console.terminal import printable
 from livestyle.current_style import CurrentStyle
 from livestyle.errors import BackendError, UsageError
@@ -23,7 +24,6 @@ from livestyle.frame import ColorInfo, Frame, Pixels, PlaneWeights, StreamInfo, 
 from livestyle.loop import run
 from livestyle.masks.exact import ExactMasks
 from livestyle.media.pyav import cv2
-from livestyle.outputs import make_folder
 from livestyle.report import Meter, Report
 from livestyle.session import style_file
 from livestyle.settings import Settings

@@ -19,10 +19,10 @@ from PIL import Image
 
 import livestyle
 from livestyle.cli.main import main
+from livestyle.cli.outputs import name_in_folder
 from livestyle.cli.parameter_types import StyleName
 from livestyle.frame import Frame, StreamInfo, read_only
 from livestyle.media.pyav import cv2
-from livestyle.outputs import name_in_folder
 from livestyle.sinks.files.video import VideoSink
 from livestyle.sources.files.video import VideoSource
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livestyle import demo
+from livestyle.cli import demo
 from livestyle.cli.main import main
 from livestyle.frame import Frame
 from livestyle.media.pyav import cv2

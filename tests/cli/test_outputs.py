@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from livestyle import outputs
+from livestyle.cli import outputs
+from livestyle.cli.outputs import expand_inputs, ignores_case, plan_outputs
 from livestyle.errors import SourceError, UsageError
-from livestyle.outputs import expand_inputs, ignores_case, plan_outputs
 
 
 class Counted(str):

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from livestyle.compute.devices import Colors
 from livestyle.frame import REGIONS, Pixels, PlaneWeights
 from livestyle.protocols import Grade
 from livestyle.shaders import cpu
@@ -51,7 +52,7 @@ def _torch_grades() -> dict[str, MakeGrade]:
     return grades
 
 
-GRADES: dict[str, MakeGrade] = {**_cpu_grades(), **_torch_grades()}
+GRADES: dict[str, MakeGrade] = {**_cpu_grades(), "fallback": Colors("cpu").grade, **_torch_grades()}
 
 
 @pytest.fixture(params=GRADES)
@@ -209,3 +210,9 @@ def test_an_empty_picture_stays_empty(make_grade: MakeGrade, shape: tuple[int, .
 def test_other_shapes_and_types_are_refused(make_grade: MakeGrade, pixels: Pixels, weights: PlaneWeights) -> None:
     with pytest.raises(ValueError, match=r"must be \("):
         make_grade(_looks()["one region"])(pixels, weights)
+
+
+def test_it_says_what_does_the_work(make_grade: MakeGrade) -> None:
+    """One of the backends that reports name, for a look and for one that changes nothing."""
+    for look in (_all_regions(_gamma_lut(5)), Look((None,) * len(REGIONS))):
+        assert make_grade(look).backend in ("compiled", "numpy", "triton", "metal", "torch")

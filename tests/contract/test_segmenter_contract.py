@@ -9,10 +9,13 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from livestyle.bench.masks.cached_model import CachedModel
 from livestyle.compute.devices import open_segmenter
 from livestyle.frame import REGIONS
-from livestyle.models.segmenter import bundled_names, load_segmenter, read_model
-from livestyle.protocols import Segmenter
+from livestyle.governor.switch import SwitchedSegmenter
+from livestyle.models.card import MULTIPLE
+from livestyle.models.segmenter import DEVICES, bundled_names, load_segmenter, read_model
+from livestyle.protocols import ResizableSegmenter, Segmenter
 
 
 def _on_torch(device: str) -> Segmenter:
@@ -26,7 +29,9 @@ SEGMENTERS: dict[str, Callable[[], Segmenter]] = {
     name: lambda name=name: load_segmenter(name, "cpu")  # type: ignore[misc]
     for name in bundled_names()
 }
-SEGMENTERS["steady"] = lambda: open_segmenter(None, "cpu", threads=1)
+SEGMENTERS["switched"] = lambda: SwitchedSegmenter(load_segmenter(None, "cpu", threads=1))
+SEGMENTERS["cached"] = lambda: CachedModel(load_segmenter(None, "cpu", threads=1))
+SEGMENTERS["fallback"] = lambda: open_segmenter(None, "cpu", threads=1)
 if find_spec("torch") and find_spec("onnx"):  # the extra `gpu`
     import torch
 
@@ -88,3 +93,26 @@ def test_threads_may_share_one(segmenter: Segmenter) -> None:
         together = list(pool.map(segmenter, pictures))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_it_says_where_it_runs(segmenter: Segmenter) -> None:
+    """A short name that --device takes, before the first picture as after it."""
+    device = segmenter.device
+    assert device in DEVICES
+    segmenter(noise(32, 32))
+    assert segmenter.device == device
+
+
+def test_one_that_is_resizable_has_a_smaller_twin_and_stays_as_it_is(segmenter: Segmenter) -> None:
+    """Half the sides, in multiples that the network takes; what it says about itself is otherwise the same."""
+    if not isinstance(segmenter, ResizableSegmenter):
+        pytest.skip("not resizable")
+    size, before = segmenter.input_size, segmenter(noise(90, 160))
+    half = segmenter.resized(0.5)
+    assert isinstance(half, ResizableSegmenter)
+    assert all(abs(small - side / 2) <= MULTIPLE / 2 for small, side in zip(half.input_size, size, strict=True))
+    assert (half.classes, half.regions, half.device) == (segmenter.classes, segmenter.regions, segmenter.device)
+    smaller = half(noise(90, 160))
+    assert smaller[0].size < before[0].size
+    assert segmenter.input_size == size
+    np.testing.assert_array_equal(segmenter(noise(90, 160)), before)

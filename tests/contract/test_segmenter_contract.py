@@ -52,10 +52,12 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def test_it_is_a_segmenter(segmenter: Segmenter) -> None:
+    """It has the protocol's members."""
     assert isinstance(segmenter, Segmenter)
 
 
 def test_every_class_has_a_region_and_the_first_is_the_background(segmenter: Segmenter) -> None:
+    """So that probabilities can be summed to weights of regions."""
     assert segmenter.classes[0] == "background"
     assert segmenter.regions["background"] == "background"
     assert set(segmenter.regions) == set(segmenter.classes)
@@ -64,6 +66,7 @@ def test_every_class_has_a_region_and_the_first_is_the_background(segmenter: Seg
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (33, 47), (720, 1280), (1280, 720), (7, 4000)])
 def test_any_picture_gives_probabilities(segmenter: Segmenter, size: tuple[int, int]) -> None:
+    """(C, h, w) float32 in 0..1 that sum to 1, from 1 x 1 to a long strip."""
     result = segmenter(noise(*size))
     assert result.dtype == np.float32
     assert result.ndim == 3
@@ -74,12 +77,14 @@ def test_any_picture_gives_probabilities(segmenter: Segmenter, size: tuple[int, 
 
 
 def test_nothing_is_kept_between_calls(segmenter: Segmenter) -> None:
+    """The same picture gives the same numbers, whatever came between."""
     first = segmenter(noise(90, 160))
     segmenter(noise(160, 90, seed=1))
     np.testing.assert_array_equal(segmenter(noise(90, 160)), first)
 
 
 def test_the_picture_is_not_changed_and_may_be_read_only(segmenter: Segmenter) -> None:
+    """It belongs to the frame."""
     pixels = noise(100, 100)
     pixels.flags.writeable = False
     segmenter(pixels)
@@ -87,6 +92,7 @@ def test_the_picture_is_not_changed_and_may_be_read_only(segmenter: Segmenter) -
 
 
 def test_threads_may_share_one(segmenter: Segmenter) -> None:
+    """Calls from several threads give what each gives alone."""
     pictures = [noise(64 + 32 * (seed % 3), 128, seed) for seed in range(6)]
     alone = [segmenter(picture) for picture in pictures]
     with ThreadPoolExecutor(3) as pool:

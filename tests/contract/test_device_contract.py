@@ -157,6 +157,7 @@ def test_frames_are_what_info_says(source: Source) -> None:
 
 
 def test_close_ends_iteration_and_may_come_twice(source: Source) -> None:
+    """A closed source yields nothing more, to the iterator in use or to another."""
     frames = iter(source)
     next(frames)
     source.close()
@@ -166,6 +167,7 @@ def test_close_ends_iteration_and_may_come_twice(source: Source) -> None:
 
 
 def test_it_is_a_sink(sink: Sink) -> None:
+    """It has the protocol's members and is open."""
     assert isinstance(sink, Sink)
     assert not sink.closed
 
@@ -183,6 +185,7 @@ def test_frames_are_taken_unchanged(sink: Sink) -> None:
 
 
 def test_closing_twice_is_fine_with_and_without_frames(sink: Sink) -> None:
+    """A closed sink says so, and `idle` does nothing."""
     sink.close()
     sink.close()
     sink.idle()

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from livestyle.compute.devices import Colors
 from livestyle.frame import REGIONS, Pixels, PlaneWeights
 from livestyle.protocols import Grade
 from livestyle.shaders import cpu
@@ -51,7 +52,7 @@ def _torch_grades() -> dict[str, MakeGrade]:
     return grades
 
 
-GRADES: dict[str, MakeGrade] = {**_cpu_grades(), **_torch_grades()}
+GRADES: dict[str, MakeGrade] = {**_cpu_grades(), "fallback": Colors("cpu").grade, **_torch_grades()}
 
 
 @pytest.fixture(params=GRADES)
@@ -118,6 +119,7 @@ def _looks() -> dict[str, Look]:
 def test_every_pixel_is_within_one_of_255_of_the_float64_formula(
     make_grade: MakeGrade, look: Look, size: tuple[int, int], mask: tuple[int, int], dtype: type
 ) -> None:
+    """Of the reference, at every depth, for looks and weights of every kind."""
     pixels, weights = _pixels(size, dtype), _weights(mask)
     out = make_grade(look)(pixels, weights)
     error = np.abs(out - reference_grade(pixels, weights, look)) / np.iinfo(dtype).max
@@ -138,6 +140,7 @@ def test_every_grey_and_every_edge_of_the_cube_is_right(make_grade: MakeGrade, d
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_shape_and_type_stay_and_the_input_is_left_alone(make_grade: MakeGrade, dtype: type) -> None:
+    """The result is new pixels; what was given is not written to."""
     pixels, weights = _pixels((41, 67), dtype), _weights((5, 8))
     before = pixels.copy()
     pixels.flags.writeable = weights.flags.writeable = False
@@ -151,6 +154,7 @@ def test_shape_and_type_stay_and_the_input_is_left_alone(make_grade: MakeGrade, 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("look", [Look((None,) * 4), _all_regions(Lut3D.identity(17))], ids=["none", "identity"])
 def test_an_identity_look_returns_the_picture_bit_for_bit(make_grade: MakeGrade, look: Look, dtype: type) -> None:
+    """Nothing is rounded where nothing changes."""
     pixels = _pixels((40, 50), dtype)
     grade = make_grade(look)
     assert grade.is_identity
@@ -171,10 +175,12 @@ def test_a_weight_of_zero_leaves_a_pixel_bit_for_bit(make_grade: MakeGrade, dtyp
 
 
 def test_a_grade_that_changes_a_region_is_not_the_identity(make_grade: MakeGrade) -> None:
+    """Then the caller must make masks."""
     assert not make_grade(Look((None, None, _gamma_lut(), None))).is_identity
 
 
 def test_the_same_arguments_give_the_same_pixels(make_grade: MakeGrade) -> None:
+    """A grade is pure: one after another, nothing is kept."""
     pixels, weights = _pixels((150, 90), np.uint8), _weights((15, 9))
     grade = make_grade(_looks()["four LUTs"])
     first = grade(pixels, weights)
@@ -183,6 +189,7 @@ def test_the_same_arguments_give_the_same_pixels(make_grade: MakeGrade) -> None:
 
 
 def test_pixels_and_weights_need_not_be_contiguous(make_grade: MakeGrade) -> None:
+    """Views give what their copies give."""
     pixels, weights = _pixels((40, 60), np.uint8), _weights((8, 12))
     grade = make_grade(_looks()["shared LUT"])
     whole = grade(np.ascontiguousarray(pixels[:, ::-1]), np.ascontiguousarray(weights[:, :, ::2]))
@@ -191,6 +198,7 @@ def test_pixels_and_weights_need_not_be_contiguous(make_grade: MakeGrade) -> Non
 
 @pytest.mark.parametrize("shape", [(0, 4, 3), (4, 0, 3)])
 def test_an_empty_picture_stays_empty(make_grade: MakeGrade, shape: tuple[int, ...]) -> None:
+    """No rows or no columns are not an error."""
     out = make_grade(_looks()["one region"])(np.zeros(shape, np.uint8), _weights((2, 2)))
     assert out.shape == shape
 
@@ -207,5 +215,12 @@ def test_an_empty_picture_stays_empty(make_grade: MakeGrade, shape: tuple[int, .
     ],
 )
 def test_other_shapes_and_types_are_refused(make_grade: MakeGrade, pixels: Pixels, weights: PlaneWeights) -> None:
+    """With ValueError, before any memory is touched."""
     with pytest.raises(ValueError, match=r"must be \("):
         make_grade(_looks()["one region"])(pixels, weights)
+
+
+def test_it_says_what_does_the_work(make_grade: MakeGrade) -> None:
+    """One of the backends that reports name, for a look and for one that changes nothing."""
+    for look in (_all_regions(_gamma_lut(5)), Look((None,) * len(REGIONS))):
+        assert make_grade(look).backend in ("compiled", "numpy", "triton", "metal", "torch")

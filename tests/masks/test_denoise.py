@@ -37,6 +37,7 @@ def error(found: np.ndarray, shift: int = 0, gain: float = 1.0) -> float:
 
 
 def test_the_first_picture_is_itself() -> None:
+    """Without a frame before there is nothing to average: the guide is the picture in 0..1."""
     shown = picture(noise=5)
     np.testing.assert_allclose(255 * follow(TemporalDenoiser(), shown, 0.0), shown, atol=1e-3)
 
@@ -51,6 +52,7 @@ def test_where_nothing_moves_noise_is_averaged_over_the_same_time_at_every_rate(
 
 
 def test_a_young_mean_is_as_steady_as_its_frames_allow() -> None:
+    """The noise of a mean of n frames falls with the square root of n."""
     denoiser = TemporalDenoiser()
     found = [follow(denoiser, picture(noise=6), index / 30) for index in range(4)]
     assert error(found[3]) < 0.65 * error(found[0])
@@ -100,6 +102,7 @@ def test_the_compiled_code_counts_the_frames_that_numpy_counts(size: tuple[int, 
 
 
 def test_a_change_of_light_is_followed_at_once() -> None:
+    """It is everywhere larger than noise, so nothing of the old picture is left."""
     denoiser = TemporalDenoiser()
     for index in range(10):
         follow(denoiser, picture(noise=2), index / 30)
@@ -107,6 +110,7 @@ def test_a_change_of_light_is_followed_at_once() -> None:
 
 
 def test_a_new_scene_starts_anew_even_where_it_is_as_bright() -> None:
+    """Without a motion from the frame before, the guide is the new picture alone."""
     denoiser = TemporalDenoiser()
     red, green = (np.full((2 * ROWS, 2 * COLUMNS, 3), color, np.uint8) for color in ((200, 60, 60), (40, 141, 60)))
     for index in range(8):
@@ -115,6 +119,7 @@ def test_a_new_scene_starts_anew_even_where_it_is_as_bright() -> None:
 
 
 def test_another_size_and_a_step_back_in_time_start_anew() -> None:
+    """Neither can be averaged with what was before."""
     denoiser = TemporalDenoiser()
     follow(denoiser, picture(), 1.0)
     shown = picture(noise=5)

@@ -27,6 +27,7 @@ def coarse(truth: np.ndarray, cell: int = 8) -> np.ndarray:
 
 
 def test_the_edge_of_the_picture_becomes_the_edge_of_the_weights() -> None:
+    """Coarse weights with an edge a little off are moved to where the colours change."""
     picture, truth = scene()
     planes = coarse(truth)
     edge = cv2.dilate(truth, np.ones((9, 9))) - cv2.erode(truth, np.ones((9, 9))) > 0
@@ -36,6 +37,7 @@ def test_the_edge_of_the_picture_becomes_the_edge_of_the_weights() -> None:
 
 
 def test_weights_stay_weights() -> None:
+    """In 0..1 and summing to at most 1, for any weights and any picture."""
     picture, truth = scene()
     result = refine(coarse(truth), picture)
     assert result.dtype == np.float32
@@ -123,6 +125,7 @@ def test_what_the_style_changes_alike_does_not_fade() -> None:
 
 
 def test_sure_weights_are_kept_over_texture() -> None:
+    """Where every weight is certain, texture in the picture is not an edge."""
     picture, _ = scene()
     sure = np.zeros((ROWS, COLUMNS, 4), np.float32)
     sure[..., 2] = 1
@@ -196,6 +199,7 @@ RIGHT = {
 @needs_compiled
 @pytest.mark.parametrize("size", [(90, 160), (45, 80), (360, 640), (3, 5)])
 def test_the_compiled_code_shrinks_to_means(size: tuple[int, int]) -> None:
+    """Each coarse pixel is the mean of the pixels that it covers, as in NumPy."""
     picture = np.random.default_rng(2).random((360, 640, 3), np.float32)
     wanted = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
     np.testing.assert_allclose(np.dstack(module._shrunk(picture, size)), wanted, atol=1e-5)
@@ -251,6 +255,7 @@ def test_the_compiled_code_shrinks_to_means(size: tuple[int, int]) -> None:
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(name: str, changed: dict[int, object]) -> None:
+    """The C functions check shapes and bounds before they touch memory."""
     arguments = list(RIGHT[name])
     getattr(module.COMPILED, name)(*arguments)
     for index, value in changed.items():

@@ -27,6 +27,7 @@ def test_the_flow_points_back_to_where_things_were(dx: int, dy: int) -> None:
 
 
 def test_a_still_noisy_picture_does_not_move() -> None:
+    """Flow that comes from sensor noise is zero, and all of it is trusted."""
     random = np.random.default_rng(0)
     first, second = (np.clip(window(40) + random.normal(0, 3, (180, 320)), 0, 255).astype(np.uint8) for _ in range(2))
     motion = FlowEstimator().between(first, second)
@@ -35,6 +36,7 @@ def test_a_still_noisy_picture_does_not_move() -> None:
 
 
 def test_what_appears_is_not_trusted() -> None:
+    """An object that was not in the earlier frame has no trust; the rest keeps its own."""
     now = window(40)
     now[60:120, 100:180] = 255 - now[60:120, 100:180] // 2
     trust = FlowEstimator().between(now, window(40)).trust
@@ -43,12 +45,14 @@ def test_what_appears_is_not_trusted() -> None:
 
 
 def test_what_came_in_from_outside_is_not_trusted() -> None:
+    """Beyond the edge of the earlier frame trust is that of a guess."""
     trust = FlowEstimator().between(window(60), window(40)).trust
     assert trust[:, -3:].mean() < 0.4
     assert trust[:, 30:-30].mean() > 0.9
 
 
 def test_carried_values_lie_on_the_moved_picture() -> None:
+    """Values of the earlier frame, warped, lie where its content is now."""
     before, now = window(40), window(48)
     backward = FlowEstimator().between(now, before).backward
     before, now = (cv2.resize(luma, (160, 90), interpolation=cv2.INTER_AREA) for luma in (before, now))
@@ -58,6 +62,7 @@ def test_carried_values_lie_on_the_moved_picture() -> None:
 
 
 def test_other_pictures_are_cuts_and_moved_or_brightened_ones_are_not() -> None:
+    """Another scene is a cut; motion, exposure and pictures without content are not."""
     estimator = FlowEstimator()
 
     def cut(now: np.ndarray, before: np.ndarray) -> bool:
@@ -73,10 +78,12 @@ def test_other_pictures_are_cuts_and_moved_or_brightened_ones_are_not() -> None:
     ("size", "expected"), [((720, 1280), (180, 320)), ((1080, 1920), (270, 480)), ((5, 3), (5, 3))]
 )
 def test_working_copies_are_halved_until_they_are_small(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    """The longer side ends below the limit and above half of it."""
     assert shrink(np.zeros((*size, 3), np.uint8), 512).shape == (*expected, 3)
 
 
 def test_a_deep_picture_gives_the_same_copy_as_its_8_bit_twin() -> None:
+    """16-bit samples are reduced to 8 bits, to rounding."""
     shallow = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
     deep = shallow.astype(np.uint16) * 257
     # Rounding happens at each halving of the shallow one, and once at the end of the deep one.
@@ -84,6 +91,7 @@ def test_a_deep_picture_gives_the_same_copy_as_its_8_bit_twin() -> None:
 
 
 def test_an_odd_size_keeps_its_geometry() -> None:
+    """Halving an odd side covers the whole picture, so nothing shifts."""
     ramp = np.broadcast_to(np.linspace(0, 255, 1001)[None, :, None], (701, 1001, 3)).astype(np.uint8)
     small = shrink(ramp, 512)[0, :, 0].astype(float)
     middle = (np.arange(len(small)) + 0.5) / len(small)
@@ -128,6 +136,7 @@ def test_the_edge_of_what_is_in_front_moves_with_it() -> None:
 
 
 def test_ways_one_after_the_other_add_up() -> None:
+    """Two motions chained lead to the same place as their sum, and trust is their product."""
     shape = (40, 60)
 
     def way(dx: float, dy: float) -> Motion:
@@ -169,6 +178,7 @@ def test_the_compiled_code_carries_as_numpy_does(size: tuple[int, int], far: flo
 @pytest.mark.skipif(module.COMPILED is None, reason="the compiled code was not built")
 @pytest.mark.parametrize("size", [(90, 160), (31, 17), (2, 8)])
 def test_the_compiled_code_leads_as_numpy_does(size: tuple[int, int]) -> None:
+    """Edge-aligned flow in C equals its NumPy twin, for any size."""
     random = np.random.default_rng(6)
     there = np.clip(3 * cv2.GaussianBlur(random.random(size, np.float32), (0, 0), 4) - 1, 0, 1)
     motion = Motion(random.normal(0, 3, (*size, 2)).astype(np.float32), random.random(size, np.float32))
@@ -179,6 +189,8 @@ def test_the_compiled_code_leads_as_numpy_does(size: tuple[int, int]) -> None:
 
 
 def test_one_step_confirms_several_only_where_it_leads_to_the_same_place() -> None:
+    """A direct measurement replaces a chain where both agree and it is trusted as much."""
+
     def way(dx: list[float], trust: list[float]) -> Motion:
         field = np.zeros((1, 4, 2), np.float32)
         field[0, :, 0] = dx

@@ -107,6 +107,7 @@ def causal(xs: list[int], masks: Masks, cut: int = 10_000) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("count", [0, 1, 3, AHEAD + AT_ONCE, AHEAD + AT_ONCE + 1, 21])
 def test_every_frame_comes_once_in_order_and_as_it_was(count: int) -> None:
+    """Times and pixels are the source's; every frame has masks, however short the file."""
     xs = [60 + index for index in range(count)]
     film, frames = Film(xs), list(ahead(Film(xs), Masks(xs)))
     for frame, given in zip(frames, film, strict=True):
@@ -117,6 +118,7 @@ def test_every_frame_comes_once_in_order_and_as_it_was(count: int) -> None:
 
 
 def test_an_error_comes_after_the_frames_before_it() -> None:
+    """A source that breaks off loses none of the frames that it gave."""
     xs = [60] * 11
     frames: list[Frame] = []
     with pytest.raises(DecodeError):
@@ -125,6 +127,7 @@ def test_an_error_comes_after_the_frames_before_it() -> None:
 
 
 def test_a_failing_model_costs_no_frame_that_was_segmented() -> None:
+    """The frames before the failure come, then the error."""
     xs = [60] * 10
     frames: list[Frame] = []
     with pytest.raises(RuntimeError):  # what StopIteration becomes inside a generator; any error will do
@@ -133,6 +136,7 @@ def test_a_failing_model_costs_no_frame_that_was_segmented() -> None:
 
 
 def test_only_a_few_frames_are_held() -> None:
+    """Memory is bounded: never more than AHEAD + AT_ONCE frames."""
     xs = [60] * 30
     film = Film(xs)
     held = [film.given - index for index, _ in enumerate(ahead(film, Masks(xs)))]
@@ -140,6 +144,7 @@ def test_only_a_few_frames_are_held() -> None:
 
 
 def test_closing_closes_the_source() -> None:
+    """It is a stage in front of the source, and says what the source says about itself."""
     film = Film([60])
     ahead(film, Masks([60])).close()
     assert film.closed == 1
@@ -159,6 +164,7 @@ def test_the_first_mask_of_a_scene_is_as_good_as_the_others() -> None:
 
 
 def test_a_still_scene_flickers_less_than_without_the_future() -> None:
+    """A mean over both sides is over more masks than one over the past."""
     xs = [90] * 24
     masks = Masks(xs, noise=0.1)
     flicker = [
@@ -169,6 +175,7 @@ def test_a_still_scene_flickers_less_than_without_the_future() -> None:
 
 @pytest.mark.parametrize("speed", [2, 5])
 def test_a_moving_thing_is_neither_trailed_nor_run_ahead_of(speed: int) -> None:
+    """The mask's centre is the object's, to half a pixel."""
     xs = [50 + speed * index for index in range(16)]
     for found, x in zip(hairs(xs, Masks(xs)), xs, strict=True):
         columns = np.arange(COLUMNS) * (found > 0.5)
@@ -199,6 +206,7 @@ class Seen(Network):
 
 @pytest.mark.parametrize(("interval", "asked"), [(0.0, 1), (0.05, 1), (0.07, 2), (0.1, 3), (9.0, AHEAD)])
 def test_masks_are_as_far_apart_as_asked_for_but_within_sight_of_each_other(interval: float, asked: int) -> None:
+    """`interval` counts, but at least every AHEAD frames one is segmented."""
     film = Film([60] * 16)
     seen = Seen(film)
     assert len(list(ahead(film, seen, interval))) == 16
@@ -209,6 +217,7 @@ def test_masks_are_as_far_apart_as_asked_for_but_within_sight_of_each_other(inte
     ("rate", "asked"), [(15, 1), (24, 2), (25, 2), (30, 3), (Fraction(30000, 1001), 3), (60, AHEAD)]
 )
 def test_a_mask_is_made_about_every_tenth_of_a_second(rate: Fraction | int, asked: int) -> None:
+    """Whatever the frame rate, also one that is not a whole number."""
     film = Film([60] * 13, tick=1 / (3 * Fraction(rate)))
     seen = Seen(film)
     list(ahead(film, seen, 0.1))
@@ -216,6 +225,7 @@ def test_a_mask_is_made_about_every_tenth_of_a_second(rate: Fraction | int, aske
 
 
 def test_the_first_frame_of_a_scene_has_a_mask_of_its_own() -> None:
+    """Whether or not one is due: nothing of the old scene applies to it."""
     film = Film([50] * 7 + [150] * 7, cut=7)
     seen = Seen(film)
     for index, frame in enumerate(ahead(film, seen, 0.1)):

@@ -56,6 +56,7 @@ def iou(masks: PlaneWeights, disc: np.ndarray) -> float:
 
 
 def test_a_person_far_away_gets_finer_edges() -> None:
+    """Segmented again on a crop, a small person's mask is closer to the truth."""
     network, far = Network(), (400, 300, 60)
     masks = RoiSegmenter(network)(pyramid(0, far))
     assert len(network.shown) == 2
@@ -64,6 +65,7 @@ def test_a_person_far_away_gets_finer_edges() -> None:
 
 
 def test_a_person_near_the_camera_costs_nothing_more() -> None:
+    """Who fills the picture is segmented once: a crop would gain nothing."""
     network = Network()
     roi = RoiSegmenter(network)
     for index in range(5):
@@ -73,6 +75,7 @@ def test_a_person_near_the_camera_costs_nothing_more() -> None:
 
 
 def test_an_empty_picture_costs_nothing_more() -> None:
+    """Without people there is no crop."""
     network = Network()
     roi = RoiSegmenter(network)
     for index in range(3):
@@ -81,6 +84,7 @@ def test_an_empty_picture_costs_nothing_more() -> None:
 
 
 def test_the_part_does_not_tremble_with_the_person() -> None:
+    """Small motion leaves the crop where it is, so that masks do not jitter."""
     network = Network()
     roi = RoiSegmenter(network)
     for index in range(SOME):
@@ -91,6 +95,7 @@ def test_the_part_does_not_tremble_with_the_person() -> None:
 
 
 def test_the_part_follows_and_the_whole_is_looked_at_now_and_then() -> None:
+    """The crop goes with a person who walks; the whole is segmented every EVERY seconds."""
     network = Network()
     roi = RoiSegmenter(network)
     for index in range(3 * SOME):
@@ -100,6 +105,7 @@ def test_the_part_follows_and_the_whole_is_looked_at_now_and_then() -> None:
 
 
 def test_several_people_are_held_by_one_part() -> None:
+    """One crop contains all of them."""
     network, both = Network(), ((500, 300, 60), (680, 340, 60))
     roi = RoiSegmenter(network)
     for index in range(2):
@@ -109,6 +115,7 @@ def test_several_people_are_held_by_one_part() -> None:
 
 
 def test_a_newcomer_outside_of_the_part_is_seen_soon() -> None:
+    """A change outside the crop has the whole segmented after a tenth of a second."""
     network = Network()
     roi = RoiSegmenter(network)
     one, other = (300, 300, 50), (1000, 500, 120)
@@ -121,6 +128,7 @@ def test_a_newcomer_outside_of_the_part_is_seen_soon() -> None:
 
 
 def test_another_scene_is_seen_at_once() -> None:
+    """A change of most of the picture has the whole segmented immediately."""
     network = Network()
     roi = RoiSegmenter(network)
     for index in range(2):
@@ -131,6 +139,7 @@ def test_another_scene_is_seen_at_once() -> None:
 
 
 def test_a_change_of_light_is_no_newcomer() -> None:
+    """The same change everywhere is not a person, and costs nothing."""
     network = Network()
     roi = RoiSegmenter(network)
     for index in range(6):
@@ -139,6 +148,7 @@ def test_a_change_of_light_is_no_newcomer() -> None:
 
 
 def test_who_is_lost_is_looked_for_in_the_whole() -> None:
+    """Without people in the crop the next picture is segmented as a whole."""
     network = Network()
     roi = RoiSegmenter(network)
     for index in range(3):
@@ -151,6 +161,7 @@ def test_who_is_lost_is_looked_for_in_the_whole() -> None:
 
 @pytest.mark.parametrize("rate", [5.0, 60.0])
 def test_the_whole_is_looked_at_by_time_not_by_pictures(rate: float) -> None:
+    """EVERY is in seconds, so the picture rate does not matter."""
     network = Network()
     roi = RoiSegmenter(network)
     for index in range(round(3 * rate)):
@@ -159,6 +170,7 @@ def test_the_whole_is_looked_at_by_time_not_by_pictures(rate: float) -> None:
 
 
 def test_a_stream_that_starts_again_is_looked_at_anew() -> None:
+    """Time that runs backwards is another stream: the whole is segmented."""
     network = Network()
     roi = RoiSegmenter(network)
     roi(pyramid(100, (300, 300, 50)))
@@ -168,6 +180,7 @@ def test_a_stream_that_starts_again_is_looked_at_anew() -> None:
 
 
 def test_another_size_is_looked_at_anew() -> None:
+    """A crop of another picture size means nothing."""
     network = Network()
     roi = RoiSegmenter(network)
     roi(pyramid(0, (300, 300, 50)))
@@ -177,6 +190,7 @@ def test_another_size_is_looked_at_anew() -> None:
 
 
 def test_a_speck_is_nobody() -> None:
+    """A few pixels are not a person, and get no crop."""
     masks = np.zeros((4, 180, 320), np.float32)
     masks[0] = 1
     masks[:2, 50, 60:63] = [[0], [1]]
@@ -201,6 +215,7 @@ def test_what_the_model_wavers_about_is_nobody(sure: float, somebody: bool) -> N
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (31, 17)])
 def test_any_size_is_looked_at(size: tuple[int, int]) -> None:
+    """Pictures of any shape give weights that cover them."""
     pixels = np.zeros((*size, 3), np.uint8)
     pixels[size[0] // 2, size[1] // 2, 0] = 220
     roi = RoiSegmenter(Network())

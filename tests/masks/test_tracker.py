@@ -65,6 +65,7 @@ def iou(weights: np.ndarray, disc: np.ndarray) -> float:
 
 
 def test_classes_are_summed_to_regions() -> None:
+    """A region's weight is the sum of its classes' probabilities."""
     probabilities = np.random.default_rng(0).dirichlet(np.ones(5), (3, 4)).transpose(2, 0, 1).astype(np.float32)
     classes = ("background", "face", "arms", "hat", "hair")
     regions = {"background": "background", "face": "skin", "arms": "skin", "hat": "clothes", "hair": "hair"}
@@ -75,12 +76,14 @@ def test_classes_are_summed_to_regions() -> None:
 
 
 def test_before_the_first_mask_nothing_is_believed() -> None:
+    """There are no planes yet, so nobody can style by them."""
     tracker = MaskTracker()
     tracker.advance(scene(100), 0.0)
     assert tracker.planes is None
 
 
 def test_the_first_mask_is_taken_as_it_is() -> None:
+    """There is nothing to average it with."""
     tracker = MaskTracker()
     tracker.advance(scene(100), 0.0)
     assert tracker.correct(mask(truth(100)), 0.0)
@@ -90,6 +93,7 @@ def test_the_first_mask_is_taken_as_it_is() -> None:
 
 
 def test_weights_stay_weights_over_many_frames() -> None:
+    """Warped and corrected for a long time, they stay in 0..1 and sum to 1."""
     tracker = MaskTracker()
     for index in range(30):
         tracker.advance(scene(80 + 3 * index, noise=3, seed=index), index / 30)
@@ -101,6 +105,7 @@ def test_weights_stay_weights_over_many_frames() -> None:
 
 
 def test_a_still_noisy_scene_flickers_far_less_than_its_masks() -> None:
+    """Noise between masks is averaged away where nothing moves."""
     tracker = MaskTracker()
     raw, kept = [], []
     for index in range(40):
@@ -173,6 +178,7 @@ def test_what_a_moving_thing_uncovers_is_not_still_called_by_its_name() -> None:
 
 
 def test_what_appears_without_moving_is_believed_at_once() -> None:
+    """A mask that certainly contradicts replaces the belief."""
     tracker = MaskTracker()
     for index in range(10):
         tracker.advance(scene(140), index / 30)
@@ -199,6 +205,7 @@ def settle(rate: int, seconds: float) -> float:
 
 
 def test_smoothing_is_alike_at_every_frame_rate() -> None:
+    """Time constants are in seconds."""
     expected = 0.4 - 0.2 * math.exp(-0.4 / TAU)
     for rate in (15, 30, 60):
         # Exact in real numbers; float32 and the sums of blendLinear leave 1e-3.
@@ -206,6 +213,7 @@ def test_smoothing_is_alike_at_every_frame_rate() -> None:
 
 
 def test_a_cut_forgets_and_refuses_masks_from_before_it() -> None:
+    """Nothing of the old scene is believed, whenever its masks come."""
     tracker = MaskTracker()
     tracker.advance(scene(100), 0.0)
     tracker.correct(mask(truth(100)), 0.0)
@@ -217,6 +225,7 @@ def test_a_cut_forgets_and_refuses_masks_from_before_it() -> None:
 
 @pytest.mark.parametrize("gain", [0.7, 1.3])
 def test_a_change_of_exposure_is_no_cut(gain: float) -> None:
+    """A gain keeps the belief."""
     tracker = MaskTracker()
     tracker.advance(scene(100), 0.0)
     tracker.correct(mask(truth(100)), 0.0)
@@ -225,6 +234,7 @@ def test_a_change_of_exposure_is_no_cut(gain: float) -> None:
 
 
 def test_a_white_flash_is_no_cut() -> None:
+    """A picture without content cannot be told from any other."""
     tracker = MaskTracker()
     tracker.advance(scene(100), 0.0)
     tracker.correct(mask(truth(100)), 0.0)
@@ -235,6 +245,7 @@ def test_a_white_flash_is_no_cut() -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, GAP + 1.1])
 def test_time_that_stands_runs_back_or_leaps_begins_anew(seconds: float) -> None:
+    """Only a small step forwards continues a scene."""
     tracker = MaskTracker()
     tracker.advance(scene(100), 0.0)
     tracker.advance(scene(100), 0.1)
@@ -244,6 +255,7 @@ def test_time_that_stands_runs_back_or_leaps_begins_anew(seconds: float) -> None
 
 
 def test_another_size_begins_anew() -> None:
+    """Pictures of two sizes cannot be compared."""
     tracker = MaskTracker()
     tracker.advance(scene(100), 0.0)
     tracker.correct(mask(truth(100)), 0.0)
@@ -253,6 +265,7 @@ def test_another_size_begins_anew() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (40, 33)])
 def test_tiny_pictures_are_tracked(size: tuple[int, int]) -> None:
+    """Any size from 1 x 1 works."""
     tracker = MaskTracker()
     for index in range(3):
         tracker.advance(np.full(size, 90 + index, np.uint8), index / 30)
@@ -294,6 +307,7 @@ def test_a_late_mask_that_nothing_supports_lasts_until_the_next(rate: int) -> No
 
 
 def test_with_support_on_neither_side_both_beliefs_count_alike() -> None:
+    """Their mean is taken, without a division by zero."""
     planes = [
         np.dstack([np.full((4, 4), value, np.float32), np.full((4, 4), 1 - value, np.float32)]) for value in (1, 0.9)
     ]

@@ -78,7 +78,7 @@ def test_other_pictures_are_cuts_and_moved_or_brightened_ones_are_not() -> None:
     ("size", "expected"), [((720, 1280), (180, 320)), ((1080, 1920), (270, 480)), ((5, 3), (5, 3))]
 )
 def test_working_copies_are_halved_until_they_are_small(size: tuple[int, int], expected: tuple[int, int]) -> None:
-    """The longer side ends below the limit and above half of it."""
+    """Only halves, and no more of them than it takes to have the longer side below the limit."""
     assert shrink(np.zeros((*size, 3), np.uint8), 512).shape == (*expected, 3)
 
 
@@ -178,7 +178,7 @@ def test_the_compiled_code_carries_as_numpy_does(size: tuple[int, int], far: flo
 @pytest.mark.skipif(module.COMPILED is None, reason="the compiled code was not built")
 @pytest.mark.parametrize("size", [(90, 160), (31, 17), (2, 8)])
 def test_the_compiled_code_leads_as_numpy_does(size: tuple[int, int]) -> None:
-    """Edge-aligned flow in C equals its NumPy twin, for any size."""
+    """Edge-aligned flow in C equals its NumPy twin, for any size from 8 pixels wide."""
     random = np.random.default_rng(6)
     there = np.clip(3 * cv2.GaussianBlur(random.random(size, np.float32), (0, 0), 4) - 1, 0, 1)
     motion = Motion(random.normal(0, 3, (*size, 2)).astype(np.float32), random.random(size, np.float32))

@@ -234,7 +234,7 @@ def test_a_change_of_exposure_is_no_cut(gain: float) -> None:
 
 
 def test_a_white_flash_is_no_cut() -> None:
-    """A picture without content cannot be told from any other."""
+    """A picture without content has nothing to compare, so the belief outlives it."""
     tracker = MaskTracker()
     tracker.advance(scene(100), 0.0)
     tracker.correct(mask(truth(100)), 0.0)

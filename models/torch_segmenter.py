@@ -62,8 +62,9 @@ class TorchSegmenter(CardSegmenter):
             return Probabilities(np.asarray(planes.cpu().numpy(), np.float32))
 
     def on_device(self, pixels: Tensor) -> Tensor:
-        """The same for a tensor that is on the device already: (H, W, 3) uint8 -> (C, h, w) float32, valid until the
-        next call with a picture of this size. Raises DeviceError and DeviceMemoryError.
+        """The same for a tensor that is on the device already: (H, W, 3) uint8 -> (C, h, w) float32.
+
+        Valid until the next call with a picture of this size. Raises DeviceError and DeviceMemoryError.
         """
         height, width = pixels.shape[:2]
         size = self.network_size(width, height)

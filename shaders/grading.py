@@ -34,6 +34,7 @@ class Colors:
 
     @property
     def chroma(self) -> Plane:
+        """Oklab chroma: the distance from grey."""
         return np.hypot(self.a, self.b)
 
     def lch(self) -> tuple[Plane, Plane, Plane]:
@@ -45,6 +46,7 @@ class Colors:
         return Colors(self.x, self.a * factor, self.b * factor)
 
     def shifted(self, a: Plane, b: Plane) -> Colors:
+        """The same with `a` and `b` added to Oklab's a and b."""
         return Colors(self.x, self.a + a, self.b + b)
 
 
@@ -77,8 +79,11 @@ def grade(given: InputColors, treatment: Treatment) -> Plane:
 
 
 def balance(colors: Colors, palette: Palette) -> Colors:
-    """Warmth and tint. A von Kries white balance in Oklab's cone space moves greys in proportion to L, as here; the
-    shift is held back towards white, so that highlights stay clean instead of turning to paper."""
+    """Warmth and tint.
+
+    A von Kries white balance in Oklab's cone space moves greys in proportion to L, as here; the shift is held back
+    towards white, so that highlights stay clean instead of turning to paper.
+    """
     a = palette.warmth * WARMTH[0] + palette.tint * TINT[0]
     b = palette.warmth * WARMTH[1] + palette.tint * TINT[1]
     weight = oklab.toe_inverse(colors.x) * (1 - 0.6 * smoothstep(colors.x, 0.7, 1.0)) * not_colorful(colors)
@@ -86,8 +91,10 @@ def balance(colors: Colors, palette: Palette) -> Colors:
 
 
 def not_colorful(colors: Colors) -> Plane:
-    """1 for greys, 0.4 for a strong red, 0.2 for the border of the gamut: tints that would push pure colours beyond
-    what sRGB has only bend them."""
+    """1 for greys, 0.4 for a strong red, 0.2 for the border of the gamut.
+
+    So tints that would push pure colours beyond what sRGB has only bend them.
+    """
     return np.asarray(np.exp(-((colors.chroma / 0.25) ** 2)))
 
 
@@ -233,8 +240,11 @@ def smoothstep(x: Plane, low: float, high: float) -> Plane:
 
 
 def through_points(x: Plane, points: tuple[tuple[float, float], ...]) -> Plane:
-    """A monotone cubic through `points`, straight on beyond its ends (Fritsch and Carlson, SIAM J. Numer. Anal. 17,
-    1980; slopes by the weighted harmonic mean of Fritsch and Butland, 1984)."""
+    """A monotone cubic through `points`, straight on beyond its ends.
+
+    Fritsch and Carlson, SIAM J. Numer. Anal. 17, 1980; slopes by the weighted harmonic mean of Fritsch and Butland,
+    1984.
+    """
     px, py = (np.array(values, dtype=np.float64) for values in zip(*points, strict=True))
     slopes = _monotone_slopes(np.diff(px), np.diff(py) / np.diff(px))
     i = np.clip(np.searchsorted(px, x, side="right") - 1, 0, len(px) - 2)

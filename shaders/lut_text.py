@@ -33,7 +33,7 @@ def checked_text(path: Path, text: str) -> str:
 
 
 def decode(path: Path, data: bytes) -> str:
-    """Text with `\\n` line ends and no byte-order mark. Old files hold Latin-1 in their comments."""
+    r"""Text with `\n` line ends and no byte-order mark. Old files hold Latin-1 in their comments."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:

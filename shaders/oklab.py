@@ -122,8 +122,11 @@ def _chroma_table() -> npt.NDArray[np.float32]:
 
 
 def _in_gamut(lightness: Floats, a: Floats, b: Floats) -> npt.NDArray[np.bool_]:
-    """A little below 0 counts as in: along blue's hue the red dips to -0.0006 on the way from grey to pure blue, where
-    a search for the border would otherwise stop 15 % short of it."""
+    """Whether sRGB has the colours; a little below 0 counts as in.
+
+    Along blue's hue the red dips to -0.0006 on the way from grey to pure blue, where a search for the border would
+    otherwise stop 15 % short of it.
+    """
     below = -np.minimum(0.02 * lightness**3, 0.0015)[..., None]
     rgb = oklab_to_linear(np.stack(np.broadcast_arrays(lightness, a, b), axis=-1))
     inside: npt.NDArray[np.bool_] = ((rgb >= below) & (rgb <= 1 + 1e-5)).all(axis=-1)

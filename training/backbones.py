@@ -93,6 +93,7 @@ class SameConv2d(QuickConv2d):
         super().__init__(inward, outward, kernel, stride, padding, groups=groups, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C', ceil(H / stride), ceil(W / stride)), padded as TensorFlow pads."""
         return super().forward(F.pad(x, self.ends) if self.ends else x)
 
 

@@ -33,7 +33,7 @@ BACKGROUND = 1
 
 
 def member_bits(names: Iterable[str]) -> int:
-    """The byte for a set of class names, 0..255. Raises KeyError for a name that is no class."""
+    """The byte for a set of class names, 0..255. Raises KeyError for a name that is not a class."""
     bits = 0
     for name in names:
         if name not in CLASSES:

@@ -153,8 +153,8 @@ def _backgrounds(sets: list[LabelledSet], limit: int) -> list[Image]:
 
 def _flag(rng: np.random.Generator, size: int = 256) -> Image:
     """Three stripes of flat colour with a soft fold across them."""
-    colours = rng.integers(0, 256, (3, 3)).repeat([86, 85, 85], axis=0)[:size]
-    flag = np.broadcast_to(colours[:, None], (size, size, 3))
+    colors = rng.integers(0, 256, (3, 3)).repeat([86, 85, 85], axis=0)[:size]
+    flag = np.broadcast_to(colors[:, None], (size, size, 3))
     fold = 1 - 0.25 * np.sin(np.linspace(0, 12, size))[None, :, None] ** 2
     folded = flag * fold
     return np.asarray(folded.transpose(1, 0, 2) if rng.random() < 0.5 else folded, np.uint8)
@@ -173,8 +173,8 @@ def _wood(rng: np.random.Generator, size: int = 256) -> Image:
     rings = np.sin(float(rng.uniform(3, 8)) * phase) + 0.6 * _grain(rng, size, 120, 6)
     shade = 1 + 0.08 * rings + 0.12 * rng.standard_normal(6)[planks]
     seams = np.where(np.diff(planks, prepend=0) > 0, 0.5, 1.0)
-    colour = np.array([[205, 160, 110], [160, 105, 60], [110, 70, 45]])[rng.integers(3)]
-    return np.clip((shade * seams)[..., None] * colour, 0, 255).astype(np.uint8)
+    color = np.array([[205, 160, 110], [160, 105, 60], [110, 70, 45]])[rng.integers(3)]
+    return np.clip((shade * seams)[..., None] * color, 0, 255).astype(np.uint8)
 
 
 def _sand(rng: np.random.Generator, size: int = 256) -> Image:
@@ -182,8 +182,8 @@ def _sand(rng: np.random.Generator, size: int = 256) -> Image:
     y = np.arange(size)[:, None] / size
     ripples = np.sin(2 * np.pi * float(rng.uniform(4, 14)) * (y + 0.08 * _grain(rng, size, 5, 5)))
     shade = 1 + 0.1 * ripples + 0.07 * rng.standard_normal((size, size)) + 0.06 * _grain(rng, size, 3, 3)
-    colour = np.array([[222, 190, 150], [200, 165, 120], [235, 215, 185]])[rng.integers(3)]
-    return np.clip(shade[..., None] * colour, 0, 255).astype(np.uint8)
+    color = np.array([[222, 190, 150], [200, 165, 120], [235, 215, 185]])[rng.integers(3)]
+    return np.clip(shade[..., None] * color, 0, 255).astype(np.uint8)
 
 
 def _packaged() -> list[Image]:

@@ -42,6 +42,7 @@ class SkinClothesHair:
 
     @property
     def regions(self) -> Mapping[str, str]:
+        """Each class is a region."""
         return {name: name for name in self.classes}
 
     def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Probabilities:
@@ -69,9 +70,11 @@ class MediaPipeHair:
 
     @property
     def regions(self) -> Mapping[str, str]:
+        """Each class is a region."""
         return {name: name for name in self.classes}
 
     def __call__(self, pixels: npt.NDArray[np.uint8], /) -> Probabilities:
+        """Softmax over the network's two maps."""
         given = np.zeros((1, 512, 512, 4), np.float32)
         given[0, ..., :3] = _resized(pixels, self.input_size)
         self._interpreter.set_tensor(self._interpreter.get_input_details()[0]["index"], given)

@@ -52,8 +52,8 @@ def config_path() -> Path:
 def read_config(path: Path, known: Mapping[str, Accepts], *, must_exist: bool) -> dict[str, object]:
     """Option name (with underscores) -> value, for `click`'s default_map. Ranges are checked by the options themselves.
 
-    Raises UsageError for a file that cannot be read, is not TOML, or has a key that is no option or a value that its
-    option does not take. A folder of configuration that may not be searched belongs to another user: a message
+    Raises UsageError for a file that cannot be read, is not TOML, or has a key that is not an option or a value that
+    its option does not take. A folder of configuration that may not be searched belongs to another user: a message
     says so, and there is no configuration.
     """
     text = _read(path, must_exist=must_exist)

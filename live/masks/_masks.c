@@ -6,7 +6,7 @@
    sharpened (cubes that sum to 1). Colour explains nothing away from edges, so most runs of pixels are but enlarged.
    mean: a picture goes over into a new one by a coarse share. Everything coarse is enlarged on the fly, with the
    geometry of cv2.INTER_LINEAR.
-   fit: the coefficients themselves, on the coarse grid; windows are summed anew, for a running sum would drift.
+   fit: the coefficients themselves, on the coarse grid; windows are recomputed each time, because a running sum would drift.
    shrink: the picture on that grid.
    differ, count: how many frames of a stream that mean is worth, by what has changed in its luma.
    edge_align: the flow at the edges of what is in front.
@@ -476,7 +476,7 @@ typedef struct {
     float *difference;                    /* the result of differ */
     const unsigned char *luma;            /* 0..255 */
     const float *before, *shared, *still; /* the mean luma that was, its share, and 1 where nothing moves */
-    float low, high, most;                /* differences that are noise and news; frames at most */
+    float low, high, most;                /* differences that are noise and disagreement; frames at most */
     float *row;                           /* room for width + 2 values */
 } Count;
 

@@ -15,13 +15,12 @@ import numpy as np
 from livestyle.frame import Picture
 from livestyle.masks.compiled import COMPILED
 from livestyle.masks.edges import Guide
-from livestyle.masks.flow import Luma, Motion, Plane
+from livestyle.masks.flow import STILL, Luma, Motion, Plane
 
 TAU = 0.3
 """Time constant in seconds of the mean where nothing changes."""
 
 _CHANGED = (3.0, 6.0)  # times the noise's deviation: a difference below is noise, above another object
-_MOVES = 0.075  # pixels of a Motion a frame above which something moves
 _NOISE = (
     0.5,
     2.0,
@@ -103,7 +102,7 @@ def _noise(difference: Plane) -> float:
 def _still(motion: Motion, like: Luma) -> Plane:
     """1 where nothing moves, 0 where something does; at the size of `like`."""
     length = cv2.magnitude(motion.backward[..., 0], motion.backward[..., 1])
-    still = np.asarray(1 - np.minimum(length / np.float32(_MOVES), 1), np.float32)
+    still = np.asarray(1 - np.minimum(length / np.float32(STILL), 1), np.float32)
     return np.asarray(cv2.resize(still, like.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 

@@ -242,7 +242,6 @@ def _inverse_covariance(guide: list[Plane], mean: list[Plane], radius: int) -> l
 
     In double precision: without colour in the picture they nearly cancel.
     """
-
     wide = [channel.astype(np.float64) for channel in mean]
 
     def entry(i: int, j: int) -> npt.NDArray[np.float64]:

@@ -23,7 +23,9 @@ Field = npt.NDArray[np.float32]
 WORKING_SIDE = 512
 """A working copy's longer side is below this: 320 for 720p, 480 for 1080p and 4K."""
 
-_STILL = 0.075  # pixels: flow below this comes from sensor noise; to follow it would blur what is warped
+STILL = 0.075
+"""Pixels a frame: flow below this comes from sensor noise, and to follow it would blur what is warped."""
+
 _INSIDE = 0.7  # weight above which a pixel is inside the object in front
 _DEEP = 0.85  # mean weight around a pixel above which it lies deep inside, where the flow needs no correction
 _FEW = 0.003  # share of the window above which the inside counts more than the measured flow
@@ -39,7 +41,7 @@ _OTHER_SCENE = 0.35  # and below which there is one, whatever the flow says
 _FOLLOWED = 0.74
 _ENTERS = 0.1  # trust in what enters at the frame's edge: most likely more of what is there. A guess, but not unknown
 _SOFTENED = np.array([0.125, 0.75, 0.125], np.float32)
-_THUMBNAIL = (32, 18)
+THUMBNAIL = (32, 18)  # (width, height) in pixels, at which whole pictures are compared
 _FLAT = 4.0  # luma levels of standard deviation below which a thumbnail has no content to compare (black, a flash)
 
 
@@ -211,7 +213,7 @@ def is_cut(now: Luma, before: Luma, motion: Motion) -> bool:
 
 
 def _thumbnail(luma: Luma) -> Plane:
-    return np.asarray(cv2.resize(luma, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
+    return np.asarray(cv2.resize(luma, THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
 
 
 @lru_cache(maxsize=8)
@@ -224,9 +226,9 @@ def _grid(width: int, height: int) -> Field:
 
 
 def _without_jitter(flow: Field) -> Field:
-    """Flow with lengths below _STILL set to zero, and reduced up to twice that, so that there is no jump."""
+    """Flow with lengths below STILL set to zero, and reduced up to twice that, so that there is no jump."""
     planes = split(flow)
-    kept = np.clip(cv2.magnitude(*planes) / _STILL - 1, 0, 1)
+    kept = np.clip(cv2.magnitude(*planes) / STILL - 1, 0, 1)
     return np.asarray(cv2.merge([plane * kept for plane in planes]), np.float32)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livestyle.frame import Picture, PlaneWeights
+from livestyle.masks.flow import THUMBNAIL
 from livestyle.masks.pyramid import FramePyramid, medium
 
 LARGEST = 0.61
@@ -32,7 +33,6 @@ _AT_LEAST = 0.1  # seconds from one segmentation of the whole to the next, if so
 _GRID = 8  # pixels: crops begin and end on multiples, so that halving them is halving the picture
 _SPECK = 0.0004  # of the picture: fewer connected pixels are not a person
 _SURE, _SURELY = 0.9, 0.1  # a component is a person where a weight above the first covers this share of it
-_THUMBNAIL = (32, 18)
 _CHANGED = 12.0  # levels of 255 by which a pixel of the thumbnail has changed its content
 _OTHER_SCENE = 0.25  # share of changed pixels in the thumbnail above which the whole is segmented at once
 _SEAM = 6  # pixels of the masks over which the crop blends into the rest
@@ -81,7 +81,7 @@ class RoiSegmenter:
     def __call__(self, pyramid: FramePyramid) -> PlaneWeights:
         """(R, h, w) float32 weights that cover the frame."""
         shape, whole = pyramid.large.shape, pyramid.medium
-        thumbnail = np.asarray(cv2.resize(whole, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32).mean(axis=2)
+        thumbnail = np.asarray(cv2.resize(whole, THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32).mean(axis=2)
         age = pyramid.seconds - self._segmented
         if self._whole is None or self._crop is None or shape != self._shape or self._is_due(thumbnail, age):
             self._whole, self._thumbnail = self._segment(whole), thumbnail
@@ -99,7 +99,7 @@ class RoiSegmenter:
             return True
         change = thumbnail - self._thumbnail
         outside = np.ones(change.shape, bool)
-        width, height = _THUMBNAIL
+        width, height = THUMBNAIL
         left, top, right, bottom = self._crop
         outside[int(top * height) : round(bottom * height + 0.5), int(left * width) : round(right * width + 0.5)] = (
             False

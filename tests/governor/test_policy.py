@@ -84,7 +84,7 @@ def test_a_load_that_comes_and_goes_is_answered_step_by_step_and_then_undone():
 @pytest.mark.parametrize("load", [1.6, 1.8, 2.0, 2.4, 3.0])
 @pytest.mark.parametrize("noise", [0.05, 0.1, 0.25])
 def test_a_steady_load_is_no_reason_to_flap(load: float, noise: float):
-    """An hour of two-second windows whose figures waver: at most one change in a minute, and fewer as time goes on.
+    """An hour of two-second windows whose figures vary: at most one change in a minute, and fewer as time goes on.
 
     With 25 % of noise every eighth window or so at 0.75 of the budget is over it by chance, and two in a row come.
     """
@@ -126,7 +126,7 @@ def test_a_passing_burst_does_not_keep_the_better_step_away_for_long() -> None:
 
 
 def test_a_step_that_is_really_much_dearer_is_not_tried_again_and_again() -> None:
-    """Ten times as dear: the first tries are cheap to make, an hour has few."""
+    """Ten times as expensive: the first tries are cheap to make, an hour has few."""
     governor = Governor(STEPS[:2], FRAME)
     costs = {STEPS[0]: Cost(0.2, 0), STEPS[1]: Cost(0.01, 0)}
     decisions = [governor.judge(costs[governor.step]) for _ in range(1800)]

@@ -64,7 +64,7 @@ def test_a_style_whose_lut_is_broken_is_passed_over(tmp_path, caplog):
 
 
 def test_a_file_called_like_a_built_in_style_is_not_taken_for_it(tmp_path):
-    """The first style worn is the file; stepped away from and back, it is the built-in one of that name."""
+    """The first style applied is the file; stepped away from and back, it is the built-in one of that name."""
     file = tmp_path / "Vivid.toml"
     file.write_text('version = 1\nname = "Vivid"\n[palette]\nmonochrome = 1\n', "utf-8")
     style = CurrentStyle(Settings(style=str(file)))

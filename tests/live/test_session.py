@@ -93,7 +93,7 @@ class Play(Stop):
         self.end = time.monotonic() + WAIT_S
 
     def __call__(self) -> bool:
-        assert time.monotonic() < self.end, f"waited in vain; {len(self.acts)} acts to go"
+        assert time.monotonic() < self.end, f"timed out; {len(self.acts)} acts to go"
         while self.acts and self.acts[0][0]():
             self.acts.pop(0)[1]()
         return self.asked or not self.acts
@@ -174,7 +174,7 @@ def kind_of(picture: np.ndarray, tolerance: float) -> str:
     return "card" if np.abs(pixels - hold_card(SIZE, AWAY)).mean() <= tolerance else "neither"
 
 
-def worn(style: CurrentStyle) -> np.ndarray:
+def applied(style: CurrentStyle) -> np.ndarray:
     """The camera's picture in its style, as background."""
     weights = np.zeros((4, 2, 2), np.float32)
     weights[0] = 1
@@ -193,7 +193,7 @@ def fresh(count: int = 2) -> Callable[[], bool]:
     return enough
 
 
-MONO_GREY = worn(CurrentStyle(MONO))[0, 0].astype(int)
+MONO_GREY = applied(CurrentStyle(MONO))[0, 0].astype(int)
 
 
 def recorded_kinds(path: Path) -> list[str]:
@@ -237,7 +237,7 @@ def test_a_photo_in_a_window_tries_styles_on_until_the_window_is_closed(tmp_path
     assert (report.exit_code, report.held, report.interrupted) == (0, 0, False)
     assert kind_of(worn_first[0].pixels, EXACT) == "styled"
     last = FakeWindow.last.shown[-1].pixels.astype(int)
-    assert np.abs(last - worn(style)).max() <= EXACT
+    assert np.abs(last - applied(style)).max() <= EXACT
     assert np.abs(last - worn_first[0].pixels).max() > 10  # Natural after Stark Mono, the last in the row
     assert not FakeWindow.last.mirror
 
@@ -397,7 +397,7 @@ def test_the_style_keys_change_the_picture_and_say_so(preview: Settings) -> None
 
     def note() -> None:
         window = FakeWindow.last
-        seen.append((window.shown[-1].pixels, worn(style), window.toasts[-1], style.title))
+        seen.append((window.shown[-1].pixels, applied(style), window.toasts[-1], style.title))
 
     commands = ("next-style", "next-style", "weaker", "stronger", "previous-style", "previous-style", "weaker")
     acts = [act for command in commands for act in ((fresh(), key(command)), (fresh(), note))]

@@ -90,7 +90,7 @@ def test_where_color_explains_nothing_the_mask_is_kept() -> None:
 
 
 def test_where_an_area_is_undecided_the_style_fades() -> None:
-    """Between what is kept and what is changed; an undecided edge is narrow and wears the style up to itself."""
+    """Between what is kept and what is changed; an undecided edge is narrow and takes the style up to itself."""
     picture, _ = scene()
     area = np.zeros((ROWS, COLUMNS, 4), np.float32)
     area[..., 0] = area[..., 2] = 0.5
@@ -236,7 +236,7 @@ def test_the_compiled_code_shrinks_to_means(size: tuple[int, int]) -> None:
         ("differ", {2: floats(4, 9)}),
         *(("count", {k: floats(4, 7)}) for k in (0, 1, 3, 4, 5, 6)),
         ("count", {2: np.zeros((5, 8), np.uint8)}),
-        ("count", {8: 6}),  # what is noise and what is news are the same
+        ("count", {8: 6}),  # what is noise and what is disagreement are the same
         ("edge_align", {0: floats(4, 8, 1)}),
         ("edge_align", {1: floats(4, 7)}),
         ("edge_align", {2: floats(4, 9)}),

@@ -200,7 +200,7 @@ def test_a_speck_is_nobody() -> None:
 
 
 @pytest.mark.parametrize(("sure", "somebody"), [(0.05, False), (0.15, True)])
-def test_what_the_model_wavers_about_is_nobody(sure: float, somebody: bool) -> None:
+def test_what_the_model_is_uncertain_about_is_nobody(sure: float, somebody: bool) -> None:
     """A piece at 0.75, of which a share is sure; a person who is sure is not made larger by it."""
     masks = np.zeros((4, 180, 320), np.float32)
     masks[3, 60:100, 100:140] = 0.75

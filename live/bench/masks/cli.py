@@ -47,7 +47,7 @@ class Rates(Words):
         """`"15,30"` -> [15, 30]."""
         words = super().convert(value, param, ctx)
         if not words or not all(str(word).isdigit() and 5 <= int(word) <= 240 for word in words):
-            self.fail(f"{value!r} is no list of rates from 5 to 240", param, ctx)
+            self.fail(f"{value!r} is not a list of rates from 5 to 240", param, ctx)
         return [int(word) for word in words]
 
 

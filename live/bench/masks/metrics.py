@@ -78,7 +78,7 @@ def reach(shape: tuple[int, ...], share: float) -> float:
 def inner_band(mask: Mask, share: float = BAND) -> Mask:
     """The pixels of `mask` within `share` of the diagonal of its edge (Cheng et al. 2021).
 
-    The frame's own border is no edge: nobody sees a mask end there.
+    The frame's own border is not an edge: nobody sees a mask end there.
     """
     if mask.all():
         return np.zeros_like(mask)

@@ -18,7 +18,7 @@ EVERY_S = 1 / 6  # every fifth frame at 30 frames/s
 WIDTH = 400  # pixels of one frame on a sheet
 MOST = 12  # columns; a longer film goes on without being drawn
 
-_COLOURS = np.array([(90, 90, 90), (255, 0, 255), (255, 220, 0), (0, 230, 255)], np.uint8)  # as REGIONS
+_COLORS = np.array([(90, 90, 90), (255, 0, 255), (255, 220, 0), (0, 230, 255)], np.uint8)  # as REGIONS
 
 
 class Strips:
@@ -53,7 +53,7 @@ def outlined(pixels: Image, labels: Labels) -> Image:
     drawn = pixels.copy()
     highest = cv2.dilate(labels, np.ones((2, 2), np.uint8))
     edge = highest != cv2.erode(labels, np.ones((2, 2), np.uint8))
-    drawn[edge] = _COLOURS[highest[edge]]
+    drawn[edge] = _COLORS[highest[edge]]
     return drawn
 
 
@@ -63,5 +63,5 @@ def _named(row: Image, name: str) -> Image:
     return row
 
 
-LEGEND = ", ".join(f"{region} #{''.join(f'{c:02x}' for c in _COLOURS[r])}" for r, region in enumerate(REGIONS) if r)
+LEGEND = ", ".join(f"{region} #{''.join(f'{c:02x}' for c in _COLORS[r])}" for r, region in enumerate(REGIONS) if r)
 """Which colour is which region, as text."""

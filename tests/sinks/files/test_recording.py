@@ -98,7 +98,7 @@ class Failing(Memory):
 
 @pytest.mark.parametrize("where", ["open", "write", "close"])
 def test_a_capture_that_fails_is_said_and_the_call_goes_on(tmp_path, where):
-    """A key pressed in a folder that cannot be written must not end a video call; the next press tries anew."""
+    """A key pressed in a folder that cannot be written must not end a video call; the next press tries again."""
     said = []
     snapshots = SnapshotSink(tmp_path, lambda path: Failing(path, where), said.append)
     recorder = RecordSink(tmp_path, lambda path: Failing(path, where), said.append)

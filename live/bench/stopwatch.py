@@ -21,7 +21,7 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
-        self.elapsed: dict[str, float] = defaultdict(float)  # by the clock; inner stages are not taken off
+        self.elapsed: dict[str, float] = defaultdict(float)  # wall time; inner stages are not taken off
         self._inner: list[float] = []
 
     @contextmanager

@@ -75,7 +75,7 @@ def test_a_clip_is_measured_without_truth(bench: Run, media: Path, tmp_path: Pat
     [
         (["--kinds", "dance"], 2, "There is no kind of sequence called dance"),
         (["--methods", "magic"], 2, "There is no method called magic"),
-        (["--rates", "0"], 2, "no list of rates"),
+        (["--rates", "0"], 2, "not a list of rates"),
         (["--style", "nonsense"], 3, "nonsense"),
         (["--model", "nonsense.onnx"], 3, "nonsense.onnx"),
         (["missing.mp4"], 3, "missing.mp4"),

@@ -32,7 +32,7 @@ class Score:
     regions: dict[str, dict[str, float]]  # region -> iou, biou
     cost: dict[str, float] = field(
         default_factory=dict
-    )  # stage -> milliseconds of processor time a frame, and "by the clock"; inference is not in it
+    )  # stage -> milliseconds of processor time a frame, and "wall time"; inference is not in it
 
 
 def compare(
@@ -85,4 +85,4 @@ def _cost(watch: Stopwatch, spent: float, elapsed: float, frames: int) -> dict[s
     stages = {name: 1e3 * seconds / frames for name, seconds in watch.seconds.items()}
     inference = stages.pop("inference", 0.0)
     total = 1e3 * spent / frames - inference
-    return {"all": total, "by the clock": 1e3 * elapsed / frames, **stages, "rest": total - sum(stages.values())}
+    return {"all": total, "wall time": 1e3 * elapsed / frames, **stages, "rest": total - sum(stages.values())}

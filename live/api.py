@@ -14,7 +14,7 @@ from typing import TypedDict, TypeVar, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.compute.devices import Colors, open_segmenter
+from livestyle.compute.devices import open_segmenter
 from livestyle.current_style import CurrentStyle
 from livestyle.frame import Frame, read_only
 from livestyle.masks.exact import ExactMasks
@@ -22,9 +22,6 @@ from livestyle.protocols import Grade, Segmenter
 from livestyle.report import Report
 from livestyle.session import style_file as run_file
 from livestyle.settings import Settings, Sync
-from livestyle.shaders.compile import compile_look
-from livestyle.shaders.library import find_recipe
-from livestyle.shaders.recipe import Adjust
 from livestyle.sinks.files.output import check_output
 from livestyle.stylist import Stylist
 from livestyle.system.stop import Stop
@@ -65,8 +62,10 @@ def load_style(
     `intensity` 0..1 scales all of it (None: the style's own), `tone` and `color` -1..1 are applied on top, `strengths`
     says how much of it each region takes, 0..1. Raises StyleError and DeviceError.
     """
-    adjust = Adjust(intensity=intensity, tone=tone, color=color, strengths=strengths or {})
-    return Colors(device).grade(compile_look(find_recipe(name), adjust))
+    settings = Settings(
+        style=name, intensity=intensity, tone=tone, color=color, strengths=strengths or {}, device=device
+    )
+    return CurrentStyle(settings).grade()
 
 
 def load_segmenter(model: str | None = None, *, device: str = "auto") -> Segmenter:

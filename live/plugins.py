@@ -213,7 +213,10 @@ def _entry_point(group: Group, name: str) -> EntryPoint:
     found = _entry_points(group, name)
     if len({entry.value for entry in found}) > 1:
         packages = " and ".join(sorted(_package(entry) for entry in found))
-        raise UsageError(f"{name} is opened by several installed packages: {packages}", hint="uninstall all but one")
+        raise UsageError(
+            f"{name} is opened by several installed packages: {packages}",
+            hint="keep one of them and uninstall the others",
+        )
     if not found:
         raise UsageError(f"no installed package opens {name}")
     return found[0]

@@ -1,4 +1,4 @@
-"""The layout's rules: what is shipped, who may import whom, and what starting up may cost."""
+"""The layout's rules: what is shipped, which module may import which, and what starting up may load."""
 
 from __future__ import annotations
 

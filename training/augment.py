@@ -91,7 +91,8 @@ def _shrunk(picture: Picture, matrix: Matrix) -> tuple[Image, Matrix]:
     return np.asarray(half, np.uint8), matrix / 2
 
 
-def _composite(pixels: Image, backdrop: Image, alpha: Image) -> Image:
+def composite(pixels: Image, backdrop: Image, alpha: Image) -> Image:
+    """`pixels` over `backdrop`, (H, W, 3), as far as `alpha` (H, W) covers: 255 all, 0 nothing."""
     weight = alpha[..., None].astype(np.uint16)
     return ((pixels * weight + backdrop * (255 - weight)) // 255).astype(np.uint8)
 
@@ -123,7 +124,7 @@ def framed(
         return pixels, members
     if cut:
         alpha = np.asarray(cv2.blur(alpha, (3, 3)), np.uint8)
-    return _composite(pixels, backdrops.draw(rng, size), alpha), np.where(alpha < 128, np.uint8(BACKGROUND), members)
+    return composite(pixels, backdrops.draw(rng, size), alpha), np.where(alpha < 128, np.uint8(BACKGROUND), members)
 
 
 def _curve(rng: np.random.Generator, gamma: float, gain: float) -> Image:

@@ -10,7 +10,7 @@ import torch
 from livestyle.errors import ModelError
 from livestyle.models.network import PortraitNetwork
 from livestyle.training.backbones import BackboneNetwork
-from livestyle.training.checkpoint import save_checkpoint, write_folder
+from livestyle.training.checkpoint import write_folder, write_weights
 from livestyle.training.export import as_folder
 from livestyle.training.network import finished_network, load_network
 
@@ -46,6 +46,4 @@ def _write(network: Network, folder: Path) -> None:
     if isinstance(network, PortraitNetwork):
         write_folder(network.eval(), folder)
         return
-    half = {name: v.half() if v.is_floating_point() else v for name, v in network.state_dict().items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(folder, {"size": network.size, "config": {}, "average": half})
+    write_weights(folder, network.size, {}, network.state_dict())

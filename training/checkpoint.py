@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from livestyle.errors import ModelError
 
@@ -56,6 +56,11 @@ def write_folder(network: nn.Module, folder: Path) -> None:
 def write_finished(run: Path, folder: Path) -> None:
     """The averaged weights of a run in half precision, without what only going on needs; `model.guide` takes it."""
     state = load_checkpoint(run)
-    half = {name: v.half() if v.is_floating_point() else v for name, v in state["average"].items()}
+    write_weights(folder, state["size"], state["config"], state["average"])
+
+
+def write_weights(folder: Path, size: str, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
+    """Weights in half precision, as load_checkpoint reads them; `size` and `config` say of which network."""
+    half = {name: v.half() if v.is_floating_point() else v for name, v in weights.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(folder, {"size": state["size"], "config": state["config"], "average": half})
+    save_checkpoint(folder, {"size": size, "config": config, "average": half})

@@ -6,12 +6,13 @@ a few dozen pixels, one partly before the other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.training.augment import composite
 from livestyle.training.backdrops import Backdrops
 from livestyle.training.classes import BACKGROUND, Members, member_bits, surely, surely_not
 from livestyle.training.reader import LabelledSet, Picture, gathered
@@ -40,18 +41,17 @@ class Person:
 
 
 def _bounds(region: npt.NDArray[np.bool_]) -> Box:
-    rows, columns = np.flatnonzero(region.any(1)), np.flatnonzero(region.any(0))
-    return int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
+    x, y, width, height = cv2.boundingRect(region.astype(np.uint8))
+    return x, y, width, height
 
 
 def _alpha(picture: Picture) -> Image | None:
     """Where the people are, 0 or 255; None where labels leave it open."""
     if picture.cutout is not None:
         return picture.cutout
-    if not surely_not(picture.members, BACKGROUND).any():
-        return None
-    sure = (picture.members == BACKGROUND) | surely_not(picture.members, BACKGROUND)
-    return np.where(picture.members == BACKGROUND, 0, 255).astype(np.uint8) if sure.mean() > 0.97 else None
+    background, people = picture.members == BACKGROUND, surely_not(picture.members, BACKGROUND)
+    decided = (background | people).mean() > 0.97
+    return np.where(background, 0, 255).astype(np.uint8) if decided and people.any() else None
 
 
 def _head_height(members: Members, box: Box, ends: bool) -> float:
@@ -79,12 +79,12 @@ def person_of(picture: Picture) -> Person | None:
         return None
     cut = (slice(y, y + height), slice(x, x + width))
     cropped = np.where(largest, np.uint8(255), np.uint8(0))[cut]
-    return _shrunk(Person(picture.pixels[cut], picture.members[cut], cropped, head, whole), _KEPT_HEAD)
+    person = Person(picture.pixels[cut], picture.members[cut], cropped, head, whole)
+    return _resized(person, _KEPT_HEAD) if head > _KEPT_HEAD else person
 
 
-def _shrunk(person: Person, head: float) -> Person:
-    """`person` with a head of that height, if theirs is larger."""
-    return _resized(person, head) if person.head > head else person
+def _mirrored(person: Person) -> Person:
+    return replace(person, pixels=person.pixels[:, ::-1], members=person.members[:, ::-1], alpha=person.alpha[:, ::-1])
 
 
 def _resized(person: Person, head: float) -> Person:
@@ -131,8 +131,7 @@ def _put(pixels: Image, members: Members, person: Person, left: int, top: int) -
     source = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
     target = (slice(y0, y1), slice(x0, x1))
     alpha = np.asarray(cv2.blur(person.alpha, (3, 3)), np.uint8)[source]
-    weight = alpha[..., None].astype(np.uint16)
-    pixels[target] = ((person.pixels[source] * weight + pixels[target] * (255 - weight)) // 255).astype(np.uint8)
+    pixels[target] = composite(person.pixels[source], pixels[target], alpha)
     members[target] = np.where(alpha < 128, members[target], person.members[source])
 
 
@@ -169,13 +168,10 @@ class Groups:
             person = self._people[rng.integers(len(self._people))]
             person = _resized(person, max(head * float(np.exp(rng.normal(0, 0.12))), 5.0))
             if rng.random() < 0.5:
-                person = Person(
-                    person.pixels[:, ::-1], person.members[:, ::-1], person.alpha[:, ::-1], person.head, person.whole
-                )
+                person = _mirrored(person)
             x = start + place * spacing + rng.normal(0, 0.15) * spacing - person.alpha.shape[1] / 2
             y = top + rng.normal(0, 0.3) * head
-            lit = Person(_shaded(rng, person.pixels), person.members, person.alpha, person.head, person.whole)
-            _put(pixels, members, lit, round(x), round(y))
+            _put(pixels, members, replace(person, pixels=_shaded(rng, person.pixels)), round(x), round(y))
             if not person.whole:
                 lowest = min(lowest, y + len(person.alpha))
         return lowest

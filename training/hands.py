@@ -264,8 +264,7 @@ class Hands:
             turn = np.array([[0.0, -1.0], [1.0, 0.0]]) if rng.random() < 0.5 else np.array([[0.0, 1.0], [-1.0, 0.0]])
             middle = np.array([size / 2, size / 2])
             motion = np.column_stack([turn @ motion[:, :2], turn @ (motion[:, 2] - middle) + middle])
-        tinted = np.asarray(limb.pixels)
-        return self._lay(rng, pixels, members, limb, tinted, motion)
+        return self._lay(rng, pixels, members, limb, limb.pixels, motion)
 
     def _lay(
         self,

@@ -36,7 +36,8 @@ class Packed:
     after: int
 
 
-def _encoded(kind: str, image: npt.NDArray[np.uint8], *options: int) -> bytes:
+def encoded(kind: str, image: npt.NDArray[np.uint8], *options: int) -> bytes:
+    """A BGR picture or labels as a file of the `kind` ".png" or ".webp", with OpenCV's `options`."""
     return bytes(cv2.imencode(kind, image, options)[1])
 
 
@@ -60,11 +61,11 @@ def packed(row: Row, side: int, quality: int) -> Row:
     if labels.shape != pixels.shape[:2]:
         raise BadRow("picture and mask differ in size")
     small = _shrunk(pixels, side, cv2.INTER_AREA)
-    image = _encoded(".webp", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), cv2.IMWRITE_WEBP_QUALITY, quality)
+    image = encoded(".webp", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), cv2.IMWRITE_WEBP_QUALITY, quality)
     if small is pixels and len(image) >= len(row.image):
         image = row.image
     mask = _shrunk(labels, side, cv2.INTER_NEAREST_EXACT)
-    return Row(row.name, image, _encoded(".png", mask, cv2.IMWRITE_PNG_COMPRESSION, 9))
+    return Row(row.name, image, encoded(".png", mask, cv2.IMWRITE_PNG_COMPRESSION, 9))
 
 
 def packed_path(described: SetDescription, folder: Path) -> Path:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from livestyle.protocols import Segmenter
 from livestyle.training.classes import CLASSES, member_bits
 from livestyle.training.metrics import enlarged
+from livestyle.training.pack import encoded
 from livestyle.training.reader import Row, decode_image, decode_mask
 from livestyle.training.sets import SetDescription
 
@@ -43,7 +43,7 @@ def taught(row: Row, described: SetDescription, model: Segmenter, names: Iterabl
         bit = member_bits([name])
         open_ = (members & bit > 0) & (members != bit)
         labels[open_ & (probabilities[model.classes.index(name)] > SURE)] = FIRST_ID + CLASSES.index(name)
-    return Row(row.name, row.image, bytes(cv2.imencode(".png", labels)[1]))
+    return Row(row.name, row.image, encoded(".png", labels))
 
 
 def with_taught_labels(described: str, names: Iterable[str] = TAUGHT) -> str:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 import torch.distributed as dist
@@ -87,6 +88,8 @@ class Trainer:
             torch.set_num_threads(self.settings.run.threads)
         if self.device.type == "cpu":
             keep_memory()
+        if self.settings.run.workers:
+            cv2.setNumThreads(0)  # OpenCV's threads do not survive the fork, and each worker is one already
         torch.manual_seed(self.settings.run.seed)
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.world > 1 and not dist.is_initialized():

@@ -13,8 +13,8 @@ from click.core import ParameterSource
 from livestyle.cli.context import CONFIG_PATH, MEANS_FOLDER
 from livestyle.errors import UsageError
 from livestyle.plugins import Output
+from livestyle.settings import Sync
 
-Sync = Literal["auto", "exact", "live"]  # as in livestyle.settings, which is not imported to print --help
 Listing = Literal["styles", "cameras", "devices"]
 
 

@@ -60,7 +60,7 @@ def refine(planes: PixelWeights, guide: Guide) -> PlaneWeights:
 
 
 def unrefined(planes: PixelWeights, guide: Guide) -> PlaneWeights:
-    """(h, w, R) weights -> (R, h, w): as `refine`, without the guide's edges, where there is no time for them."""
+    """(h, w, R) weights -> (R, h, w): a cheaper `refine`, which leaves the guide's edges out."""
     sharp = _sharpened(split(planes))
     fade = _fade(sharp, _radius(planes))
     return PlaneWeights(np.stack(sharp) if fade is None else np.stack(sharp) * fade)

@@ -7,15 +7,16 @@ looks ahead is itself the source that they come from.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from tests_models import Halves
 
 from livestyle.errors import ModelError
-from livestyle.frame import REGIONS, Frame, Picture, PlaneWeights, Probabilities, StreamInfo, read_only
+from livestyle.frame import REGIONS, Frame, PlaneWeights, StreamInfo, read_only
 from livestyle.masks.exact import ExactMasks
 from livestyle.masks.live import LiveMasks
 from livestyle.masks.lookahead import LookaheadMasks
@@ -23,26 +24,6 @@ from livestyle.protocols import MaskMaker, Segmenter, Source
 
 TIME_BASE = Fraction(1, 30)
 SIZE = (128, 96)
-
-
-class Halves:
-    """A segmenter that calls light pixels hair; can be made to fail."""
-
-    classes = ("background", "hair")
-    regions: Mapping[str, str] = {"background": "background", "hair": "hair"}
-    input_size = (64, 64)
-    device = "cpu"
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.failure: Exception | None = None
-
-    def __call__(self, picture: Picture, /) -> Probabilities:
-        self.calls += 1
-        if self.failure is not None:
-            raise self.failure
-        light = (picture.mean(axis=2) > 127).astype(np.float32)
-        return Probabilities(np.stack([1 - light, light]))
 
 
 class Film:

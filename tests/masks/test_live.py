@@ -6,43 +6,20 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
 from contextlib import closing, suppress
 
 import numpy as np
 import pytest
+from tests_models import Halves
 
 from livestyle.errors import ModelError, StreamError
-from livestyle.frame import Frame, PlaneWeights, Probabilities, read_only
+from livestyle.frame import Frame, PlaneWeights, read_only
 from livestyle.masks import inference as inference_module
 from livestyle.masks import live as live_module
 from livestyle.masks.inference import ThreadedInference
 from livestyle.masks.live import LiveMasks
 
 RATE = 30
-
-
-class Halves:
-    """A segmenter that calls light pixels hair, and can be made slow, broken or waited for."""
-
-    classes = ("background", "hair")
-    regions: Mapping[str, str] = {"background": "background", "hair": "hair"}
-    input_size = (64, 64)
-    device = "cpu"
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.failure: Exception | None = None
-        self.go = threading.Event()
-        self.go.set()
-
-    def __call__(self, pixels: np.ndarray) -> Probabilities:
-        self.calls += 1
-        assert self.go.wait(10)
-        if self.failure:
-            raise self.failure
-        light = (pixels.mean(axis=2) > 127).astype(np.float32)
-        return np.stack([1 - light, light])
 
 
 def frame(index: int, *, light: int = 220, dtype: type = np.uint8) -> Frame:

@@ -14,6 +14,7 @@ import click
 
 from livestyle.console.terminal import say, say_lines
 from livestyle.errors import LivestyleError, UsageError
+from livestyle.training import SETS
 
 if TYPE_CHECKING:
     from livestyle.protocols import Segmenter
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from livestyle.training.reader import LabelledSet
 
 log = logging.getLogger("livestyle")
-
-LABELLED = "ccp,celebamask,fasseg,eg1800,figaro1k,lfw_hair,celeb1k_hair,sfa,iskin"
-ALL = f"{LABELLED},viton"
 
 
 class _Messages(logging.Handler):
@@ -125,7 +123,7 @@ def _named(text: str) -> tuple[str, Path]:
     "--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of the sets."
 )
 @click.option(
-    "--sets", "set_names", default=LABELLED, show_default=True, help="Sets by name or .toml file, with commas."
+    "--sets", "set_names", default=",".join(SETS), show_default=True, help="Sets by name or .toml file, with commas."
 )
 @click.option("--peer", "peers", multiple=True, metavar="KIND=FILE", help="Measure pan=FILE or mediapipe=FILE beside.")
 @click.option("--limit", type=click.IntRange(1), help="Pictures of each set at most.")
@@ -279,7 +277,7 @@ def plot(run: Path, picture: Path) -> None:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--sets", "set_names", default=ALL, show_default=True, help="Sets by name or .toml file, with commas.")
+@click.option("--sets", "set_names", default=",".join(SETS), show_default=True, help="Sets by name or .toml file, with commas.")
 @click.option("--side", type=click.IntRange(32), default=384, show_default=True, help="Pixels of a short side at most.")
 @click.option("--quality", type=click.IntRange(1, 100), default=85, show_default=True, help="Of the WebP pictures.")
 @click.option(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from livestyle.errors import UsageError
+from livestyle.training import SETS
 from livestyle.training.augment import Augmentation
 from livestyle.training.backbones import BACKBONES
 from livestyle.training.network import SIZES
@@ -37,18 +38,7 @@ class DataSettings:
     """What is learnt from."""
 
     folder: str = "data"
-    sets: tuple[str, ...] = (
-        "ccp",
-        "celebamask",
-        "fasseg",
-        "eg1800",
-        "figaro1k",
-        "lfw_hair",
-        "celeb1k_hair",
-        "sfa",
-        "iskin",
-        "viton",
-    )
+    sets: tuple[str, ...] = SETS
     empty: float = 0.04  # share of samples without people, 0..1
     places: str = ""  # folder of pictures without people: backgrounds, and to learn that nobody is there
     keep: bool = True  # keep decoded pictures in memory

@@ -104,7 +104,7 @@ class Trainer:
         workers = self.settings.run.workers
         for labelled in self.sets if workers else []:
             labelled.decode_all(workers)
-        places = empty_pictures(Path(data.places)) if data.places else []
+        places = empty_pictures(Path(data.places), validation=False, strict=strict) if data.places else []
         self.samples = Samples(
             self.sets,
             self.settings.augment,

@@ -149,7 +149,7 @@ def read_rows(described: SetDescription, data: Path) -> Iterator[Row]:
 class LabelledSet:
     """The training or the validation side of a set, decoded on first use and then kept.
 
-    Keeping all ten sets of a laptop's size decoded takes about 5 GB; `keep=False` decodes at each use instead.
+    Keeping the built-in sets decoded takes about 6 GB; `keep=False` decodes at each use instead.
     """
 
     def __init__(

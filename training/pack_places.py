@@ -97,8 +97,15 @@ def _over(pixels: Image, alpha: Image, behind: Image | None) -> Image:
 
 
 def _shuffled(places: Iterable[Place]) -> list[Place]:
-    """In the order of the hashes of their names: the first few of a folder are then spread over all of it."""
-    return sorted(places, key=lambda place: (hashlib.sha256(place.name.encode()).digest(), place.origin))
+    """In the order of hashes of their names: the first few of a folder are then spread over all of it.
+
+    Not the hash that splits (split.py), or those that validate would come first and fill each folder's share.
+    """
+
+    def order(place: Place) -> tuple[bytes, str]:
+        return hashlib.blake2b(place.name.encode()).digest(), place.origin
+
+    return sorted(places, key=order)
 
 
 class _Chooser:

@@ -110,6 +110,15 @@ def test_every_package_on_disk_is_listed_in_pyproject():
     assert set(listed) == packages_on_disk()
 
 
+def test_the_notebook_is_not_installed():
+    """It reads checkpoints that are only in the repository, so it belongs to the source and to no wheel."""
+    shipped = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["package-data"]
+    found = {path for patterns in shipped["livestyle.training"] for path in (ROOT / "training").glob(patterns)}
+    assert ROOT / "training" / "lite.toml" in found
+    assert (ROOT / "training" / "fine_tune.ipynb").is_file()
+    assert not {path for path in found if path.suffix == ".ipynb"}
+
+
 def test_the_folders_cannot_be_imported_under_their_own_names():
     """`import live` from the repository root would load every class a second time."""
     result = subprocess.run([sys.executable, "-c", "import live"], cwd=ROOT, capture_output=True, text=True)

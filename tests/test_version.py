@@ -141,7 +141,8 @@ def test_a_source_distribution_keeps_its_version_and_holds_what_is_built(clone: 
         file.extractall(clone.parent, filter="data")
     tree = clone.parent / "livestyle-3.14.1"
     assert version_of(run, tree) == "3.14.1"
-    needed = {name for name in run("git", "ls-files", cwd=clone).split() if name.endswith((".c", ".py", ".toml"))}
+    kinds = (".c", ".py", ".toml", ".ipynb")
+    needed = {name for name in run("git", "ls-files", cwd=clone).split() if name.endswith(kinds)}
     packed = {path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()}
     assert {name for name in needed if not name.startswith(".")} <= packed
     assert not {name for name in packed if name.startswith((".ci/", ".github/workflows", "training/checkpoints/"))}

@@ -11,15 +11,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.errors import InputError
+from livestyle.errors import InputError, SourceError
 from livestyle.training.classes import BACKGROUND, Members
+from livestyle.training.places import stored_places
 from livestyle.training.reader import LabelledSet
 
 log = logging.getLogger("livestyle")
 
 Image = npt.NDArray[np.uint8]
-
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 SKIN_TONES = np.array([[236, 200, 178], [214, 168, 136], [178, 124, 92], [124, 82, 58], [70, 46, 36]], np.float32)
 
@@ -56,21 +55,31 @@ def empty_parts(labelled: LabelledSet, limit: int, smallest: int = 72) -> list[I
     return parts
 
 
-def empty_pictures(folder: Path, longest: int = 640) -> list[Image]:
-    """The pictures below `folder`, no larger than `longest` pixels. What cannot be decoded is counted in the log.
+def empty_pictures(path: Path, longest: int = 640, *, validation: bool = False, strict: bool = False) -> list[Image]:
+    """One side of the pictures without people at `path`, RGB, no larger than `longest` pixels.
 
-    Nobody may be on them: that is not checked. Raises InputError where there is none.
+    A folder of pictures, a parquet file, or a folder with both; they are split by name as people are. Nobody may be on
+    them: that is not checked. What cannot be decoded is named in the log and left out, or a SourceError where `strict`.
+    Raises InputError where there is none, and what stored_places raises.
     """
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
-    read = [cv2.imread(str(path), cv2.IMREAD_COLOR) for path in files]
-    pictures = [cv2.cvtColor(_at_most(image, longest), cv2.COLOR_BGR2RGB) for image in read if image is not None]
+    wanted = [place for place in stored_places(path) if place.validates == validation]
+    decoded = [(place, decode_place(place.data, longest)) for place in wanted]
+    torn = [place.origin for place, pixels in decoded if pixels is None]
+    if torn and strict:
+        raise SourceError(f"{torn[0]} cannot be decoded.", hint="Leave --strict out to skip such pictures.")
+    if torn:
+        log.warning("%s: left out %d pictures that cannot be decoded: %s.", path, len(torn), ", ".join(torn[:3]))
+    pictures = [pixels for _, pixels in decoded if pixels is not None]
     if not pictures:
-        raise InputError(
-            f"{folder} holds no picture.", hint=f"data.places takes a folder of {', '.join(PICTURE_SUFFIXES)} files."
-        )
-    if len(pictures) < len(files):
-        log.warning("%s: left out %d files that are no pictures.", folder, len(files) - len(pictures))
-    return [np.asarray(picture, np.uint8) for picture in pictures]
+        side = "validates" if validation else "is left to train on"
+        raise InputError(f"{path}: no picture {side}.", hint="About a tenth of all names validate: add more pictures.")
+    return pictures
+
+
+def decode_place(data: bytes, longest: int) -> Image | None:
+    """(H, W, 3) RGB, no larger than `longest` pixels; None for what is no picture."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    return None if image is None else np.asarray(cv2.cvtColor(_at_most(image, longest), cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _at_most(image: npt.NDArray[Any], longest: int) -> npt.NDArray[Any]:

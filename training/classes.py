@@ -42,6 +42,11 @@ def member_bits(names: Iterable[str]) -> int:
     return bits
 
 
+def member_names(bits: int) -> tuple[str, ...]:
+    """The class names in the byte of a set, in the order of CLASSES: what member_bits reads."""
+    return tuple(name for k, name in enumerate(CLASSES) if bits >> k & 1)
+
+
 def region_bits(region: str) -> int:
     """The byte for all classes of a region."""
     return member_bits(name for name, of in REGION_OF.items() if of == region)

@@ -1,4 +1,4 @@
-"""The commands of the training code: train, evaluate, export, plot and pack."""
+"""The commands of the training code but for pack: train, evaluate, export and plot."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import functools
 import json
 import logging
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from livestyle.console.terminal import say, say_lines
-from livestyle.errors import LivestyleError, UsageError
+from livestyle.errors import UsageError
+from livestyle.training import SETS
+from livestyle.training.messages import speaking
 
 if TYPE_CHECKING:
     from livestyle.protocols import Segmenter
@@ -21,34 +21,6 @@ if TYPE_CHECKING:
     from livestyle.training.reader import LabelledSet
 
 log = logging.getLogger("livestyle")
-
-LABELLED = "ccp,celebamask,fasseg,eg1800,figaro1k,lfw_hair,celeb1k_hair,sfa,iskin"
-ALL = f"{LABELLED},viton"
-
-
-class _Messages(logging.Handler):
-    """Messages on what stderr is at the moment: a progress bar stands in for it and lets them pass above itself."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one message."""
-        say_lines(self.format(record))
-
-
-def _speaking(command: Callable[..., None]) -> Callable[..., None]:
-    """Show messages on stderr, and errors as one sentence with the exit code that belongs to them."""
-
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_Messages()])
-        try:
-            command(*args, **kwargs)
-        except LivestyleError as error:
-            say(f"error: {error}")
-            if error.hint:
-                say(error.hint)
-            raise SystemExit(error.exit_code) from None
-
-    return run
 
 
 def _overridden(text: str, changes: tuple[str, ...]) -> str:
@@ -79,7 +51,7 @@ def _overridden(text: str, changes: tuple[str, ...]) -> str:
 @click.option("--set", "changes", multiple=True, metavar="SECTION.NAME=VALUE", help="Change a setting of the file.")
 @click.option("--fresh", is_flag=True, help="Start again even if the run's folder has a checkpoint.")
 @click.option("--strict", is_flag=True, help="Stop at the first bad row instead of counting it.")
-@_speaking
+@speaking
 def train(settings: Path, changes: tuple[str, ...], fresh: bool, strict: bool) -> None:
     """Train as SETTINGS (a TOML file) says; goes on from the last checkpoint of the run's folder.
 
@@ -125,7 +97,7 @@ def _named(text: str) -> tuple[str, Path]:
     "--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of the sets."
 )
 @click.option(
-    "--sets", "set_names", default=LABELLED, show_default=True, help="Sets by name or .toml file, with commas."
+    "--sets", "set_names", default=",".join(SETS), show_default=True, help="Sets by name or .toml file, with commas."
 )
 @click.option("--peer", "peers", multiple=True, metavar="KIND=FILE", help="Measure pan=FILE or mediapipe=FILE beside.")
 @click.option("--limit", type=click.IntRange(1), help="Pictures of each set at most.")
@@ -134,7 +106,7 @@ def _named(text: str) -> tuple[str, Path]:
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for evaluation.json, tables.md and figures."
 )
-@_speaking
+@speaking
 def evaluate(
     models: tuple[str, ...],
     data: Path,
@@ -230,7 +202,7 @@ def _write(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of the sets, for parity and int8.",
 )
-@_speaking
+@speaking
 def export(
     checkpoint: Path,
     out: Path,
@@ -268,51 +240,9 @@ def export(
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("picture", type=click.Path(dir_okay=False, path_type=Path))
-@_speaking
+@speaking
 def plot(run: Path, picture: Path) -> None:
     """Draw the learning curves of RUN (a run's folder) into PICTURE (.png, .svg or .pdf)."""
     from livestyle.training.figures import losses
 
     losses(run / "log.csv", picture)
-
-
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--sets", "set_names", default=ALL, show_default=True, help="Sets by name or .toml file, with commas.")
-@click.option("--side", type=click.IntRange(32), default=384, show_default=True, help="Pixels of a short side at most.")
-@click.option("--quality", type=click.IntRange(1, 100), default=85, show_default=True, help="Of the WebP pictures.")
-@click.option(
-    "--teacher",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Model (.onnx) that fills in hair, face and neck where labels leave them open; "
-    "OUT then also gets the sets' descriptions.",
-)
-@click.option("--strict", is_flag=True, help="Stop at the first bad row instead of leaving it out.")
-@_speaking
-def pack(data: Path, out: Path, set_names: str, side: int, quality: int, teacher: Path | None, strict: bool) -> None:
-    """Write the sets of the folder DATA again into OUT, with smaller pictures, for slow disks and lines.
-
-    Names stay, and with them what trains and what validates. 384 pixels are enough to train at 256 with the crops of
-    the built-in sets; fewer cost sharpness in close-ups.
-    """
-    from livestyle.models.segmenter import load_segmenter
-    from livestyle.training.pack import pack_set
-    from livestyle.training.reader import BadRows
-    from livestyle.training.sets import find_set, set_path
-    from livestyle.training.teach import taught, with_taught_labels
-
-    total = 0
-    model = load_segmenter(str(teacher), device="cpu") if teacher else None
-    for name in set_names.split(","):
-        described, bad = find_set(name), BadRows(strict)
-        change = functools.partial(taught, described=described, model=model) if model else None
-        result = pack_set(described, data, out, side=side, quality=quality, bad=bad, change=change)
-        if model:
-            text = with_taught_labels(set_path(name).read_text(encoding="utf-8"))
-            (out / f"{described.name}.toml").write_text(text, encoding="utf-8")
-        bad.report(described.name)
-        sizes = f"{result.before / 1e6:.1f} MB -> {result.after / 1e6:.1f} MB"
-        click.echo(f"{described.name}: {result.pictures} pictures, {sizes}")
-        total += result.after
-    click.echo(f"{total / 1e6:.1f} MB in all")

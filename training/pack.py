@@ -5,26 +5,18 @@ A network that looks at 256 pixels learns nothing from the fourth megapixel. Nam
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.errors import EncodeError, LivestyleError, OutputExistsError
+from livestyle.errors import OutputExistsError
+from livestyle.training.parquet import write_parquet
 from livestyle.training.reader import BadRow, BadRows, Row, decode_image, decode_mask, read_rows
 from livestyle.training.sets import SetDescription
-
-_ROWS_AT_ONCE = 256
-_IMAGE = {"_type": "Image"}
-_FEATURES = {"info": {"features": {"name": {"dtype": "string", "_type": "Value"}, "image": _IMAGE, "mask": _IMAGE}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +33,7 @@ def encoded(kind: str, image: npt.NDArray[np.uint8], *options: int) -> bytes:
     return bytes(cv2.imencode(kind, image, options)[1])
 
 
-def _shrunk(image: npt.NDArray[np.uint8], side: int, interpolation: int) -> npt.NDArray[np.uint8]:
+def shrunk(image: npt.NDArray[np.uint8], side: int, interpolation: int) -> npt.NDArray[np.uint8]:
     """`image` with a short side of `side` pixels at most."""
     height, width = image.shape[:2]
     scale = side / min(height, width)
@@ -60,47 +52,17 @@ def packed(row: Row, side: int, quality: int) -> Row:
     pixels, labels = decode_image(row), decode_mask(row)
     if labels.shape != pixels.shape[:2]:
         raise BadRow("picture and mask differ in size")
-    small = _shrunk(pixels, side, cv2.INTER_AREA)
+    small = shrunk(pixels, side, cv2.INTER_AREA)
     image = encoded(".webp", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), cv2.IMWRITE_WEBP_QUALITY, quality)
     if small is pixels and len(image) >= len(row.image):
         image = row.image
-    mask = _shrunk(labels, side, cv2.INTER_NEAREST_EXACT)
+    mask = shrunk(labels, side, cv2.INTER_NEAREST_EXACT)
     return Row(row.name, image, encoded(".png", mask, cv2.IMWRITE_PNG_COMPRESSION, 9))
 
 
 def packed_path(described: SetDescription, folder: Path) -> Path:
     """Where in `folder` the reader looks for the set."""
     return folder / (described.file or f"{described.hub}/train.parquet")
-
-
-def _columns(rows: list[Row]) -> dict[str, list[Any]]:
-    return {
-        "name": [row.name for row in rows],
-        "image": [{"bytes": row.image, "path": None} for row in rows],
-        "mask": [{"bytes": row.mask, "path": None} for row in rows],
-    }
-
-
-def _write(path: Path, rows: Iterator[Row]) -> None:
-    """Rows as the `datasets` library writes them; a kill leaves no half file under that name."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    cell = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    schema = pa.schema([("name", pa.string()), ("image", cell), ("mask", cell)], {"huggingface": json.dumps(_FEATURES)})
-    draft = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            stack.callback(draft.unlink, missing_ok=True)
-            with pq.ParquetWriter(draft, schema) as file:
-                while batch := list(islice(rows, _ROWS_AT_ONCE)):
-                    file.write_table(pa.table(_columns(batch), schema=schema))
-            os.replace(draft, path)
-    except LivestyleError:
-        raise  # what reading the rows found, some of which are OSErrors too
-    except OSError as error:
-        raise EncodeError(f"{path} could not be written: {error}.") from error
 
 
 def pack_set(
@@ -133,5 +95,5 @@ def pack_set(
             sizes[:] += 1, len(row.image) + len(row.mask), len(result.image) + len(result.mask)
             yield result
 
-    _write(path, smaller())
+    write_parquet(path, ("image", "mask"), map(asdict, smaller()))
     return Packed(*map(int, sizes))

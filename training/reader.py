@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ import numpy.typing as npt
 from livestyle.errors import InputError, SourceError, SourceNotFoundError
 from livestyle.training.classes import ANY, BACKGROUND, Members
 from livestyle.training.cutout import flooded, islands
+from livestyle.training.parquet import bytes_of, read_parquet
 from livestyle.training.sets import SetDescription
 
 log = logging.getLogger("livestyle")
@@ -115,21 +116,9 @@ def _with_cutout(
     return Picture(name, pixels, members, cutout)
 
 
-def _bytes_of(cell: Any) -> bytes:
-    data = cell.get("bytes") if isinstance(cell, dict) else cell
-    return bytes(data) if isinstance(data, bytes | bytearray) else b""
-
-
 def _parquet_rows(path: Path) -> Iterator[Row]:
-    import pyarrow.parquet as pq
-    from pyarrow import ArrowException
-
-    try:
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=256):
-            for i, row in enumerate(batch.to_pylist()):
-                yield Row(str(row.get("name") or f"{path.stem}_{i}"), _bytes_of(row["image"]), _bytes_of(row["mask"]))
-    except (ArrowException, KeyError) as error:
-        raise SourceError(f"{path} is not a parquet file with the columns image and mask: {error}.") from error
+    for row in read_parquet(path, ("image", "mask")):
+        yield Row(row["name"], bytes_of(row["image"]), bytes_of(row["mask"]))
 
 
 def _hub_rows(name: str, split: str = "train") -> Iterator[Row]:
@@ -140,7 +129,7 @@ def _hub_rows(name: str, split: str = "train") -> Iterator[Row]:
         for column in ("image", "mask"):
             stream = stream.cast_column(column, datasets.Image(decode=False))
         for i, row in enumerate(stream):
-            yield Row(str(row.get("name") or f"{name}#{i}"), _bytes_of(row["image"]), _bytes_of(row["mask"]))
+            yield Row(str(row.get("name") or f"{name}#{i}"), bytes_of(row["image"]), bytes_of(row["mask"]))
     except (OSError, ValueError, KeyError) as error:
         raise SourceError(f"The data set {name} cannot be read: {error}.") from error
 
@@ -160,7 +149,7 @@ def read_rows(described: SetDescription, data: Path) -> Iterator[Row]:
 class LabelledSet:
     """The training or the validation side of a set, decoded on first use and then kept.
 
-    Keeping all ten sets of a laptop's size decoded takes about 5 GB; `keep=False` decodes at each use instead.
+    Keeping the built-in sets decoded takes about 6 GB; `keep=False` decodes at each use instead.
     """
 
     def __init__(

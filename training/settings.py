@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from livestyle.errors import UsageError
+from livestyle.training import SETS
 from livestyle.training.augment import Augmentation
 from livestyle.training.backbones import BACKBONES
 from livestyle.training.network import SIZES
+from livestyle.training.places import PARQUET
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +39,11 @@ class DataSettings:
     """What is learnt from."""
 
     folder: str = "data"
-    sets: tuple[str, ...] = (
-        "ccp",
-        "celebamask",
-        "fasseg",
-        "eg1800",
-        "figaro1k",
-        "lfw_hair",
-        "celeb1k_hair",
-        "sfa",
-        "iskin",
-        "viton",
-    )
+    sets: tuple[str, ...] = SETS
     empty: float = 0.04  # share of samples without people, 0..1
-    places: str = ""  # folder of pictures without people: backgrounds, and to learn that nobody is there
+    places: str = (
+        ""  # pictures without people, a folder or a parquet file: backgrounds, and to learn that nobody is there
+    )
     keep: bool = True  # keep decoded pictures in memory
     limit: int = 0  # read only so many pictures of each set, 0: all
 
@@ -173,7 +166,8 @@ def check(settings: Settings) -> None:
     )
     _require(0 <= settings.data.empty < 1, "data.empty must be at least 0 and below 1.")
     places = settings.data.places
-    _require(not places or Path(places).is_dir(), f"data.places: there is no folder {places}.")
+    there = Path(places).is_dir() or (Path(places).is_file() and Path(places).suffix.lower() == PARQUET)
+    _require(not places or there, f"data.places: there is no folder or parquet file {places}.")
     _require(bool(settings.data.sets), "data.sets must name at least one data set.")
     _require(run.precision in PRECISIONS, f"run.precision must be one of {', '.join(PRECISIONS)}.")
     _require(model.size in (*SIZES, *BACKBONES), f"model.size must be one of {', '.join((*SIZES, *BACKBONES))}.")

@@ -69,6 +69,7 @@ class Trainer:
         self.progress = Progress()
         self.stopping = False  # set by a signal: end after a checkpoint
         self.interrupted = False  # that signal was Ctrl-C
+        self._handlers: dict[int, Any] = {}  # what signals did before this run listened to them
         self._prepare_machine()
         self._open_data(strict)
         self._build()
@@ -104,7 +105,7 @@ class Trainer:
         workers = self.settings.run.workers
         for labelled in self.sets if workers else []:
             labelled.decode_all(workers)
-        places = empty_pictures(Path(data.places)) if data.places else []
+        places = empty_pictures(Path(data.places), validation=False, strict=strict) if data.places else []
         self.samples = Samples(
             self.sets,
             self.settings.augment,
@@ -282,10 +283,16 @@ class Trainer:
         return True
 
     def close(self) -> None:
-        """Leave the other processes of a distributed run, together: one may still be writing the checkpoint."""
+        """Leave the other processes of a distributed run, together: one may still be writing the checkpoint.
+
+        From then on signals do again what they did before `train`.
+        """
         if self.world > 1 and dist.is_initialized():
             dist.barrier()
             dist.destroy_process_group()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
 
     def _done(self) -> float:
         return progress_of(self.settings.recipe, self.progress.step, self._agreed(self.progress.seconds))
@@ -307,8 +314,9 @@ class Trainer:
         self.progress.step += 1
         self.progress.samples += recipe.batch
         self.progress.seconds = table.clock(self.progress.seconds, start)
-        table.add(losses, self.progress.samples, progress_of(recipe, self.progress.step, self.progress.seconds))
-        if self.progress.step % self.settings.run.log_every == 0:
+        reached = progress_of(recipe, self.progress.step, self.progress.seconds)
+        table.add(losses, self.progress.samples, reached)
+        if self.progress.step % self.settings.run.log_every == 0 or reached >= 1:  # the last steps count too
             table.write(self.progress, done, rate, batch[0].shape[1])
 
     def _listen(self) -> None:
@@ -320,4 +328,5 @@ class Trainer:
 
         for name in ("SIGTERM", "SIGUSR1", "SIGINT"):
             if hasattr(signal, name):
-                signal.signal(getattr(signal, name), ask)
+                number = getattr(signal, name)
+                self._handlers.setdefault(number, signal.signal(number, ask) or signal.SIG_DFL)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from livestyle.errors import EncodeError, OutputExistsError, SourceError, SourceNotFoundError
-from livestyle.training import cli
+from livestyle.training.cli_pack import pack
 from livestyle.training.pack import pack_set, packed
 from livestyle.training.reader import BadRows, LabelledSet, Row, decode_image, decode_mask, read_rows
 from livestyle.training.sets import find_set, parse_set
@@ -36,7 +36,7 @@ def test_the_commands_set_keeps_names_split_and_labels(drawn: Path, tmp_path: Pa
     """Half the size: all but a ring of one pixel around what is drawn keeps its label, 4 % of these pictures."""
     described = str(drawn / "drawn.toml")
     command = [str(drawn), str(tmp_path / "out"), "--sets", described, "--side", "40"]
-    done = CliRunner().invoke(cli.pack, command, catch_exceptions=False)
+    done = CliRunner().invoke(pack, command, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "drawn: 60 pictures" in done.output
     for validation in (False, True):

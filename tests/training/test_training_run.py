@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -38,6 +39,25 @@ def test_a_run_writes_its_log_settings_and_checkpoint(settings_text: Text, tmp_p
     assert [(row["step"], row["size"]) for row in rows] == [("2", "64"), ("4", "96")]
     assert load_checkpoint(tmp_path / "run")["progress"]["samples"] == 8
     assert parse_settings((tmp_path / "run" / "settings.toml").read_text(), "again") == trainer.settings
+
+
+def test_the_last_steps_of_a_run_are_in_its_log(settings_text: Text, tmp_path: Path) -> None:
+    """A row every two steps and one for the fifth: a run shorter than `run.log_every` has a curve as well."""
+    _trainer(settings_text(steps=5)).train()
+    with (tmp_path / "run" / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["2", "4", "5"]
+    assert all(float(row["labels"]) > 0 for row in rows)
+
+
+def test_signals_are_given_back_when_a_run_is_closed(settings_text: Text) -> None:
+    """Ctrl-C asks a run to stop after a checkpoint; in a notebook it then interrupts cells again."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    trainer = _trainer(settings_text(steps=2))
+    trainer.train()
+    assert all(signal.getsignal(number) != handler for number, handler in before.items())
+    trainer.close()
+    assert {number: signal.getsignal(number) for number in before} == before
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(settings_text: Text, tmp_path: Path) -> None:

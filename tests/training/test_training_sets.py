@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from livestyle.errors import InputError, SourceNotFoundError
-from livestyle.training.classes import CLASSES, REGION_OF, member_bits, region_bits
+from livestyle.training.classes import CLASSES, REGION_OF, member_bits, member_names, region_bits
 from livestyle.training.sets import BUILTIN, find_set, parse_set
 
 GOOD = 'name = "x"\nfile = "x.parquet"\n[labels]\n"0" = ["background"]\n"1,4-6" = ["hair", "face"]\n'
@@ -71,3 +71,9 @@ def test_regions_part_the_classes() -> None:
     regions = set(REGION_OF.values())
     assert set(REGION_OF) == set(CLASSES)
     assert sum(region_bits(region) for region in regions) == member_bits(CLASSES) == 255
+
+
+def test_a_byte_reads_back_as_the_names_it_was_made_of() -> None:
+    """All 256 sets of classes: names and bytes say the same."""
+    assert member_names(0b10000010) == ("hair", "accessories")
+    assert all(member_bits(member_names(bits)) == bits for bits in range(256))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
@@ -42,7 +43,7 @@ class Network:
     """Sees every picture in 32 x 18 cells. Implements livestyle.protocols.Segmenter."""
 
     classes = REGIONS
-    regions = dict(zip(REGIONS, REGIONS, strict=True))
+    regions: Mapping[str, str] = dict(zip(REGIONS, REGIONS, strict=True))
     input_size = (128, 72)
     device = "cpu"
 

@@ -73,7 +73,7 @@ class TimedTracker(MaskTracker):
         with self._watch.stage("carry"):
             super().advance(luma, seconds)
 
-    def correct(self, weights: PlaneWeights, seconds: float, seen: Plane | None = None) -> bool:
+    def correct(self, weights: PlaneWeights, seconds: float, seen: Plane | None = None, turns: int = 1) -> bool:
         """As the tracker's own."""
         with self._watch.stage("blend"):
-            return super().correct(weights, seconds, seen)
+            return super().correct(weights, seconds, seen, turns)

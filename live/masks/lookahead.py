@@ -38,6 +38,7 @@ class _Waiting:
     seconds: float
     guide: Guide
     mask: Mask | None  # its own, if it has one
+    turns: int  # masks after which all of a frame has been looked at, at this time
     past: Belief  # the masks so far, its own among them
     onward: Motion | None  # of the frame before, from where it is now; None where a scene begins
 
@@ -62,6 +63,7 @@ class LookaheadMasks:
         looks = SEVERAL if interval else ALL
         self._pipeline = MaskPipeline(segmenter, sync=sync, time_base=source.info.time_base, looks=looks, refine=refine)
         self._unsegmented = 0  # frames since the newest that was segmented
+        self._turns = 1
         self._flow = FlowEstimator()
         self._luma: Luma | None = None  # of the newest frame
         self._window: deque[_Waiting] = deque()
@@ -110,10 +112,11 @@ class LookaheadMasks:
         mask = pipeline.segment(pyramid) if self._is_due(seconds) else None
         if mask is not None:
             self._correct(mask, seconds)
+            self._turns = mask.turns
         self._unsegmented = self._unsegmented + 1 if mask is None else 0
         past = pipeline.tracker.belief
         assert past is not None  # the first frame of a scene is due
-        return _Waiting(frame, seconds, pipeline.guide(pyramid, pyramid.medium), mask, past, onward)
+        return _Waiting(frame, seconds, pipeline.guide(pyramid, pyramid.medium), mask, self._turns, past, onward)
 
     def _correct(self, mask: Mask, seconds: float) -> None:
         self._pipeline.correct(mask, seconds)
@@ -178,5 +181,5 @@ def _one_frame_back(future: Belief | None, waiting: _Waiting, seconds: float) ->
     if waiting.onward is None or known is None:
         return None
     elapsed = waiting.seconds - seconds
-    warped, _ = known.warped(waiting.onward, elapsed)
+    warped, _ = known.warped(waiting.onward, elapsed, waiting.turns)
     return warped.faded(elapsed, TAU)

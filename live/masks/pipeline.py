@@ -51,7 +51,7 @@ class MaskPipeline:
 
     def correct(self, mask: Mask, seconds: float) -> bool:
         """Take in the mask of the frame at `seconds`, this one or an earlier one. False: it came too late."""
-        if taken := self.tracker.correct(mask.weights, seconds, mask.seen):
+        if taken := self.tracker.correct(mask.weights, seconds, mask.seen, mask.turns):
             self.stats.taken(seconds)
         return taken
 

@@ -25,7 +25,7 @@ from livestyle.protocols import ResizableSegmenter, Segmenter
 EVERY = 0.6
 """Seconds from one segmentation of the whole to the next, if nothing changes outside the parts."""
 
-SEARCH = 0.8
+SEARCH = 1.5
 """Seconds from one look for people who are too small for the whole to the next, a tile at a time."""
 
 MOST_PARTS = 32
@@ -44,22 +44,28 @@ class Mask(NamedTuple):
 
     weights: PlaneWeights  # (R, h, w), of the whole picture; where nobody looked this time, from an earlier picture
     seen: Plane | None = None  # (h, w) in [0, 1]: how much of it is of this picture; None: all of it
+    turns: int = 1  # masks after which all of the picture has been looked at
 
 
 class Looks(NamedTuple):
     """How much may be looked at for one mask."""
 
-    parts: int | None  # besides the whole; None: all of them
+    parts: int  # besides the whole, at least
+    turns: int  # masks after which every part has been looked at again, at most
     thorough: bool = False  # the whole also at more than the network's own size, where people are small
 
+    def each(self, parts: int) -> int:
+        """How many of so many parts to look at for one mask."""
+        return min(parts, max(self.parts, math.ceil(parts / self.turns)))
 
-ONE = Looks(1)
+
+ONE = Looks(1, turns=3)
 """For live pictures: parts take turns."""
 
-SEVERAL = Looks(3)
+SEVERAL = Looks(3, turns=2)
 """For files, which can wait a little."""
 
-ALL = Looks(None, thorough=True)
+ALL = Looks(0, turns=1, thorough=True)
 """For photos, and streams that may take their time."""
 
 
@@ -179,7 +185,9 @@ class RoiSegmenter:
 
         `fresh`: the whole's mask is of this picture.
         """
-        turn = sorted(self._parts, key=lambda part: part.looked)[: self._looks.parts]
+        count = self._looks.each(len(self._parts))
+        # Those that have waited longest.
+        turn = sorted(self._parts, key=lambda part: part.looked)[:count]
         shape = pyramid.luma.shape
         result = PlaneWeights(resized(whole, shape).copy())
         # Where parts know more than the whole, its mask of this picture counts only until they have been looked at.
@@ -190,7 +198,7 @@ class RoiSegmenter:
                 seen[area] = np.minimum(seen[area], 1 - seamed(area, shape))
         for part in turn:
             self._look_at_part(part, pyramid, view, result, seen)
-        return Mask(result, None if seen.min() >= 1 else seen)
+        return Mask(result, None if seen.min() >= 1 else seen, math.ceil(len(self._parts) / count))
 
     def _look_at_part(self, part: Part, pyramid: FramePyramid, view: View, result: PlaneWeights, seen: Plane) -> None:
         """Blend the mask of a part into the `result`, in place."""
@@ -216,7 +224,7 @@ class RoiSegmenter:
     def _search(self, pyramid: FramePyramid, view: View) -> None:
         """Look at the next tile of the picture, for people only: without its surroundings a piece misleads."""
         first = self._searched == -math.inf
-        for _ in range(4 if first and self._looks.parts != 1 else 1):
+        for _ in range(4 if first and self._looks.parts > 1 else 1):
             left, top = (1 - TILE) * (self._tile % 2), (1 - TILE) * (self._tile // 2)
             cut = pixels_of(Crop(left, top, left + TILE, top + TILE), pyramid.large.shape)
             crop = _crop_of(*cut, pyramid.large.shape)

@@ -58,13 +58,14 @@ class Belief:
     planes: PixelWeights
     support: Plane  # (h, w) sum of the masks' weights: fades with time, is lost where the picture contradicts
 
-    def warped(self, motion: Motion, seconds: float) -> tuple[Belief, Motion]:
-        """The same for the frame from which `motion` leads back, `seconds` away, and the motion that was applied."""
+    def warped(self, motion: Motion, seconds: float, turns: int = 1) -> tuple[Belief, Motion]:
+        """The same for the frame from which `motion` leads back, `seconds` away, and the motion that was applied.
+
+        `turns`: masks after which all of the picture has been looked at. Where looks are rare, support has to last.
+        """
         aligned = edge_aligned(motion, 1 - self.planes[..., 0])
-        planes, support = (
-            warp_weights(self.planes, aligned.backward),
-            warp(self.support, aligned.backward) * aligned.trust,
-        )
+        trust = aligned.trust if turns == 1 else np.power(aligned.trust, np.float32(1 / turns))
+        planes, support = warp_weights(self.planes, aligned.backward), warp(self.support, aligned.backward) * trust
         return Belief(_without_unsupported(planes, support, seconds), support), aligned
 
     def faded(self, seconds: float, tau: float) -> Belief:
@@ -75,7 +76,7 @@ class Belief:
         """The mean of both; where they contradict each other only what is `new`."""
         support = self.support * (1 - _disagreement(self.planes, new.planes))
         total = support + new.support
-        share = new.support / total
+        share = new.support / np.maximum(total, np.float32(1e-12))  # neither may have any
         return Belief(_mixed(self.planes, new.planes, share), total)
 
     def blended(self, other: Belief, share: Plane) -> Belief:
@@ -134,6 +135,7 @@ class MaskTracker:
         self._belief: Belief | None = None
         self._motion: Motion | None = None
         self._corrected = 0.0
+        self._turns = 1
         self._frames.clear()
 
     @property
@@ -172,11 +174,12 @@ class MaskTracker:
             self._motion = motion
             self._remember(_Past(seconds, luma, self._move(motion, seconds - before.seconds)))
 
-    def correct(self, weights: PlaneWeights, seconds: float, seen: Plane | None = None) -> bool:
+    def correct(self, weights: PlaneWeights, seconds: float, seen: Plane | None = None, turns: int = 1) -> bool:
         """Take in the (R, h, w) mask of the frame at `seconds`: the one last advanced to, or an earlier one.
 
         `seen`: (h, w) in [0, 1], how much of the mask is of that frame; the rest counts only where nothing is known
-        yet. A mask of a frame that is not remembered (from before a cut, or too old) changes nothing and returns False.
+        yet. `turns`: masks after which all of the frame has been looked at. A mask of a frame that is not remembered
+        (from before a cut, or too old) changes nothing and returns False.
         """
         past = next((past for past in self._frames if past.seconds == seconds), None)
         if past is None:
@@ -186,7 +189,7 @@ class MaskTracker:
             warped = self._late(warp_weights(new.planes, motion.backward), motion.trust, self.latest - seconds)
             new = Belief(warped, np.maximum(motion.trust, _LEAST_WORTH))
         self._belief = new if self._belief is None else self._corrected_by(self._belief, new, seen)
-        self._corrected = self.latest
+        self._corrected, self._turns = self.latest, turns
         return True
 
     def _corrected_by(self, belief: Belief, new: Belief, seen: Plane | None) -> Belief:
@@ -218,7 +221,7 @@ class MaskTracker:
         """Warp what is believed; returns the motion that was applied."""
         if self._belief is None:
             return motion
-        self._belief, aligned = self._belief.warped(motion, elapsed)
+        self._belief, aligned = self._belief.warped(motion, elapsed, self._turns)
         return aligned
 
     def _motion_since(self, then: _Past, mask: Belief) -> Motion | None:

@@ -11,6 +11,7 @@ import pytest
 from livestyle.frame import Probabilities
 from livestyle.masks.pyramid import FramePyramid
 from livestyle.masks.roi import ALL, EVERY, FINE, ONE, SEARCH, SEVERAL, TILE, Looks, Mask, RoiSegmenter
+from livestyle.masks.weights import segment
 from livestyle.protocols import ResizableSegmenter
 
 WIDTH, HEIGHT = 1280, 720
@@ -97,8 +98,7 @@ APART: list[Somebody] = [(100, 120, 36), (1150, 150, 36), (620, 560, 36)]
 
 def test_everybody_in_a_group_is_seen_better() -> None:
     """Small faces that the whole blurs are as good as close ones in parts."""
-    network = Network()
-    whole = Mask(RoiSegmenter(network, Looks(0))(FramePyramid(picture(*ROW), 0)).weights)
+    whole = Mask(segment(Network(), picture(*ROW)))
     _, (mask,) = run(ROW, ALL, 1)
     assert iou(mask, *ROW) > 0.8 > 0.7 > iou(whole, *ROW)
     np.testing.assert_allclose(mask.weights.sum(axis=0), 1, atol=1e-5)

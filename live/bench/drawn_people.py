@@ -15,8 +15,8 @@ from livestyle.bench.layers import Image, Layer, Planes, cut_out, flat
 from livestyle.bench.sequences import Moment
 from livestyle.errors import InputError
 from livestyle.frame import REGIONS, PixelWeights, Probabilities
+from livestyle.masks.crops import Crop
 from livestyle.masks.flow import shrink
-from livestyle.masks.roi import Crop
 from livestyle.masks.weights import by_plane
 
 Labels = npt.NDArray[np.uint8]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from livestyle.frame import PlaneWeights
-from livestyle.masks.flow import FlowEstimator, Luma, Motion
+from livestyle.masks.flow import FlowEstimator, Luma, Motion, Plane
 from livestyle.masks.tracker import TAU, MaskTracker
 
 P = ParamSpec("P")
@@ -73,7 +73,7 @@ class TimedTracker(MaskTracker):
         with self._watch.stage("carry"):
             super().advance(luma, seconds)
 
-    def correct(self, weights: PlaneWeights, seconds: float) -> bool:
+    def correct(self, weights: PlaneWeights, seconds: float, seen: Plane | None = None, turns: int = 1) -> bool:
         """As the tracker's own."""
         with self._watch.stage("blend"):
-            return super().correct(weights, seconds)
+            return super().correct(weights, seconds, seen, turns)

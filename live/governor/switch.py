@@ -11,17 +11,18 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Generic
+from typing import Generic, cast
 
-import cv2
 import numpy as np
 
 from livestyle.frame import REGIONS, Picture, PixelWeights, PlaneWeights, Probabilities
 from livestyle.governor.policy import Step
+from livestyle.masks.crops import Planes, resized
 from livestyle.masks.edges import Guide, Refine, refine, unrefined
 from livestyle.masks.inference import Inference, Result, T, ThreadedInference, lower_priority
 from livestyle.masks.pyramid import FramePyramid
-from livestyle.masks.weights import segment
+from livestyle.masks.roi import Mask
+from livestyle.masks.weights import FACE, with_faces
 from livestyle.protocols import Segmenter
 
 FADE_S = 0.5
@@ -40,10 +41,10 @@ Open = Callable[[Step], Segmenter]
 
 
 class SwitchedSegmenter:
-    """A segmenter that may be replaced between two pictures. Its classes are the regions themselves."""
+    """A segmenter that may be replaced between two pictures. Its classes are the regions, and faces."""
 
-    classes = REGIONS
-    regions: Mapping[str, str] = {region: region for region in REGIONS}
+    classes = (*REGIONS, FACE)
+    regions: Mapping[str, str] = {**{region: region for region in REGIONS}, FACE: "skin"}
 
     def __init__(self, segmenter: Segmenter, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -76,13 +77,13 @@ class SwitchedSegmenter:
         return self.current.device
 
     def __call__(self, picture: Picture, /) -> Probabilities:
-        """(H, W, 3) uint8 RGB -> (R, h, w) float32, the weights of livestyle.frame.REGIONS."""
+        """(H, W, 3) uint8 RGB -> (R + 1, h, w) float32: livestyle.frame.REGIONS, skin without faces, and faces."""
         before, after, since = self._turn
         share = (self._clock() - since) / TURN_S
         self.seen = picture.shape[1], picture.shape[0]
-        weights = segment(after, picture)
+        planes = _segmented(after, picture)
         self.masks += 1
-        return Probabilities(weights if share >= 1 else _between(segment(before, picture), weights, share))
+        return planes if share >= 1 else _between(_segmented(before, picture), planes, share)
 
 
 class RatedInference(Generic[T]):
@@ -93,7 +94,7 @@ class RatedInference(Generic[T]):
 
     def __init__(
         self,
-        segment: Callable[[T], PlaneWeights],
+        segment: Callable[[T], Mask],
         rate: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -162,19 +163,15 @@ class CrossfadedEdges:
         return self._share
 
 
-def _between(first: PlaneWeights, second: PlaneWeights, share: float) -> PlaneWeights:
+def _segmented(segmenter: Segmenter, picture: Picture) -> Probabilities:
+    return with_faces(segmenter(picture), segmenter.classes, segmenter.regions)
+
+
+def _between(first: Planes, second: Planes, share: float) -> Planes:
     """`share` of the second and the rest of the first, at the larger size of the two; their sums stay what they are."""
-    height, width = max(first.shape[1:], second.shape[1:])
-    first, second = (_sized(weights, width, height) for weights in (first, second))
-    return PlaneWeights(np.asarray(first + (second - first) * np.float32(share), np.float32))
-
-
-def _sized(weights: PlaneWeights, width: int, height: int) -> PlaneWeights:
-    if weights.shape[1:] == (height, width):
-        return weights
-    return PlaneWeights(
-        np.stack([cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in weights])
-    )
+    shape = max(first.shape[1:], second.shape[1:])
+    first, second = resized(first, shape), resized(second, shape)
+    return cast(Planes, first + (second - first) * np.float32(share))
 
 
 class QualitySwitch:
@@ -193,7 +190,7 @@ class QualitySwitch:
         self.edges = CrossfadedEdges()
         self._set(step)
 
-    def inference(self, segment: Callable[[FramePyramid], PlaneWeights]) -> Inference[FramePyramid]:
+    def inference(self, segment: Callable[[FramePyramid], Mask]) -> Inference[FramePyramid]:
         """The inference of live masks."""
         self._rated = RatedInference(segment, self._step.rate)
         return self._rated

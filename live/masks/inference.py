@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from livestyle.errors import StreamError
-from livestyle.frame import PlaneWeights
+from livestyle.masks.roi import Mask
 
 T = TypeVar("T")  # what is segmented: a picture, or a frame's pyramid
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -25,7 +25,7 @@ _NICENESS = 5  # added: the frame loop goes first where both want the same core 
 class Result(NamedTuple):
     """The mask of one offered picture."""
 
-    weights: PlaneWeights
+    mask: Mask
     seconds: float  # of the picture, as it was offered
     offered: float  # when it was, time.monotonic()
 
@@ -53,7 +53,7 @@ class Inference(Protocol[T_contra]):
 class ThreadedInference(Generic[T]):
     """Runs `segment` on a thread of its own. Implements Inference."""
 
-    def __init__(self, segment: Callable[[T], PlaneWeights]) -> None:
+    def __init__(self, segment: Callable[[T], Mask]) -> None:
         self._segment = segment
         self._changed = threading.Condition()
         self._offered: tuple[T, float, float] | None = None  # the picture and the times of its Result

@@ -11,6 +11,7 @@ from livestyle.masks.edges import Refine, refine
 from livestyle.masks.inference import Inference, Result, ThreadedInference, too_slow
 from livestyle.masks.pipeline import MaskPipeline
 from livestyle.masks.pyramid import FramePyramid
+from livestyle.masks.roi import ONE, Mask
 from livestyle.masks.tracker import MaskTracker
 from livestyle.protocols import Segmenter
 
@@ -40,10 +41,10 @@ class LiveMasks:
         time_base: Fraction | float = Fraction(1, 1000),
         tracker: MaskTracker | None = None,
         refine: Refine = refine,
-        inference: Callable[[Callable[[FramePyramid], PlaneWeights]], Inference[FramePyramid]] = ThreadedInference,
+        inference: Callable[[Callable[[FramePyramid], Mask]], Inference[FramePyramid]] = ThreadedInference,
     ) -> None:
         self._pipeline = MaskPipeline(
-            segmenter, sync="live", time_base=float(time_base), tracker=tracker, refine=refine
+            segmenter, sync="live", time_base=float(time_base), looks=ONE, tracker=tracker, refine=refine
         )
         self._newest: Result | None = None  # the mask in use
         self._inference = inference(self._pipeline.segment)
@@ -77,7 +78,7 @@ class LiveMasks:
             self._take(self._inference.wait(end - time.monotonic()))
 
     def _take(self, result: Result) -> None:
-        if self._pipeline.correct(result.weights, result.seconds):
+        if self._pipeline.correct(result.mask, result.seconds):
             self._newest = result
 
     def _check_age(self, seconds: float) -> None:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from livestyle.frame import Frame, Masks, PlaneWeights, StreamInfo
 from livestyle.masks.edges import Guide, Refine, refine
-from livestyle.masks.flow import FlowEstimator, Luma, Motion
+from livestyle.masks.flow import FlowEstimator, Luma, Motion, Plane
 from livestyle.masks.pipeline import MaskPipeline
-from livestyle.masks.tracker import TAU, Belief, belief_from
+from livestyle.masks.roi import ALL, SEVERAL, Mask
+from livestyle.masks.tracker import TAU, Belief, at_size_of, belief_from
 from livestyle.protocols import Segmenter, Source
 
 AHEAD = 4
@@ -36,7 +37,8 @@ class _Waiting:
     frame: Frame
     seconds: float
     guide: Guide
-    weights: PlaneWeights | None  # its own mask, if it has one
+    mask: Mask | None  # its own, if it has one
+    turns: int  # masks after which all of a frame has been looked at, at this time
     past: Belief  # the masks so far, its own among them
     onward: Motion | None  # of the frame before, from where it is now; None where a scene begins
 
@@ -58,8 +60,10 @@ class LookaheadMasks:
         self._source = source
         self._interval = interval
         sync = "ahead" if interval else "exact"
-        self._pipeline = MaskPipeline(segmenter, sync=sync, time_base=source.info.time_base, refine=refine)
+        looks = SEVERAL if interval else ALL
+        self._pipeline = MaskPipeline(segmenter, sync=sync, time_base=source.info.time_base, looks=looks, refine=refine)
         self._unsegmented = 0  # frames since the newest that was segmented
+        self._turns = 1
         self._flow = FlowEstimator()
         self._luma: Luma | None = None  # of the newest frame
         self._window: deque[_Waiting] = deque()
@@ -105,16 +109,17 @@ class LookaheadMasks:
         if self._luma is not None and pipeline.tracker.belief is not None:
             onward = self._flow.between(self._luma, luma)
         self._luma = luma
-        weights = pipeline.segment(pyramid) if self._is_due(seconds) else None
-        if weights is not None:
-            self._correct(weights, seconds)
-        self._unsegmented = self._unsegmented + 1 if weights is None else 0
+        mask = pipeline.segment(pyramid) if self._is_due(seconds) else None
+        if mask is not None:
+            self._correct(mask, seconds)
+            self._turns = mask.turns
+        self._unsegmented = self._unsegmented + 1 if mask is None else 0
         past = pipeline.tracker.belief
         assert past is not None  # the first frame of a scene is due
-        return _Waiting(frame, seconds, pipeline.guide(pyramid, pyramid.medium), weights, past, onward)
+        return _Waiting(frame, seconds, pipeline.guide(pyramid, pyramid.medium), mask, self._turns, past, onward)
 
-    def _correct(self, weights: PlaneWeights, seconds: float) -> None:
-        self._pipeline.correct(weights, seconds)
+    def _correct(self, mask: Mask, seconds: float) -> None:
+        self._pipeline.correct(mask, seconds)
         if not self._interval:
             self._pipeline.stats.used(seconds)
 
@@ -147,21 +152,34 @@ class LookaheadMasks:
 
 def _merged(waiting: _Waiting, future: Belief | None) -> Belief:
     """Both means: the past's takes precedence where it holds the frame's own mask, else neither does."""
-    past = waiting.past
+    past, mask = waiting.past, waiting.mask
     if future is None:
         return past
-    return past.merged_preferring_self(future) if waiting.weights is not None else past.merged_by_support(future)
+    if mask is None:
+        return past.merged_by_support(future)
+    own = past.merged_preferring_self(future)
+    return (
+        own if mask.seen is None else past.merged_by_support(future).blended(own, at_size_of(past.support, mask.seen))
+    )
+
+
+def _with_own(future: Belief | None, mask: Mask, like: Plane) -> Belief:
+    """The masks of the frames after one, with its own."""
+    height, width = like.shape
+    own = belief_from(mask.weights, width, height)
+    if mask.seen is None:
+        return own if future is None else future.corrected(own)
+    seen = at_size_of(like, mask.seen)
+    return Belief(own.planes, seen) if future is None else future.blended(future.corrected(own), seen)
 
 
 def _one_frame_back(future: Belief | None, waiting: _Waiting, seconds: float) -> Belief | None:
     """The masks of a frame and of those after it, for the frame before it, at `seconds`."""
     known = future
-    if waiting.weights is not None:
-        height, width = waiting.past.support.shape
-        own = belief_from(waiting.weights, width, height)
-        known = own if future is None else future.corrected(own)
+    if waiting.mask is not None:
+        known = _with_own(future, waiting.mask, waiting.past.support)
     if waiting.onward is None or known is None:
         return None
     elapsed = waiting.seconds - seconds
-    warped, _ = known.warped(waiting.onward, elapsed)
+    warped, _ = known.warped(waiting.onward, elapsed, waiting.turns)
     return warped.faded(elapsed, TAU)

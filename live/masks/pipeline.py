@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import partial
 
 from livestyle.frame import Frame, Picture, PixelWeights, PlaneWeights
 from livestyle.masks.denoise import TemporalDenoiser
 from livestyle.masks.edges import Guide, Refine, refine
 from livestyle.masks.pyramid import FramePyramid
-from livestyle.masks.roi import RoiSegmenter
+from livestyle.masks.roi import ALL, Looks, Mask, RoiSegmenter
 from livestyle.masks.stats import MaskStats
 from livestyle.masks.tracker import MaskTracker
-from livestyle.masks.weights import segment
 from livestyle.protocols import Segmenter
 
 
@@ -29,16 +27,18 @@ class MaskPipeline:
         *,
         sync: str,
         time_base: Fraction | float,
+        looks: Looks = ALL,
         tracker: MaskTracker | None = None,
         refine: Refine = refine,
     ) -> None:
         """`sync`: what the report calls the maker. `time_base`: seconds per unit of the frames' pts.
 
+        `looks`: how much of a frame may be segmented for one mask.
         `tracker` and `refine` replace the pipeline's own, to measure them or to leave them out.
         """
         self.tracker = tracker or MaskTracker()
         self.stats = MaskStats(segmenter, sync)
-        self.segment = RoiSegmenter(partial(segment, segmenter))
+        self.segment = RoiSegmenter(segmenter, looks)
         self._time_base = time_base
         self._denoiser = TemporalDenoiser()
         self._refine = refine
@@ -49,9 +49,9 @@ class MaskPipeline:
         self.tracker.advance(pyramid.luma, pyramid.seconds)
         return pyramid
 
-    def correct(self, weights: PlaneWeights, seconds: float) -> bool:
+    def correct(self, mask: Mask, seconds: float) -> bool:
         """Take in the mask of the frame at `seconds`, this one or an earlier one. False: it came too late."""
-        if taken := self.tracker.correct(weights, seconds):
+        if taken := self.tracker.correct(mask.weights, seconds, mask.seen, mask.turns):
             self.stats.taken(seconds)
         return taken
 

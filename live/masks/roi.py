@@ -1,191 +1,249 @@
-"""What the model segments: the whole picture, or where people are small in it an enlarged crop with them.
+"""Where the model looks: at the whole picture, and again, enlarged, at those parts in which it sees people too small.
 
-A network sees every picture at its own size, so a person who fills a quarter of the frame's height gets a quarter of
-the cells. Segmenting the crop that contains the people gives them the same edges as people close to the camera.
+A network sees every picture at its own size, so that a person who fills a quarter of the frame's height gets a quarter
+of the cells, and in a large group nobody gets enough. A part needs a reason, somebody small in it: looked at without
+one, pieces of people close to the camera are mistaken for something else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from livestyle.frame import Picture, PlaneWeights
+from livestyle.masks.crops import Crop, Plane, pixels_of, resized, scaled, seamed
 from livestyle.masks.flow import THUMBNAIL
+from livestyle.masks.parts import LARGE_HEAD, Part, View, closer_parts
+from livestyle.masks.people import Head, People, Person, Sighting, sightings
 from livestyle.masks.pyramid import FramePyramid, medium
-
-LARGEST = 0.61
-"""Share of the picture's sides up to which a crop is segmented separately; a larger one would gain too little."""
-
-SMALLEST = 0.25
-"""Share of the picture's sides below which no crop goes: a mistaken speck is not worth all of the model's cells."""
-
-MARGIN = 0.3
-"""Of the people's height and width, left on each side of them: they move between two masks."""
+from livestyle.masks.weights import FACE, region_weights
+from livestyle.protocols import ResizableSegmenter, Segmenter
 
 EVERY = 0.6
-"""Seconds from one segmentation of the whole to the next, if nothing changes outside the crop."""
+"""Seconds from one segmentation of the whole to the next, if nothing changes outside the parts."""
 
-_AT_LEAST = 0.1  # seconds from one segmentation of the whole to the next, if something does
-_GRID = 8  # pixels: crops begin and end on multiples, so that halving them is halving the picture
-_SPECK = 0.0004  # of the picture: fewer connected pixels are not a person
-_SURE, _SURELY = 0.9, 0.1  # a component is a person where a weight above the first covers this share of it
+SEARCH = 1.5
+"""Seconds from one look for people who are too small for the whole to the next, a tile at a time."""
+
+MOST_PARTS = 32
+"""Parts that are known at a time."""
+
+_FINE_PART = 0.6  # the weight of a part where the whole has been looked at more finely too: both know something
+_AT_LEAST = 0.1  # seconds from one segmentation of the whole to the next, if something does change
 _CHANGED = 12.0  # levels of 255 by which a pixel of the thumbnail has changed its content
 _OTHER_SCENE = 0.25  # share of changed pixels in the thumbnail above which the whole is segmented at once
-_SEAM = 6  # pixels of the masks over which the crop blends into the rest
+TILE = 0.58  # of the picture's sides: four tiles cover it, and everybody small enough is whole in one of them
+FINE = 2.0  # times the network's own size at which a thorough look sees the whole once more
 
 
-class Crop(NamedTuple):
-    """A part of a picture, as shares of its sides."""
+class Mask(NamedTuple):
+    """What one picture's looks have given."""
 
-    left: float
-    top: float
-    right: float
-    bottom: float
+    weights: PlaneWeights  # (R, h, w), of the whole picture; where nobody looked this time, from an earlier picture
+    seen: Plane | None = None  # (h, w) in [0, 1]: how much of it is of this picture; None: all of it
+    turns: int = 1  # masks after which all of the picture has been looked at
 
-    @property
-    def size(self) -> float:
-        """The longer of its sides."""
-        return max(self.right - self.left, self.bottom - self.top)
 
-    def contains(self, other: Crop) -> bool:
-        """Whether `other` lies inside, and away from every edge that is not the picture's own."""
-        gap = MARGIN / 4 * other.size
-        return (
-            (self.left == 0 or self.left + gap <= other.left)
-            and (self.top == 0 or self.top + gap <= other.top)
-            and (self.right == 1 or self.right - gap >= other.right)
-            and (self.bottom == 1 or self.bottom - gap >= other.bottom)
-        )
+class Looks(NamedTuple):
+    """How much may be looked at for one mask."""
+
+    parts: int  # besides the whole, at least
+    turns: int  # masks after which every part has been looked at again, at most
+    thorough: bool = False  # the whole also at more than the network's own size, where people are small
+
+    def each(self, parts: int) -> int:
+        """How many of so many parts to look at for one mask."""
+        return min(parts, max(self.parts, math.ceil(parts / self.turns)))
+
+
+ONE = Looks(1, turns=3)
+"""For live pictures: parts take turns."""
+
+SEVERAL = Looks(3, turns=2)
+"""For files, which can wait a little."""
+
+ALL = Looks(0, turns=1, thorough=True)
+"""For photos, and streams that may take their time."""
 
 
 class RoiSegmenter:
-    """Masks of whole pictures; people who are small are segmented again on an enlarged crop. Not thread-safe.
+    """Masks of whole pictures; where people are small, of enlarged parts. Not thread-safe.
 
-    Call it with the pictures of one stream in order. The crop follows the people only when they come near its edge or
-    their size has changed a lot, so that masks do not jitter with it. The whole is segmented again every EVERY seconds,
-    and when something changes outside the crop. `segment` gives the region weights of any picture.
+    Call it with the pictures of one stream in order. The whole is segmented again every EVERY seconds, and when
+    something changes outside the parts. Parts follow the people, but only when these come near an edge or have changed
+    their size a lot, so that masks do not jitter with them.
     """
 
-    def __init__(self, segment: Callable[[Picture], PlaneWeights]) -> None:
-        self._segment = segment
-        self._crop: Crop | None = None  # None: the whole picture is segmented
-        self._whole: PlaneWeights | None = None  # its newest mask
-        self._thumbnail: npt.NDArray[np.float32] | None = None  # of the picture that this is the mask of
-        self._segmented = 0.0  # seconds of that picture
-        self._shape: tuple[int, ...] = ()
+    def __init__(self, segmenter: Segmenter, looks: Looks = ONE) -> None:
+        self._segmenter = segmenter
+        self._looks = looks
+        self._people = People()
+        self._parts: list[Part] = []
+        self._size = (0, 0)  # (width, height) of the pictures
+        self._whole: PlaneWeights | None = None  # the newest mask of the whole
+        self._thumbnail: Plane | None = None  # of the picture that this is the mask of
+        self._segmented = self._refined = self._searched = -math.inf  # seconds of the newest looks of each kind
+        self._scale = 1.0  # times the network's own size at which the whole has been looked at
+        self._tile = 0  # the next to be searched
 
-    def __call__(self, pyramid: FramePyramid) -> PlaneWeights:
-        """(R, h, w) float32 weights that cover the frame."""
-        shape, whole = pyramid.large.shape, pyramid.medium
-        thumbnail = np.asarray(cv2.resize(whole, THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32).mean(axis=2)
-        age = pyramid.seconds - self._segmented
-        if self._whole is None or self._crop is None or shape != self._shape or self._is_due(thumbnail, age):
-            self._whole, self._thumbnail = self._segment(whole), thumbnail
-            self._segmented, self._shape = pyramid.seconds, shape
-            self._crop = self._followed(self._whole)
-        if self._crop is None:
-            return self._whole
-        masks = self._with_crop(pyramid, self._crop, self._whole)
-        self._crop = self._followed(masks)
-        return masks
+    @property
+    def people(self) -> tuple[Person, ...]:
+        """Who is followed now, with numbers that stay theirs."""
+        return tuple(self._people)
 
-    def _is_due(self, thumbnail: npt.NDArray[np.float32], age: float) -> bool:
-        """Whether to segment the whole, `age` seconds after the last time; below 0 another stream has begun."""
-        if not 0 <= age < EVERY or self._thumbnail is None or self._crop is None:
+    def __call__(self, pyramid: FramePyramid) -> Mask:
+        """The mask of the next picture."""
+        view = self._viewed(pyramid)
+        due = self._is_due(pyramid)
+        if due:
+            self._whole = self._look_at_whole(pyramid, view)
+            self._plan(view)
+        assert self._whole is not None  # it is due until there is one
+        mask = self._with_parts(pyramid, view, self._whole, fresh=due) if self._parts else Mask(self._whole)
+        if self._is_search_due(pyramid.seconds, view):
+            self._search(pyramid, view)
+        self._plan(view)
+        return mask
+
+    def _forget(self) -> None:
+        """Another stream, or another scene."""
+        self._people.forget()
+        self._parts = []
+        self._whole = self._thumbnail = None
+        self._segmented = self._refined = self._searched = -math.inf
+
+    def _viewed(self, pyramid: FramePyramid) -> View:
+        height, width = pyramid.large.shape[:2]
+        if (width, height) != self._size or pyramid.seconds < self._segmented:
+            self._size = width, height
+            self._forget()
+        return View(math.prod(self._segmenter.input_size), (width, height))
+
+    def _is_due(self, pyramid: FramePyramid) -> bool:
+        """Whether to segment the whole; notes what it looks like. Forgets what belongs to another scene."""
+        small = cv2.resize(pyramid.medium, THUMBNAIL, interpolation=cv2.INTER_AREA)
+        thumbnail, age = np.asarray(small, np.float32).mean(axis=2), pyramid.seconds - self._segmented
+        due = self._looks.thorough or not self._parts or age >= EVERY or self._has_changed(thumbnail, age)
+        if due:
+            self._thumbnail, self._segmented = thumbnail, pyramid.seconds
+        return due
+
+    def _has_changed(self, thumbnail: Plane, age: float) -> bool:
+        """Whether something changed outside the parts since the whole was segmented, `age` seconds ago."""
+        if self._thumbnail is None:
             return True
         change = thumbnail - self._thumbnail
-        outside = np.ones(change.shape, bool)
-        width, height = THUMBNAIL
-        left, top, right, bottom = self._crop
-        outside[int(top * height) : round(bottom * height + 0.5), int(left * width) : round(right * width + 0.5)] = (
-            False
-        )
         # Less the median: a change of light is not a new person.
-        other = np.abs(change - np.median(change))[outside] > _CHANGED
-        return bool(other.size and other.mean() > _OTHER_SCENE) or (age >= _AT_LEAST and int(other.sum()) >= 2)
+        changed = np.abs(change - np.median(change)) > _CHANGED
+        outside = np.ones(changed.shape, bool)
+        width, height = THUMBNAIL
+        for left, top, right, bottom in (part.crop for part in self._parts):
+            rows = slice(int(top * height), round(bottom * height + 0.5))
+            outside[rows, int(left * width) : round(right * width + 0.5)] = False
+        other = changed[outside]
+        if other.size and other.mean() > _OTHER_SCENE:
+            self._people.forget()
+            self._parts = []
+            return True
+        return age >= _AT_LEAST and int(other.sum()) >= 2
 
-    def _followed(self, masks: PlaneWeights) -> Crop | None:
-        """The crop to segment next: the same as long as it fits, None where the whole picture is as good."""
-        people = people_in(masks)
-        if people is None:
-            return None
-        wanted = _crop_around(people)
-        crop = self._crop
-        if crop is not None and crop.contains(people) and wanted.size > 0.6 * crop.size:
-            return crop
-        return wanted if wanted.size <= LARGEST else None
+    def _look(self, picture: Picture, segmenter: Segmenter | None = None) -> tuple[PlaneWeights, list[Sighting]]:
+        """The weights of a picture, and who is in it."""
+        segmenter = segmenter or self._segmenter
+        probabilities = segmenter(picture)
+        weights = region_weights(probabilities, segmenter.classes, segmenter.regions)
+        classes = list(segmenter.classes)
+        return weights, sightings(weights[0], probabilities[classes.index(FACE)] if FACE in classes else None)
 
-    def _with_crop(self, pyramid: FramePyramid, crop: Crop, whole: PlaneWeights) -> PlaneWeights:
-        """The mask of the whole picture with that of the crop blended in."""
-        picture = pyramid.large
-        rows, columns = _pixels(crop, picture.shape)
-        enlarged = self._segment(medium(np.ascontiguousarray(picture[rows, columns])))
-        height, width = pyramid.luma.shape
-        scale = height / picture.shape[0], width / picture.shape[1]
-        down = slice(round(rows.start * scale[0]), round(rows.stop * scale[0]))
-        across = slice(round(columns.start * scale[1]), round(columns.stop * scale[1]))
-        share = _seamed(down, across, (height, width))
-        result = np.stack([_resized(plane, width, height) for plane in whole])
-        for plane, part in zip(result[:, down, across], enlarged, strict=True):
-            plane += share * (_resized(part, across.stop - across.start, down.stop - down.start) - plane)
-        return PlaneWeights(result)
+    def _look_at_whole(self, pyramid: FramePyramid, view: View) -> PlaneWeights:
+        weights, found = self._look(pyramid.medium)
+        share = self._fine_share(found, pyramid.seconds, view)
+        self._scale = 1.0
+        if share > 0 and isinstance(self._segmenter, ResizableSegmenter):
+            fine, found = self._look(pyramid.large, self._segmenter.resized(FINE))
+            weights = PlaneWeights(resized(weights, fine.shape[1:]) * np.float32(1 - share) + fine * np.float32(share))
+            self._scale, self._refined = FINE, pyramid.seconds
+        self._people.see(found, view.aspect)
+        return weights
+
+    def _fine_share(self, found: list[Sighting], seconds: float, view: View) -> float:
+        """The weight of a look at the whole at more than the network's own size: half, or 0 where somebody is close."""
+        if not self._looks.thorough or not (found or self._people or seconds - self._refined >= EVERY):
+            return 0.0
+        near, nearer = LARGE_HEAD
+        head = max((view.head(one.head.height) for one in found if one.head is not None), default=0.0)
+        return 0.5 * min(max((nearer - head) / (nearer - near), 0.0), 1.0)
+
+    def _plan(self, view: View) -> None:
+        self._parts = closer_parts(self._people, view, self._parts, self._scale)[:MOST_PARTS]
+
+    def _with_parts(self, pyramid: FramePyramid, view: View, whole: PlaneWeights, *, fresh: bool) -> Mask:
+        """The mask of the whole picture with those of the parts whose turn it is blended in.
+
+        `fresh`: the whole's mask is of this picture.
+        """
+        count = self._looks.each(len(self._parts))
+        # Those that have waited longest.
+        turn = sorted(self._parts, key=lambda part: part.looked)[:count]
+        shape = pyramid.luma.shape
+        result = PlaneWeights(resized(whole, shape).copy())
+        # Where parts know more than the whole, its mask of this picture counts only until they have been looked at.
+        seen = np.full(shape, float(fresh), np.float32)
+        for part in self._parts if fresh else ():
+            if part.looked > -math.inf:
+                area = scaled(pixels_of(part.crop, pyramid.large.shape), pyramid.large.shape, shape)
+                seen[area] = np.minimum(seen[area], 1 - seamed(area, shape))
+        for part in turn:
+            self._look_at_part(part, pyramid, view, result, seen)
+        return Mask(result, None if seen.min() >= 1 else seen, math.ceil(len(self._parts) / count))
+
+    def _look_at_part(self, part: Part, pyramid: FramePyramid, view: View, result: PlaneWeights, seen: Plane) -> None:
+        """Blend the mask of a part into the `result`, in place."""
+        picture, shape = pyramid.large, pyramid.luma.shape
+        rows, columns = cut = pixels_of(part.crop, picture.shape)
+        weights, found = self._look(medium(np.ascontiguousarray(picture[cut])))
+        down, across = area = scaled(cut, picture.shape, shape)
+        share = seamed(area, shape) * np.float32(_FINE_PART if self._scale > 1 else 1)
+        part_weights = resized(weights, share.shape)
+        result[:, down, across] += share * (part_weights - result[:, down, across])
+        seen[area] = np.maximum(seen[area], seamed(area, shape))
+        part.looked = pyramid.seconds
+        crop = _crop_of(rows, columns, picture.shape)
+        self._people.see_closer([_outward(one, crop) for one in found], view.aspect, crop, part.people)
+
+    def _is_search_due(self, seconds: float, view: View) -> bool:
+        """Whether to look for people who are too small for the whole. Whoever is close to the camera is alone."""
+        if self._looks.thorough or FACE not in self._segmenter.classes or seconds - self._searched < SEARCH:
+            return False
+        heads = [person.head.height for person in self._people if person.head is not None]
+        return not heads or view.head(max(heads)) < LARGE_HEAD[0]
+
+    def _search(self, pyramid: FramePyramid, view: View) -> None:
+        """Look at the next tile of the picture, for people only: without its surroundings a piece misleads."""
+        first = self._searched == -math.inf
+        for _ in range(4 if first and self._looks.parts > 1 else 1):
+            left, top = (1 - TILE) * (self._tile % 2), (1 - TILE) * (self._tile // 2)
+            cut = pixels_of(Crop(left, top, left + TILE, top + TILE), pyramid.large.shape)
+            crop = _crop_of(*cut, pyramid.large.shape)
+            _, found = self._look(medium(np.ascontiguousarray(pyramid.large[cut])))
+            small = [one for one in (_outward(one, crop) for one in found) if view.is_small(one.head)]
+            self._people.find(small, view.aspect, crop)
+            self._tile = (self._tile + 1) % 4
+        self._searched = pyramid.seconds
 
 
-def people_in(masks: PlaneWeights) -> Crop | None:
-    """The part of the picture that contains all people who are certainly there; None where there are none.
-
-    What the model is uncertain about is not enlarged: half a car that fills the picture becomes a person.
-    """
-    foreground = (masks[0] < 0.5).astype(np.uint8)
-    count, numbers, found, _ = cv2.connectedComponentsWithStats(foreground)
-    sure = np.bincount(numbers[masks[0] < 1 - _SURE], minlength=count)
-    areas = found[:, cv2.CC_STAT_AREA]
-    pieces = found[1:][((areas >= max(2, _SPECK * foreground.size)) & (sure >= _SURELY * areas))[1:]]
-    if not len(pieces):
-        return None
-    height, width = foreground.shape
-    left, top = (min(piece[at] for piece in pieces) for at in (cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP))
-    right = max(piece[cv2.CC_STAT_LEFT] + piece[cv2.CC_STAT_WIDTH] for piece in pieces)
-    bottom = max(piece[cv2.CC_STAT_TOP] + piece[cv2.CC_STAT_HEIGHT] for piece in pieces)
-    return Crop(left / width, top / height, right / width, bottom / height)
+def _crop_of(rows: slice, columns: slice, shape: tuple[int, ...]) -> Crop:
+    """What the rows and columns really cover: parts lie on a grid."""
+    return Crop(columns.start / shape[1], rows.start / shape[0], columns.stop / shape[1], rows.stop / shape[0])
 
 
-def _crop_around(people: Crop) -> Crop:
-    """With a margin, and of the picture's own aspect: a model is prepared separately for each size that it sees."""
-    side = max(people.size * (1 + 2 * MARGIN), SMALLEST)
-    if side >= 1:
-        return Crop(0, 0, 1, 1)
-    left, top = (
-        min(max((low + high - side) / 2, 0), 1 - side)
-        for low, high in ((people.left, people.right), (people.top, people.bottom))
-    )
-    return Crop(left, top, left + side, top + side)
-
-
-def _pixels(crop: Crop, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Rows and columns of a picture of `shape`, on the grid or at its ends."""
-
-    def span(low: float, high: float, length: int) -> slice:
-        return slice(int(low * length) // _GRID * _GRID, min(length, -(-int(high * length) // _GRID) * _GRID))
-
-    return span(crop.top, crop.bottom, shape[0]), span(crop.left, crop.right, shape[1])
-
-
-def _seamed(down: slice, across: slice, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """(h, w) 1 inside, falling towards every edge that is not the picture's."""
-
-    def ramp(part: slice, length: int) -> npt.NDArray[np.float32]:
-        at = np.arange(part.start, part.stop, dtype=np.float32) + 0.5
-        first = np.ones_like(at) if part.start == 0 else (at - part.start) / _SEAM
-        last = np.ones_like(at) if part.stop == length else (part.stop - at) / _SEAM
-        return np.clip(np.minimum(first, last), 0, 1)
-
-    return np.asarray(ramp(down, shape[0])[:, np.newaxis] * ramp(across, shape[1]), np.float32)
-
-
-def _resized(plane: npt.NDArray[np.float32], width: int, height: int) -> npt.NDArray[np.float32]:
-    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+def _outward(one: Sighting, crop: Crop) -> Sighting:
+    """What was seen in the crop, in shares of the picture."""
+    head = one.head
+    if head is not None:
+        at = crop.outward(Crop(head.x, head.y, head.x, head.y))
+        head = Head(at.left, at.top, head.height * (crop.bottom - crop.top))
+    return Sighting(crop.outward(one.box), head)

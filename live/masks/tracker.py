@@ -41,6 +41,7 @@ GAP = 0.5
 _LEAST_WORTH = 0.1  # of a late mask where nothing confirms it: a guess, but there is no better one
 
 _UNKNOWN = _LEAST_WORTH  # support below which a belief is a guess; livestyle.masks.flow._ENTERS is not below it
+_LASTING = 1.5 * _UNKNOWN  # support that a belief keeps where no mask looks
 _UNCOVERED = 0.03  # seconds in which 63 % of such a belief is dropped
 _NEAR = 0.03  # of the width: how far from people what is unknown may still be theirs
 
@@ -57,13 +58,14 @@ class Belief:
     planes: PixelWeights
     support: Plane  # (h, w) sum of the masks' weights: fades with time, is lost where the picture contradicts
 
-    def warped(self, motion: Motion, seconds: float) -> tuple[Belief, Motion]:
-        """The same for the frame from which `motion` leads back, `seconds` away, and the motion that was applied."""
+    def warped(self, motion: Motion, seconds: float, turns: int = 1) -> tuple[Belief, Motion]:
+        """The same for the frame from which `motion` leads back, `seconds` away, and the motion that was applied.
+
+        `turns`: masks after which all of the picture has been looked at. Where looks are rare, support has to last.
+        """
         aligned = edge_aligned(motion, 1 - self.planes[..., 0])
-        planes, support = (
-            warp_weights(self.planes, aligned.backward),
-            warp(self.support, aligned.backward) * aligned.trust,
-        )
+        trust = aligned.trust if turns == 1 else np.power(aligned.trust, np.float32(1 / turns))
+        planes, support = warp_weights(self.planes, aligned.backward), warp(self.support, aligned.backward) * trust
         return Belief(_without_unsupported(planes, support, seconds), support), aligned
 
     def faded(self, seconds: float, tau: float) -> Belief:
@@ -74,8 +76,12 @@ class Belief:
         """The mean of both; where they contradict each other only what is `new`."""
         support = self.support * (1 - _disagreement(self.planes, new.planes))
         total = support + new.support
-        share = new.support / total
+        share = new.support / np.maximum(total, np.float32(1e-12))  # neither may have any
         return Belief(_mixed(self.planes, new.planes, share), total)
+
+    def blended(self, other: Belief, share: Plane) -> Belief:
+        """The (h, w) `share` in [0, 1] of the way to the other one."""
+        return Belief(_mixed(self.planes, other.planes, share), self.support + share * (other.support - self.support))
 
     def merged_preferring_self(self, other: Belief) -> Belief:
         """The mean of both; where they contradict each other only this one."""
@@ -95,6 +101,11 @@ def belief_from(weights: PlaneWeights, width: int, height: int) -> Belief:
     """A Belief from a single mask, at `width` x `height`."""
     enlarged = np.asarray(cv2.resize(by_pixel(weights), (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
     return Belief(PixelWeights(enlarged), np.ones((height, width), np.float32))
+
+
+def at_size_of(plane: Plane, seen: Plane) -> Plane:
+    """`seen` at the size of the other plane."""
+    return np.asarray(cv2.resize(seen, plane.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,7 @@ class MaskTracker:
         self._belief: Belief | None = None
         self._motion: Motion | None = None
         self._corrected = 0.0
+        self._turns = 1
         self._frames.clear()
 
     @property
@@ -162,10 +174,12 @@ class MaskTracker:
             self._motion = motion
             self._remember(_Past(seconds, luma, self._move(motion, seconds - before.seconds)))
 
-    def correct(self, weights: PlaneWeights, seconds: float) -> bool:
+    def correct(self, weights: PlaneWeights, seconds: float, seen: Plane | None = None, turns: int = 1) -> bool:
         """Take in the (R, h, w) mask of the frame at `seconds`: the one last advanced to, or an earlier one.
 
-        A mask of a frame that is not remembered (from before a cut, or too old) changes nothing and returns False.
+        `seen`: (h, w) in [0, 1], how much of the mask is of that frame; the rest counts only where nothing is known
+        yet. `turns`: masks after which all of the frame has been looked at. A mask of a frame that is not remembered
+        (from before a cut, or too old) changes nothing and returns False.
         """
         past = next((past for past in self._frames if past.seconds == seconds), None)
         if past is None:
@@ -174,11 +188,19 @@ class MaskTracker:
         if (motion := self._motion_since(past, new)) is not None:
             warped = self._late(warp_weights(new.planes, motion.backward), motion.trust, self.latest - seconds)
             new = Belief(warped, np.maximum(motion.trust, _LEAST_WORTH))
-        # max(..., 0) keeps a mask that came out of order from gaining support.
-        age = max(self.latest - self._corrected, 0)
-        self._belief = new if self._belief is None else self._belief.faded(age, self._tau).corrected(new)
-        self._corrected = self.latest
+        self._belief = new if self._belief is None else self._corrected_by(self._belief, new, seen)
+        self._corrected, self._turns = self.latest, turns
         return True
+
+    def _corrected_by(self, belief: Belief, new: Belief, seen: Plane | None) -> Belief:
+        # max(..., 0) keeps a mask that came out of order from gaining support.
+        faded = belief.faded(max(self.latest - self._corrected, 0), self._tau)
+        corrected = faded.corrected(new)
+        if seen is None:
+            return corrected
+        # Where nobody looks, time alone makes nothing unknown.
+        lasting = Belief(faded.planes, np.maximum(faded.support, np.minimum(belief.support, _LASTING)))
+        return lasting.blended(corrected, at_size_of(belief.support, seen))
 
     def _late(self, planes: PixelWeights, trust: Plane, age: float) -> PixelWeights:
         """A late mask's warped `planes`, without people that nothing supports and that are no longer believed in.
@@ -199,7 +221,7 @@ class MaskTracker:
         """Warp what is believed; returns the motion that was applied."""
         if self._belief is None:
             return motion
-        self._belief, aligned = self._belief.warped(motion, elapsed)
+        self._belief, aligned = self._belief.warped(motion, elapsed, self._turns)
         return aligned
 
     def _motion_since(self, then: _Past, mask: Belief) -> Motion | None:

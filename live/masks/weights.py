@@ -9,6 +9,9 @@ import numpy as np
 from livestyle.frame import REGIONS, Picture, PixelWeights, PlaneWeights, Probabilities
 from livestyle.protocols import Segmenter
 
+FACE = "face"
+"""The class by which a model names faces, where it tells them from other skin."""
+
 
 def segment(segmenter: Segmenter, picture: Picture) -> PlaneWeights:
     """The region weights that `segmenter` gives a picture."""
@@ -19,6 +22,16 @@ def region_weights(probabilities: Probabilities, classes: Sequence[str], regions
     """(C, h, w) class probabilities summed to (R, h, w) weights in the order of livestyle.frame.REGIONS."""
     belongs = np.array([[regions[name] == region for name in classes] for region in REGIONS], np.float32)
     return PlaneWeights(np.asarray(np.tensordot(belongs, probabilities, axes=1), np.float32))
+
+
+def with_faces(probabilities: Probabilities, classes: Sequence[str], regions: Mapping[str, str]) -> Probabilities:
+    """(C, h, w) class probabilities summed to (R + 1, h, w): REGIONS, and last the faces, which skin then lacks."""
+    weights = region_weights(probabilities, classes, regions)
+    faces = np.zeros_like(weights[:1])
+    if FACE in classes:
+        faces = probabilities[classes.index(FACE)][np.newaxis]
+        weights[REGIONS.index(regions[FACE])] -= faces[0]
+    return Probabilities(np.concatenate((weights, faces)))
 
 
 def by_pixel(weights: PlaneWeights) -> PixelWeights:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
 import pytest
 
-from livestyle.frame import PlaneWeights
+from livestyle.frame import REGIONS, PlaneWeights
+from livestyle.masks.people import MISSED
 from livestyle.masks.pyramid import FramePyramid
-from livestyle.masks.roi import _AT_LEAST, EVERY, Crop, RoiSegmenter, people_in
+from livestyle.masks.roi import _AT_LEAST, EVERY, RoiSegmenter
 
 WIDTH, HEIGHT = 1280, 720
 RATE = 25.0  # pictures a second, as a network might see
@@ -38,7 +40,12 @@ def pyramid(index: float, *discs: tuple[float, float, float], light: int = 0) ->
 
 
 class Network:
-    """Sees every picture in 32 x 18 cells."""
+    """Sees every picture in 32 x 18 cells. Implements livestyle.protocols.Segmenter."""
+
+    classes = REGIONS
+    regions: Mapping[str, str] = dict(zip(REGIONS, REGIONS, strict=True))
+    input_size = (128, 72)
+    device = "cpu"
 
     def __init__(self) -> None:
         self.shown: list[tuple[int, int, int]] = []  # width, and first row and column in eights
@@ -58,7 +65,7 @@ def iou(masks: PlaneWeights, disc: np.ndarray) -> float:
 def test_a_person_far_away_gets_finer_edges() -> None:
     """Segmented again on a crop, a small person's mask is closer to the truth."""
     network, far = Network(), (400, 300, 60)
-    masks = RoiSegmenter(network)(pyramid(0, far))
+    masks = RoiSegmenter(network)(pyramid(0, far)).weights
     assert len(network.shown) == 2
     assert iou(masks, truth(far)) > 0.94 > 0.9 > iou(network(picture(far)), truth(far))
     np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-5)
@@ -69,7 +76,7 @@ def test_a_person_near_the_camera_costs_nothing_more() -> None:
     network = Network()
     roi = RoiSegmenter(network)
     for index in range(5):
-        masks = roi(pyramid(index, (640 + index, 400, 300)))
+        masks = roi(pyramid(index, (640 + index, 400, 300))).weights
         assert masks.shape == (4, 18, 32)
     assert network.shown == [(640, 0, 0)] * 5
 
@@ -100,7 +107,10 @@ def test_the_part_follows_and_the_whole_is_looked_at_now_and_then() -> None:
     roi = RoiSegmenter(network)
     for index in range(3 * SOME):
         at = (300 + 8 * index, 300, 60)
-        assert iou(roi(pyramid(index, at)), truth(at)) > 0.9
+        mask = roi(pyramid(index, at))
+        # Elsewhere stands what an earlier picture showed, and the mask says so.
+        seen = np.float32(1) if mask.seen is None else mask.seen
+        assert iou(PlaneWeights(mask.weights * seen), truth(at)) > 0.9
     assert 3 <= sum(shown[1:] == (0, 0) for shown in network.shown) < SOME
 
 
@@ -109,7 +119,7 @@ def test_several_people_are_held_by_one_part() -> None:
     network, both = Network(), ((500, 300, 60), (680, 340, 60))
     roi = RoiSegmenter(network)
     for index in range(2):
-        masks = roi(pyramid(index, *both))
+        masks = roi(pyramid(index, *both)).weights
     assert iou(masks, truth(*both)) > 0.9
     assert len(network.shown) == 3
 
@@ -122,7 +132,7 @@ def test_a_newcomer_outside_of_the_part_is_seen_soon() -> None:
     for index in range(4):
         roi(pyramid(index, one))
     soon = math.ceil(_AT_LEAST * RATE)
-    agreed = [iou(roi(pyramid(4 + k, one, other)), truth(one, other)) > 0.85 for k in range(soon + 1)]
+    agreed = [iou(roi(pyramid(4 + k, one, other)).weights, truth(one, other)) > 0.85 for k in range(soon + 1)]
     assert agreed[-1]
     assert agreed.index(True) < soon
 
@@ -135,7 +145,7 @@ def test_another_scene_is_seen_at_once() -> None:
         roi(pyramid(index, (300, 300, 50)))
     turned = np.ascontiguousarray(picture((300, 300, 50))[:, ::-1] ^ np.uint8(64))
     turned[..., 0] = truth((900, 500, 200)) * 200 + 20
-    assert iou(roi(FramePyramid(turned, 2 / RATE)), truth((900, 500, 200))) > 0.9
+    assert iou(roi(FramePyramid(turned, 2 / RATE)).weights, truth((900, 500, 200))) > 0.9
 
 
 def test_a_change_of_light_is_no_newcomer() -> None:
@@ -153,9 +163,11 @@ def test_who_is_lost_is_looked_for_in_the_whole() -> None:
     roi = RoiSegmenter(network)
     for index in range(3):
         roi(pyramid(index, (300, 300, 50)))
-    roi(pyramid(3))  # gone; found out here
+    for index in range(3, 3 + MISSED):
+        roi(pyramid(index))  # gone; found out here
+    assert not roi.people
     network.shown.clear()
-    roi(pyramid(4))
+    roi(pyramid(3 + MISSED))
     assert network.shown == [(640, 0, 0)]
 
 
@@ -189,30 +201,6 @@ def test_another_size_is_looked_at_anew() -> None:
     assert network.shown[0][1:] == (0, 0)
 
 
-def test_a_speck_is_nobody() -> None:
-    """A few pixels are not a person, and get no crop."""
-    masks = np.zeros((4, 180, 320), np.float32)
-    masks[0] = 1
-    masks[:2, 50, 60:63] = [[0], [1]]
-    assert people_in(masks) is None
-    masks[:2, 100:120, 80:96] = [[[0]], [[1]]]
-    assert people_in(masks) == Crop(80 / 320, 100 / 180, 96 / 320, 120 / 180)
-
-
-@pytest.mark.parametrize(("sure", "somebody"), [(0.05, False), (0.15, True)])
-def test_what_the_model_is_uncertain_about_is_nobody(sure: float, somebody: bool) -> None:
-    """A piece at 0.75, of which a share is sure; a person who is sure is not made larger by it."""
-    masks = np.zeros((4, 180, 320), np.float32)
-    masks[3, 60:100, 100:140] = 0.75
-    masks[3, 60:100, 100 : 100 + round(sure * 40)] = 0.95
-    masks[0] = 1 - masks[3]
-    assert (people_in(masks) is not None) is somebody
-    masks[1, 120:160, 200:220] = 1
-    masks[0] = 1 - masks[1] - masks[3]
-    left = 100 if somebody else 200
-    assert people_in(masks) == Crop(left / 320, (60 if somebody else 120) / 180, 220 / 320, 160 / 180)
-
-
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (31, 17)])
 def test_any_size_is_looked_at(size: tuple[int, int]) -> None:
     """Pictures of any shape give weights that cover them."""
@@ -220,5 +208,5 @@ def test_any_size_is_looked_at(size: tuple[int, int]) -> None:
     pixels[size[0] // 2, size[1] // 2, 0] = 220
     roi = RoiSegmenter(Network())
     for index in range(3):
-        masks = roi(FramePyramid(pixels, index / RATE))
+        masks = roi(FramePyramid(pixels, index / RATE)).weights
         np.testing.assert_allclose(masks.sum(axis=0), 1, atol=1e-5)

@@ -11,8 +11,9 @@ import numpy as np
 
 from livestyle.bench.sequences import Moment
 from livestyle.bench.stopwatch import Stopwatch
-from livestyle.frame import Picture, PlaneWeights, Probabilities
+from livestyle.frame import Picture, Probabilities
 from livestyle.masks.inference import Result, T
+from livestyle.masks.roi import Mask
 from livestyle.protocols import Segmenter
 
 
@@ -81,7 +82,7 @@ class SimulatedInference(Generic[T]):
     one late.
     """
 
-    def __init__(self, segment: Callable[[T], PlaneWeights], latency: float) -> None:
+    def __init__(self, segment: Callable[[T], Mask], latency: float) -> None:
         self._segment, self._latency = segment, latency
         self._pending: tuple[T, float] | None = None
         self._running: tuple[T, float, float] | None = None  # with the second at which it is done

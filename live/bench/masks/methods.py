@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -22,12 +21,13 @@ from livestyle.bench.masks.oracle_tracking import carried, tracked
 from livestyle.bench.sequences import TIME_BASE, Film, Moment
 from livestyle.bench.stopwatch import Stopwatch, TimedFlow, TimedTracker
 from livestyle.errors import UsageError
-from livestyle.frame import REGIONS, Frame, PixelWeights, PlaneWeights, StreamInfo
+from livestyle.frame import REGIONS, Frame, Picture, PixelWeights, PlaneWeights, StreamInfo
 from livestyle.masks.edges import Guide, refine
 from livestyle.masks.exact import ExactMasks
 from livestyle.masks.flow import WORKING_SIDE, Luma, Motion, half_of, shrink
 from livestyle.masks.live import LiveMasks
 from livestyle.masks.lookahead import INTERVAL, LookaheadMasks
+from livestyle.masks.roi import Mask
 from livestyle.masks.tracker import TAU
 from livestyle.masks.weights import by_plane, segment
 from livestyle.protocols import MaskMaker, Segmenter
@@ -71,14 +71,18 @@ def raw_masks(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
 
 def _held(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
     """The newest mask that has come, wherever things have gone since."""
-    inference = SimulatedInference(partial(segment, segmenter), 1 / RATE)
+
+    def mask(picture: Picture) -> Mask:
+        return Mask(segment(segmenter, picture))
+
+    inference = SimulatedInference(mask, 1 / RATE)
     newest = None
     for moment in moments_shown(film, segmenter):
         inference.offer(shrink(moment.pixels, 2 * WORKING_SIDE), float(moment.pts * TIME_BASE))
         done = inference.result() if newest is not None else inference.wait(0)
         newest = done or newest
         assert newest is not None
-        yield newest.weights
+        yield newest.mask.weights
 
 
 def _averaged(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
@@ -137,7 +141,7 @@ def _perfectly_tracked(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Ma
 def _perfectly_carried(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
     """The newest late mask, as exact masks have it, moved to where people truly are; a new scene waits for its own."""
     _check_known(film, "perfect-live")
-    exact = list(own()(film, segmenter, watch))
+    exact = [Mask(weights) for weights in own()(film, segmenter, watch)]
     inference = SimulatedInference(exact.__getitem__, 1 / RATE)
     at = {float(moment.pts * TIME_BASE): moment for moment in film.moments}
     newest = None
@@ -146,7 +150,7 @@ def _perfectly_carried(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Ma
         newest = inference.result() or newest
         while newest is None or at[newest.seconds].scene != moment.scene:
             newest = inference.wait(0)
-        yield carried(newest.weights, at[newest.seconds], moment)
+        yield carried(newest.mask.weights, at[newest.seconds], moment)
 
 
 class _NoMotion(TimedFlow):

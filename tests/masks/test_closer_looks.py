@@ -1,0 +1,181 @@
+"""Several small people: where a model that knows faces, but sees few cells, is made to look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+import pytest
+
+from livestyle.frame import Probabilities
+from livestyle.masks.pyramid import FramePyramid
+from livestyle.masks.roi import ALL, EVERY, FINE, ONE, SEARCH, SEVERAL, TILE, Looks, Mask, RoiSegmenter
+from livestyle.masks.weights import segment
+from livestyle.protocols import ResizableSegmenter
+
+WIDTH, HEIGHT = 1280, 720
+RATE = 10.0
+
+_BODY, _FACE = 150, 250  # of red
+
+Somebody = tuple[int, int, int]  # x and y of the face, and its height
+
+
+def picture(*people: Somebody) -> np.ndarray:
+    """Red shows faces and bodies; green and blue tell where a pixel lies, in eights."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    red = np.zeros((HEIGHT, WIDTH), np.uint8)
+    for x, y, face in people:
+        cv2.rectangle(red, (x - face, y + face // 2), (x + face, y + 3 * face), _BODY, -1)
+        cv2.rectangle(red, (x - face // 2, y - face // 2), (x + face // 2, y + face // 2), _FACE, -1)
+    return np.dstack([red, rows // 8, columns // 8]).astype(np.uint8)
+
+
+class Network:
+    """Sees every picture in as many cells as `cells` says. Implements livestyle.protocols.ResizableSegmenter."""
+
+    classes = ("background", "face", "clothes")
+    regions: Mapping[str, str] = {"background": "background", "face": "skin", "clothes": "clothes"}
+    input_size = (384, 384)
+    device = "cpu"
+
+    def __init__(self, cells: int = 48) -> None:
+        self.cells = cells
+        self.shown: list[tuple[float, float, float, float]] = []  # left, top, right, bottom, as shares of the picture
+        self.finer: list[Network] = []
+
+    def resized(self, share: float) -> ResizableSegmenter:
+        self.finer.append(Network(round(share * self.cells)))
+        return self.finer[-1]
+
+    def __call__(self, pixels: np.ndarray, /) -> Probabilities:
+        (top, left), (bottom, right) = pixels[0, 0, 1:].astype(int) * 8, (pixels[-1, -1, 1:].astype(int) + 1) * 8
+        self.shown.append((left / WIDTH, top / HEIGHT, right / WIDTH, bottom / HEIGHT))
+        red = cv2.resize(pixels[..., 0], (self.cells, self.cells), interpolation=cv2.INTER_AREA).astype(np.float32)
+        face = np.clip((red - _BODY) / (_FACE - _BODY), 0, 1)
+        shown = np.clip(red / _BODY, 0, 1)
+        return Probabilities(np.stack([1 - shown, face, shown - face]))
+
+    @property
+    def wholes(self) -> int:
+        """How often it has seen the whole."""
+        return self.shown.count((0, 0, 1, 1))
+
+    @property
+    def tiles(self) -> int:
+        """How often a tile was searched."""
+        return sum(abs((right - left) - TILE) < 0.02 and abs((bottom - top) - TILE) < 0.02
+                   for left, top, right, bottom in self.shown)  # fmt: skip
+
+
+class ShortSighted(Network):
+    """Sees nothing in the whole."""
+
+    def __call__(self, pixels: np.ndarray, /) -> Probabilities:
+        seen = super().__call__(pixels)
+        if self.shown[-1] == (0, 0, 1, 1):
+            seen[:] = np.array([1, 0, 0], np.float32)[:, np.newaxis, np.newaxis]
+        return seen
+
+
+def run(people: list[Somebody], looks: Looks, count: int, network: Network | None = None) -> tuple[Network, list[Mask]]:
+    network = network or Network()
+    roi, pixels = RoiSegmenter(network, looks), picture(*people)
+    return network, [roi(FramePyramid(pixels, index / RATE)) for index in range(count)]
+
+
+def iou(mask: Mask, *people: Somebody) -> float:
+    """Of the faces."""
+    found = cv2.resize(mask.weights[2], (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR) > 0.5
+    truth = picture(*people)[..., 0] == _FACE
+    return float((found & truth).sum() / (found | truth).sum())
+
+
+ROW = [(150 + 240 * index, 300, 40) for index in range(5)]
+APART: list[Somebody] = [(100, 120, 36), (1150, 150, 36), (620, 560, 36)]
+
+
+def test_everybody_in_a_group_is_seen_better() -> None:
+    """Small faces that the whole blurs are as good as close ones in parts."""
+    whole = Mask(segment(Network(), picture(*ROW)))
+    _, (mask,) = run(ROW, ALL, 1)
+    assert iou(mask, *ROW) > 0.8 > 0.7 > iou(whole, *ROW)
+    np.testing.assert_allclose(mask.weights.sum(axis=0), 1, atol=1e-5)
+    assert mask.seen is None
+
+
+def test_live_parts_take_turns() -> None:
+    """One part for each mask, each as often as the others; a mask says which part of it is new."""
+    network, masks = run(APART, ONE, 13)
+    parts = [shown for shown in network.shown if 0.1 < shown[2] - shown[0] < TILE - 0.1]
+    assert len(parts) == 13
+    assert {parts.count(part) for part in parts} == {4, 5}
+    late = masks[4]  # the whole was looked at in the first, and comes again after EVERY
+    assert late.seen is not None
+    assert 0 < float((late.seen > 0).mean()) < 0.25
+    assert network.wholes == 1 + int(12 / RATE / EVERY)
+
+
+def test_a_file_looks_at_several_parts_for_one_mask() -> None:
+    """Three for each."""
+    network, masks = run(APART, SEVERAL, 5)
+    parts = [shown for shown in network.shown if 0.1 < shown[2] - shown[0] < TILE - 0.1]
+    assert len(parts) == 15
+    assert iou(masks[-1], *APART) > 0.8
+
+
+def test_a_new_look_at_the_whole_does_not_overrule_the_parts() -> None:
+    """Where a part has been looked at, the coarse mask of the same picture counts nothing."""
+    _, masks = run(APART, ONE, 8)
+    again = masks[round(EVERY * RATE)].seen
+    assert again is not None
+    x, y, _ = APART[0]
+    at = round(y / HEIGHT * again.shape[0]), round(x / WIDTH * again.shape[1])
+    others = [again[round(y / HEIGHT * again.shape[0]), round(x / WIDTH * again.shape[1])] for x, y, _ in APART]
+    assert sorted(others) == [0, 0, 1]  # one of the three had its turn
+    assert again[at[0], again.shape[1] // 2] == 1  # between them only the whole knows
+
+
+def test_whoever_is_too_small_for_the_whole_is_searched_for() -> None:
+    """Somebody whom the whole never shows is found by one of four tiles, and then followed."""
+    tiny = [(1000, 500, 24)]
+    network, masks = run(tiny, ONE, round(4 * SEARCH * RATE), ShortSighted())
+    assert network.tiles == 4
+    assert iou(masks[0], *tiny) == 0
+    assert iou(masks[-1], *tiny) > 0.7
+
+
+def test_nothing_is_searched_for_behind_somebody_close_to_the_camera() -> None:
+    """One person before a webcam costs one look for each mask."""
+    network, masks = run([(640, 300, 250)], ONE, 40)
+    assert network.shown == [(0, 0, 1, 1)] * 40
+    assert all(mask.seen is None for mask in masks)
+
+
+def test_a_thorough_look_sees_the_whole_finely_where_people_are_small() -> None:
+    """Once more at FINE times the network's size; not where somebody is close, whom that would tear apart."""
+    small, _ = run([(640, 250, 60)], ALL, 1)
+    assert [finer.cells for finer in small.finer] == [FINE * small.cells]
+    assert small.finer[0].shown == [(0, 0, 1, 1)]
+    close, _ = run([(640, 300, 320)], ALL, 1)
+    assert close.finer == []
+
+
+def test_thorough_masks_do_not_jump_when_somebody_comes_closer() -> None:
+    """The fine look fades out: from one face height to the next a mask changes about as much as the picture."""
+    changes = []
+    for face in range(100, 200, 10):
+        one, other = (run([(640, 300, height)], ALL, 1)[1][0].weights for height in (face, face + 2))
+        size = min(one.shape[1:], other.shape[1:])
+        planes = [cv2.resize(weights[2], size[::-1], interpolation=cv2.INTER_AREA) for weights in (one, other)]
+        changes.append(float(np.abs(planes[0] - planes[1]).mean()) / face)
+    assert max(changes) < 3 * float(np.median(changes))
+
+
+@pytest.mark.parametrize("looks", [ONE, SEVERAL, ALL])
+def test_the_same_picture_gives_the_same_mask(looks: Looks) -> None:
+    """Nothing is drawn at random: two runs agree bit for bit."""
+    first, second = (run(APART, looks, 6)[1] for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.weights, other.weights)

@@ -63,7 +63,7 @@ def test_odd_entries_of_a_folder_are_passed_over(tmp_path):
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "real.png").write_bytes(b"x")
     (tmp_path / "linked.png").symlink_to("real.png")
-    assert [path.name for path in expand_inputs([tmp_path])] == ["linked.png", "real.png"]
+    assert [path.name for path in expand_inputs([tmp_path]).files] == ["linked.png", "real.png"]
 
 
 def test_an_input_that_cannot_be_looked_at_is_named(tmp_path):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, cast
 import numpy as np
 
 from livestyle.errors import ColorError, SourceError
-from livestyle.media.depth import Samples
-from livestyle.media.photo import avif, boxes, jpeg, metadata, png
+from livestyle.media.depth import Samples, at_full_scale
+from livestyle.media.photo import avif, boxes, jpeg, jpeg2000, metadata, png
 from livestyle.media.photo.coding import ColorDescription, coded
 from livestyle.media.photo.directories import Sliceable
 from livestyle.media.photo.stored import Notes, Stored, profiles_of
@@ -33,13 +33,14 @@ class PillowPhoto:
     def __init__(self, image: ImageFile, data: Sliceable, path: Path) -> None:
         self._image, self._data, self._path = image, data, path
         self._format = "JPEG" if image.format == "MPO" else image.format or ""  # MPO: several JPEG pictures in one file
-        self._coding = boxes.coding_of(data) if self._format == "AVIF" else boxes.Coding()
+        self._coding = coding = boxes.coding_of(data) if self._format == "AVIF" else boxes.Coding()
+        self._bits = jpeg2000.bits_of(data) if self._format == "JPEG2000" else coding.depth
         self._chunks = list(png.chunks(data)) if self._format == "PNG" else []
 
     @property
     def is_deep(self) -> bool:
         """Whether it has more than 8 bits per sample; Pillow itself cuts colour pictures to 8."""
-        return self._image.mode.startswith("I") or _has_deep_tiles(self._image) or self._coding.depth > 8
+        return self._image.mode.startswith("I") or _has_deep_tiles(self._image) or self._bits > 8
 
     @property
     def notes(self) -> Notes:
@@ -123,6 +124,8 @@ class PillowPhoto:
             raise SourceError(
                 f"{self._path} holds samples that are neither 8 nor 16 bits", hint="export it as 16-bit PNG or TIFF"
             )
+        if 8 < self._bits < 16:  # OpenCV leaves JPEG 2000 as it is stored
+            pixels = at_full_scale(pixels, self._bits)
         if pixels.ndim == 2 or pixels.shape[2] == 1:
             return Stored("grey", pixels.reshape(*pixels.shape[:2], 1))
         if pixels.shape[2] == 4 and self._image.mode in ("LA", "L"):  # OpenCV has no grey with alpha

@@ -12,6 +12,7 @@ from livestyle.media.photo.stored import Kind, Notes, Stored, profiles_of
 from livestyle.media.photo.tiff import BLACK_IS_ZERO, CMYK, TiffFile
 
 _ICC, _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 34675, 282, 283, 296
+_LAYERS = 37724
 _PER_INCH = {2: 1.0, 3: 2.54}  # of ResolutionUnit: inch, centimetre
 
 
@@ -39,6 +40,7 @@ class TiffPhoto:
             dpi=self._dpi(),
             pictures=self.file.pages,
             has_alpha=self.file.has_alpha,
+            left_out=("the layers of Photoshop",) if _LAYERS in page else (),
         )
 
     def read(self) -> Stored:

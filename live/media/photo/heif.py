@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from livestyle.frame import Pixels
-from livestyle.media.depth import Samples
+from livestyle.media.depth import Samples, at_full_scale
 from livestyle.media.photo.coding import ColorDescription
 
 QUALITY = 90
@@ -62,10 +62,8 @@ class HeifPicture:
         if samples.dtype != np.uint16:
             return samples
         # libheif shifts 10 and 12 bits up: white would be 65472.
-        shift = 16 - int(self.info["bit_depth"])
-        most = (1 << (16 - shift)) - 1
-        whole = (samples >> shift).astype(np.uint32)
-        return np.asarray((whole * 65535 + most // 2) // most, np.uint16)
+        bits = int(self.info["bit_depth"])
+        return at_full_scale(samples >> (16 - bits), bits)
 
 
 def open_heif(data: bytes) -> HeifPicture:

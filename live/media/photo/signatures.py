@@ -90,7 +90,7 @@ _TABLE = (
     _starts(rb"GIF8[79]a", "photo", "GIF"),
     _starts(rb"RIFF....WEBP|.{8}WEBP", "photo", "WebP"),
     _starts(rb"II[*+]\0|MM\0[*+]", "photo", "TIFF"),
-    _starts(rb"BM.{4}\0\0\0\0", "photo", "BMP"),
+    _starts(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", "photo", "BMP"),  # sizes of its second header
     _starts(rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "photo", "JPEG 2000"),
     _starts(rb"\x1aE\xdf\xa3", "video", "Matroska"),
     _starts(rb"RIFF....AVI |RIFX....AVI ", "video", "AVI"),

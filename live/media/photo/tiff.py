@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from livestyle.errors import ColorError, SourceError
-from livestyle.media.depth import Samples
+from livestyle.media.depth import Samples, at_full_scale
 from livestyle.media.photo.directories import Entries, Sliceable, Tags
 from livestyle.media.photo.icc import Chromaticities, Curve, FloatArray
 from livestyle.media.photo.tiff_blocks import (
@@ -217,12 +217,7 @@ class TiffFile:
             raise self._damaged(str(error)) from error
 
     def _full_scale(self, samples: Samples) -> Samples:
-        """0..2^bits - 1 to 0..255 or 0..65535."""
-        if self._bits in (8, 16, 32):
-            return samples
-        most, full = (1 << self._bits) - 1, 65535 if self._bits > 8 else 255
-        table = (np.arange(most + 1, dtype=np.uint32) * full + most // 2) // most
-        return np.asarray(table.astype(samples.dtype)[np.minimum(samples, most)])
+        return samples if self._bits == 32 else at_full_scale(samples, self._bits)
 
     def _through_palette(self, indices: Samples) -> Samples:
         colors = np.array(self._numbers(_COLOR_MAP), np.uint16)

@@ -155,7 +155,9 @@ def test_layers_and_long_tags_never_cost_the_picture(tmp_path, caplog) -> None:
     """Photoshop's layers in a TIFF are no metadata; a maker note that is too long for JPEG is left out, and said."""
     layers = b"Adobe Photoshop Document Data Block\0" + bytes(80_000)
     tifffile.imwrite(tmp_path / "a.tif", scene(), photometric="rgb", extratags=[(37724, 7, len(layers), layers, True)])
-    copy(tmp_path / "a.tif", tmp_path / "o.jpg")
+    with caplog.at_level(logging.INFO, "livestyle"):
+        copy(tmp_path / "a.tif", tmp_path / "o.jpg")
+    assert "also holds the layers of Photoshop: left out" in caplog.text
     assert "too long" not in caplog.text
     made = exif()
     made.get_ifd(0x8769)[MAKER_NOTE] = bytes(70_000)

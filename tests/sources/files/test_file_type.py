@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import struct
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import tifffile
 from click.testing import CliRunner
 from PIL import Image
-from tests_media import scene
+from tests_media import scene, write_clip
 
 from livestyle.cli.main import livestyle
 from livestyle.cli.outputs import expand_inputs, name_in_folder
@@ -22,6 +23,7 @@ from livestyle.console.messages import Messages
 from livestyle.errors import InputError, SourceError
 from livestyle.media.photo_file import read_photo
 from livestyle.sources.files.file_type import identify, search_folder
+from livestyle.sources.files.video import VideoSource
 
 
 def saved(kind: str, **options: Any) -> bytes:
@@ -198,3 +200,23 @@ def test_a_jpeg_without_its_end_mark_is_whole(tmp_path, progressive: bool) -> No
         (tmp_path / "cut.jpg").write_bytes(whole[:-cut])
         with pytest.raises(SourceError, match="damaged or cut short"):
             read_photo(tmp_path / "cut.jpg")
+
+
+def test_a_heif_sequence_is_a_film(tmp_path) -> None:
+    """As phones write bursts: a track of pictures. An MP4 file gets the brand and the handler of one."""
+    write_clip(tmp_path / "a.mp4", [scene(index) for index in range(5)], [index * 40 for index in range(5)],
+               codec="libx265", options={"x265-params": "log-level=none"})  # fmt: skip
+    data = (tmp_path / "a.mp4").read_bytes()
+    data = data[:8] + b"hevc" + data[12:]
+    (tmp_path / "b.heics").write_bytes(data.replace(b"vide\0\0\0\0\0\0\0\0", b"pict\0\0\0\0\0\0\0\0", 1))
+    assert identify(tmp_path / "b.heics").kind == "video"
+    assert name_in_folder(tmp_path / "b.heics") == "b.mp4"
+    with closing(VideoSource(tmp_path / "b.heics")) as source:
+        assert len(list(source)) == 5
+
+
+def test_an_avif_sequence_is_not_its_cover(tmp_path) -> None:
+    """Its cover is a video of one frame to FFmpeg, and comes first."""
+    (tmp_path / "a.avif").write_bytes(moving("AVIF"))
+    with closing(VideoSource(tmp_path / "a.avif")) as source:
+        assert len(list(source)) == 2

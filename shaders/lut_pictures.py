@@ -108,7 +108,7 @@ def _with_green_downwards(path: Path, table: Lattice) -> Lattice:
     slopes = [float(np.diff(table.astype(np.float32), axis=axis)[..., axis].mean()) for axis in range(3)]
     if slopes[1] < 0 < min(slopes[0], slopes[2]):
         log.info("%s has green upwards: turned over", path)
-        return cast(Lattice, table[:, ::-1])
+        return table[:, ::-1]
     return table
 
 

@@ -145,7 +145,7 @@ class Tags:
         raw = bytes(self._data[at : at + size])
         if len(raw) < size:
             if missing is None:
-                raise ValueError(f"nothing at {at}")
+                raise ValueError(f"it ends before byte {at}")
             return missing
         return int(struct.unpack(self.order + {2: "H", 4: "I", 8: "Q"}[size], raw)[0])
 

@@ -42,6 +42,15 @@ def grey_curve(profile: bytes) -> Curve | None:
     return lambda encoded: _luminance(values(encoded))
 
 
+def rgb_curve(profile: bytes) -> Curve | None:
+    """The tone curve of an RGB profile whose three channels share one; None where they do not.
+
+    Raises KeyError for a profile without curves, and ValueError, struct.error and the like for a damaged one.
+    """
+    red, green, blue = (_tag(profile, name) for name in (b"rTRC", b"gTRC", b"bTRC"))
+    return _tone_curve(red) if red == green == blue else None
+
+
 def srgb_encoded(light: FloatArray) -> FloatArray:
     """Light in 0..1 as sRGB values in 0..1 (IEC 61966-2-1)."""
     light = np.clip(light, 0, 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,11 +34,14 @@ CCITT, OLD_JPEG, JPEG, WEBP = (2, 3, 4), 6, 7, 50001
 _NONE = 1
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _STRIPS, _SAMPLES, _ROWS, _STRIP_SIZES, _PLANES, _PREDICTOR = 273, 277, 278, 279, 284, 317
-_TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES = 322, 323, 324, 325
+_TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES, _EXTRA = 322, 323, 324, 325, 338
 # What libtiff needs to know of a picture whose compression knows pictures.
 _OF_PICTURES = (_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _FILL_ORDER, _SAMPLES, _ROWS, _PLANES, _PREDICTOR, _TILE_WIDTH,
                 _TILE_HEIGHT, 292, 293, 338, 347, 529, 530, 531, 532)  # fmt: skip
-_MOST_BITS = 1 << 26  # unpacked at a time
+_MOST_BITS = 1 << 26  # taken apart at a time
+_MOST_BYTES = 1 << 26  # unpacked at a time
+_HERE = {_NONE, 8, 32946}  # Deflate has two numbers
+_MOST_SPARE = 1 << 24  # pixels of tiles beyond the picture's edges, besides three times the picture
 _REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)).reshape(-1, 8)[:, ::-1])
 
 
@@ -56,9 +60,14 @@ class Layout:
     kept: int  # so many of the samples of a pixel are wanted
 
     @property
+    def is_tiled(self) -> bool:
+        """In tiles, not in strips."""
+        return _TILE_WIDTH in self.page
+
+    @property
     def block(self) -> tuple[int, int]:
         """(width, height) of a tile, or of a strip."""
-        if _TILE_WIDTH in self.page:
+        if self.is_tiled:
             return self.number(_TILE_WIDTH, 0), self.number(_TILE_HEIGHT, 0)
         return self.size[0], min(self.number(_ROWS, self.size[1]), self.size[1])
 
@@ -85,7 +94,7 @@ class Layout:
 
     def packed(self) -> list[bytes]:
         """The blocks, as they lie in the file. Raises ValueError where some are missing."""
-        tiled = _TILE_WIDTH in self.page
+        tiled = self.is_tiled
         places = self.tags.numbers(self.page.get(_TILES if tiled else _STRIPS) or self.page.get(_STRIPS))
         sizes = self.tags.numbers(self.page.get(_TILE_SIZES if tiled else _STRIP_SIZES) or self.page.get(_STRIP_SIZES))
         expected = self.grid[0] * self.grid[1] * (self.count if self.planar else 1)
@@ -104,12 +113,21 @@ def knows_pictures(packing: int) -> bool:
 
 def unpack(layout: Layout) -> Samples:
     """(H, W, kept) uint8 or uint16. Raises ValueError for what is missing, and what Pillow may raise."""
-    if 0 in layout.block:
-        raise ValueError("its tiles have no size")
+    _check_blocks(layout)
     blocks = layout.packed()
     per_plane = layout.grid[0] * layout.grid[1]
     planes = [_plane(layout, blocks[at : at + per_plane]) for at in range(0, len(blocks), per_plane)[: layout.kept]]
     return planes[0] if not layout.planar else np.ascontiguousarray(np.dstack(planes))
+
+
+def _check_blocks(layout: Layout) -> None:
+    """Tiles may reach beyond the picture, but not so far that they fill the memory."""
+    (width, height), (across, down) = layout.size, layout.block
+    if not across or not down:
+        raise ValueError("its tiles have no size")
+    columns, rows = layout.grid
+    if columns * across * rows * down > 4 * width * height + _MOST_SPARE:
+        raise ValueError(f"tiles of {across}x{down} pixels for a picture of {width}x{height}")
 
 
 def unpack_picture(layout: Layout, path: Path) -> Samples:
@@ -139,8 +157,7 @@ def _plane(layout: Layout, blocks: list[bytes]) -> Samples:
     (width, height), (across, down), (columns, rows) = layout.size, layout.block, layout.grid
     if layout.number(_FILL_ORDER, 1) == 2:
         blocks = [_REVERSED[np.frombuffer(block, np.uint8)].tobytes() for block in blocks]
-    tiled = _TILE_WIDTH in layout.page
-    lines = rows * down if tiled else height
+    lines = rows * down if layout.is_tiled else height
     stored = _bytes_of(layout, blocks, lines)  # (columns, lines, bytes of a row)
     kept = 1 if layout.planar else layout.kept
     whole = np.zeros((lines, columns * across, kept), np.uint16 if layout.bits > 8 else np.uint8)
@@ -158,37 +175,48 @@ def _steps(lines: int, layout: Layout) -> list[tuple[int, int]]:
 
 def _bytes_of(layout: Layout, blocks: list[bytes], lines: int) -> Bytes:
     """(columns, lines, bytes of a row): what is packed, unpacked."""
-    columns, rows = layout.grid
-    size = layout.row_bytes
-    if layout.packing == _NONE:
-        down = layout.block[1]
-        whole = np.zeros((columns, rows * down, size), np.uint8)
-        for index, block in enumerate(blocks):
-            row, column = divmod(index, columns)
-            expected = min(down, lines - row * down) * size
-            if len(block) < expected:
-                raise ValueError(f"{expected - len(block)} bytes of its samples are missing")
-            whole[column, row * down :].reshape(-1)[:expected] = np.frombuffer(block, np.uint8, expected)
-        return whole[:, :lines]
+    (columns, _), down, size = layout.grid, layout.block[1], layout.row_bytes
+    whole = np.zeros((columns, lines, size), np.uint8)
+    together = max(1, _MOST_BYTES // (columns * down * size))  # rows of blocks
+    for first in range(0, len(blocks) // columns, together):
+        top, bottom = first * down, min((first + together) * down, lines)
+        some = blocks[first * columns : (first + together) * columns]
+        whole[:, top:bottom] = _unpacked(layout, some, bottom - top)
+    return whole
+
+
+def _unpacked(layout: Layout, blocks: list[bytes], lines: int) -> Bytes:
+    """Likewise of a few rows of blocks, which have `lines` lines together."""
+    columns, down, size = layout.grid[0], layout.block[1], layout.row_bytes
+    if layout.packing not in _HERE:
+        return _by_libtiff(layout, blocks, lines)
+    made = np.zeros((columns, lines, size), np.uint8)
+    for index, block in enumerate(blocks):
+        row, column = divmod(index, columns)
+        expected = min(down, lines - row * down) * size
+        plain = block if layout.packing == _NONE else zlib.decompressobj().decompress(block, expected)
+        if len(plain) < expected:
+            raise ValueError(f"{expected - len(plain)} bytes of its samples are missing")
+        made[column, row * down :].reshape(-1)[:expected] = np.frombuffer(plain, np.uint8, expected)
+    return made
+
+
+def _by_libtiff(layout: Layout, blocks: list[bytes], lines: int) -> Bytes:
     from PIL import Image
 
-    order = layout.tags.order
-    numbers = {
-        _WIDTH: columns * size,
-        _HEIGHT: lines,
-        _BITS: 8,
-        _COMPRESSION: layout.packing,
-        _PHOTOMETRIC: 1,
-        _SAMPLES: 1,
-    }
-    shape = (
-        {_TILE_WIDTH: size, _TILE_HEIGHT: layout.block[1]} if _TILE_WIDTH in layout.page else {_ROWS: layout.block[1]}
-    )
-    entries = {tag: entry(order, LONG, [value]) for tag, value in (numbers | shape).items()}
-    entries |= {tag: entry(order, SHORT, [numbers[tag]]) for tag in (_BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES)}
+    (columns, _), down, order = layout.grid, layout.block[1], layout.tags.order
+    each = 4 if layout.row_bytes % 4 == 0 else 1  # bytes of a pixel: Pillow bounds how many pixels there may be
+    size = layout.row_bytes // each
+    numbers = {_WIDTH: columns * size, _HEIGHT: lines}
+    numbers |= {_TILE_WIDTH: size, _TILE_HEIGHT: down} if layout.is_tiled else {_ROWS: min(down, lines)}
+    entries = {tag: entry(order, LONG, [value]) for tag, value in numbers.items()}
+    kinds = {_BITS: [8] * each, _COMPRESSION: [layout.packing], _PHOTOMETRIC: [2 if each == 4 else 1], _SAMPLES: [each]}
+    if each == 4:
+        kinds[_EXTRA] = [2]
+    entries |= {tag: entry(order, SHORT, values) for tag, values in kinds.items()}
     with Image.open(io.BytesIO(_file(layout, entries, blocks)), formats=["TIFF"]) as image:
         flat = np.asarray(image)
-    return flat.reshape(lines, columns, size).transpose(1, 0, 2)
+    return flat.reshape(lines, columns, layout.row_bytes).transpose(1, 0, 2)
 
 
 def _samples(layout: Layout, rows: Bytes) -> Samples:

@@ -13,8 +13,8 @@ from livestyle.errors import EncodeError, UsageError, foreign_errors
 from livestyle.frame import Frame, Pixels
 from livestyle.media.depth import Samples, to_8_bit, to_16_bit
 from livestyle.media.photo.stored import Notes
+from livestyle.media.photo.working import table_of, with_own_curve
 from livestyle.media.photo_file import open_photo, read_photo
-from livestyle.media.resize import Size
 from livestyle.sinks.files.containers import PHOTO_FORMATS
 from livestyle.sinks.files.output import Pending, check_output, write_error
 from livestyle.sinks.files.photo_encoding import DEEP, TRANSPARENT, encode, extras_of
@@ -69,7 +69,7 @@ class PhotoSink:
 
     def _encode(self, pixels: Pixels) -> bytes:
         size = (pixels.shape[1], pixels.shape[0])
-        notes, alpha = _notes_of(self._source, size)
+        notes, alpha, pixels = _with_source(self._source, pixels)
         if pixels.dtype == np.uint16 and self._format not in DEEP:
             log.info("%s has 8 bits: %s is not written with more", self._path, self._format)
             pixels = to_8_bit(pixels)
@@ -87,14 +87,20 @@ def _format_of(path: Path) -> str:
     return known
 
 
-def _notes_of(source: Path | None, size: Size) -> tuple[Notes, Samples | None]:
-    """What the photo's file says, and its transparency where that has the frame's (width, height) `size`."""
+def _with_source(source: Path | None, pixels: Pixels) -> tuple[Notes, Samples | None, Pixels]:
+    """What the photo's file says, its transparency where that is as large, and the pixels with its own tone curve."""
     if source is None:
-        return Notes("", ""), None
+        return Notes("", ""), None, pixels
     with open_photo(source) as photo:
         notes = photo.notes
-    alpha = read_photo(source).alpha if notes.has_alpha else None
-    return notes, alpha if alpha is not None and alpha.shape == size[::-1] else None
+    if not notes.has_alpha and table_of(notes, np.dtype(np.uint8)) is None:
+        return notes, None, pixels
+    original = read_photo(source)
+    table = table_of(notes, original.pixels.dtype)
+    if table is not None and pixels.dtype == np.uint16:
+        pixels = with_own_curve(pixels, table, original.pixels)
+    alpha = original.alpha
+    return notes, alpha if alpha is not None and alpha.shape == pixels.shape[:2] else None, pixels
 
 
 def _with_alpha(pixels: Pixels, alpha: Samples | None) -> Pixels:

@@ -47,12 +47,13 @@ class AnimationSource:
         self._said = False
         with foreign_errors(self._damaged):
             self._image = self._opened()
+        self._left = iter(range(self._image.n_frames))  # type: ignore[attr-defined]  # which only moving images have
         self._part = (round(start * 1000), None if duration is None else round((start + duration) * 1000))
         self.info = self._describe(start, duration)
 
     def __iter__(self) -> Iterator[Frame]:
         at = 0
-        for index in range(self._image.n_frames):  # type: ignore[attr-defined]  # which only moving images have
+        for index in self._left:
             with self._lock:
                 if not self._open:
                     return

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -272,3 +274,66 @@ def test_avif_code_points_become_a_profile(tmp_path) -> None:
     path.write_bytes(data[:at] + struct.pack(">HH", 9, 16) + data[at + 4 :])
     with pytest.raises(ColorError, match="HDR photo"):
         read_photo(path)
+
+
+def styled(source: Path, target: Path, change: Callable[[np.ndarray], np.ndarray]) -> Path:
+    """As a style would, `change` is applied to the pixels between source and sink."""
+    with closing(PhotoSource(source)) as photo, closing(PhotoSink(target, source)) as sink:
+        frame = next(iter(photo))
+        sink.write(replace(frame, pixels=change(frame.pixels)))
+    return target
+
+
+def darker(pixels: np.ndarray) -> np.ndarray:
+    return (pixels * 0.8).astype(pixels.dtype)
+
+
+LINEAR = chunk(b"gAMA", struct.pack(">I", 100_000))
+
+
+def test_a_linear_photo_is_styled_as_it_looks(tmp_path) -> None:
+    """The same style on the same picture, linear and sRGB: the results look alike."""
+    encoded = scene()
+    light = np.round(linear(encoded / 255) * 65535).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "linear.tif", light, photometric="rgb", iccprofile=described(1.0, None).profile)
+    Image.fromarray(encoded).save(tmp_path / "usual.png")
+    one = read_photo(styled(tmp_path / "linear.tif", tmp_path / "o.tif", darker))
+    other = read_photo(styled(tmp_path / "usual.png", tmp_path / "p.png", darker))
+    assert np.abs(srgb(one.pixels / 65535) - other.pixels).max() <= 1.5
+    assert one.notes.color.profile == described(1.0, None).profile
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_what_a_style_leaves_alone_is_bit_for_bit_the_linear_photo(tmp_path, dtype: type) -> None:
+    """Every value there is, at both depths, though the way through the curve of sRGB rounds."""
+    top = int(np.iinfo(dtype).max)
+    values = np.linspace(0, top, 256 * 256).astype(dtype).reshape(256, 256, 1).repeat(3, axis=2)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", iccprofile=described(1.0, None).profile)
+    again = read_photo(styled(tmp_path / "a.tif", tmp_path / "o.tif", lambda pixels: pixels)).pixels
+    assert again.dtype == dtype
+    assert np.array_equal(again, values)
+    half = read_photo(
+        styled(tmp_path / "a.tif", tmp_path / "p.tif", lambda pixels: np.where(pixels > 30000, pixels, 0))
+    )
+    kept = half.pixels[..., 0] > 0
+    assert np.array_equal(half.pixels[kept], values[kept])
+
+
+@pytest.mark.parametrize("gamma", [1 / 1.8, 0.45455, 1 / 2.6])
+def test_usual_curves_leave_the_values_alone(tmp_path, gamma: float) -> None:
+    """What is styled are the photo's own samples."""
+    source = png(tmp_path / "a.png", chunk(b"gAMA", struct.pack(">I", round(gamma * 100_000))))
+    with closing(PhotoSource(source)) as photo:
+        assert np.array_equal(next(iter(photo)).pixels, scene())
+
+
+def test_a_turned_linear_photo(tmp_path) -> None:
+    """The original is compared upright."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.fromarray(scene()).save(buffer, "PNG", exif=exif)
+    data = buffer.getvalue()
+    (tmp_path / "a.png").write_bytes(data[:33] + LINEAR + data[33:])
+    pixels = read_photo(copy(tmp_path / "a.png", tmp_path / "o.png")).pixels
+    assert np.array_equal(pixels, np.rot90(scene(), -1))

@@ -12,8 +12,9 @@ import numpy as np
 from livestyle.errors import ColorError, SourceError
 from livestyle.media.depth import Samples, at_full_scale
 from livestyle.media.photo import avif, boxes, jpeg, jpeg2000, metadata, png
-from livestyle.media.photo.coding import ColorDescription, coded
+from livestyle.media.photo.coding import ColorDescription, adobe_rgb, coded
 from livestyle.media.photo.directories import Sliceable
+from livestyle.media.photo.exif import Exif
 from livestyle.media.photo.stored import Notes, Stored, profiles_of
 from livestyle.media.pyav import cv2
 from livestyle.media.refusals import is_damaged
@@ -52,7 +53,7 @@ class PillowPhoto:
             name=str(self._path),
             format=self._format,
             orientation=found.exif.orientation,
-            color=self._color(profile) if source_profile is None else ColorDescription(),
+            color=self._color(profile, found.exif) if source_profile is None else ColorDescription(),
             source_profile=source_profile,
             metadata=found,
             dpi=valid_dpi(image.info.get("dpi")),
@@ -80,8 +81,10 @@ class PillowPhoto:
             return Stored("grey", both[..., :1], both[..., 1])
         return _split(np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB")))
 
-    def _color(self, profile: bytes | None) -> ColorDescription:
+    def _color(self, profile: bytes | None, exif: Exif) -> ColorDescription:
         name = str(self._path)
+        if profile is None and self._format == "JPEG" and exif.is_adobe_rgb:
+            return adobe_rgb()
         if self._format == "PNG":
             return png.color_of(self._chunks, profile, name)
         if profile is None and self._format == "AVIF":

@@ -31,6 +31,8 @@ _CHROMATICITIES: dict[int, Chromaticities] = {  # H.273, table 2
     12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), _D65),
     22: ((0.630, 0.340), (0.295, 0.605), (0.155, 0.077), _D65),
 }
+_ADOBE_RGB: Chromaticities = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06), _D65)  # Adobe RGB (1998), 4.3.1.1
+_ADOBE_GAMMA = 563 / 256
 _UNSPECIFIED = 2
 _SRGB_TRANSFER = 13
 _USUAL_GAMMA = 0.45455  # of gAMA: 1 / 2.2, which stands for sRGB
@@ -57,6 +59,11 @@ def coded(primaries: int, transfer: int, name: str) -> ColorDescription:
                          hint="export it with an ICC profile")  # fmt: skip
     title = f"{PRIMARIES.get(primaries, 'bt709')} {TRANSFERS.get(transfer, 'iec61966-2-1')}"
     return ColorDescription(matrix_profile(title, colors, curve))
+
+
+def adobe_rgb() -> ColorDescription:
+    """For photos whose EXIF data say Adobe RGB."""
+    return ColorDescription(matrix_profile("Adobe RGB (1998) compatible", _ADOBE_RGB, gamma_curve(_ADOBE_GAMMA)))
 
 
 def refuse_hdr(transfer: int, name: str) -> None:

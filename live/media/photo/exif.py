@@ -66,6 +66,14 @@ class Exif:
         value = int.from_bytes(found.raw, "little" if self.order == "<" else "big")
         return value if 1 <= value <= 8 else 1
 
+    @property
+    def is_adobe_rgb(self) -> bool:
+        """Whether it says so in the way of cameras (CIPA DC-008: uncalibrated, with the interoperability index R03)."""
+        details = self.root.below.get(DETAILS, Directory())
+        space = details.entries.get(_COLOR_SPACE)
+        index = details.below.get(INTEROP, Directory()).entries.get(1)
+        return space is not None and index is not None and space.raw == b"\xff\xff" and index.raw[:3] == b"R03"
+
     def make_upright(self, size: tuple[int, int]) -> None:
         """Say that the photo is upright and (width, height) `size` large, where anything about that is said."""
         if ORIENTATION in self.root.entries:

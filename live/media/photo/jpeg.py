@@ -10,6 +10,7 @@ from livestyle.media.photo.directories import Sliceable
 START, END = b"\xff\xd8", b"\xff\xd9"
 APP1, APP13, COMMENT = 0xE1, 0xED, 0xFE
 EXIF, XMP, PHOTOSHOP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"Photoshop 3.0\0"
+EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 MOST = 65533  # bytes in a segment
 
 Segment = tuple[int, bytes]

@@ -35,16 +35,20 @@ class Metadata:
 
 def of_jpeg(data: Sliceable, name: str) -> Metadata:
     """Of the segments of a JPEG file; `name`: the file, for messages."""
-    exif, xmp, photoshop, comments = b"", b"", b"", []
+    exif, xmp, photoshop, comments, extended = b"", b"", b"", [], False
     for marker, segment in jpeg.segments(data):
         if marker == jpeg.APP1 and segment.startswith(jpeg.EXIF) and not exif:
             exif = segment
         elif marker == jpeg.APP1 and segment.startswith(jpeg.XMP):
             xmp = xmp or segment[len(jpeg.XMP) :]
+        elif marker == jpeg.APP1 and segment.startswith(jpeg.EXTENDED_XMP):
+            extended = True
         elif marker == jpeg.APP13 and segment.startswith(jpeg.PHOTOSHOP):
             photoshop += segment[len(jpeg.PHOTOSHOP) :]
         elif marker == jpeg.COMMENT:
             comments.append(_decoded(segment))
+    if extended:
+        log.info("%s has more XMP data than fit into a segment of JPEG: the rest is left out", name)
     return Metadata(_exif(exif, name), xmp, _iptc_of(photoshop), "\n".join(filter(None, comments)))
 
 

@@ -337,3 +337,18 @@ def test_a_turned_linear_photo(tmp_path) -> None:
     (tmp_path / "a.png").write_bytes(data[:33] + LINEAR + data[33:])
     pixels = read_photo(copy(tmp_path / "a.png", tmp_path / "o.png")).pixels
     assert np.array_equal(pixels, np.rot90(scene(), -1))
+
+
+def test_a_camera_s_adobe_rgb_gets_a_profile(tmp_path) -> None:
+    """EXIF's interoperability index R03 is the only mark there; the published matrix is the oracle."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({0xA001: 65535, 0xA005: {1: "R03", 2: b"0100"}})
+    Image.fromarray(scene()).save(tmp_path / "a.jpg", exif=exif, quality=100, subsampling=0)
+    decoded = read_photo(tmp_path / "a.jpg").pixels
+    # Adobe RGB (1998) to sRGB, linear: the XYZ matrices of both, multiplied out (Adobe's 4.3.5.3, IEC 61966-2-1).
+    to_xyz = np.array([[0.57667, 0.18556, 0.18823], [0.29734, 0.62736, 0.07529], [0.02703, 0.07069, 0.99134]])
+    srgb_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    matrix = np.linalg.solve(srgb_xyz, to_xyz)
+    truth = srgb((decoded / 255) ** (563 / 256) @ matrix.T)
+    assert np.abs(seen(copy(tmp_path / "a.jpg", tmp_path / "o.png")) - truth).max() <= 1.5
+    assert read_photo(tmp_path / "o.png").notes.metadata.exif.is_adobe_rgb

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def plan_outputs(
             raise UsageError(f"{output} takes a single input", hint="style them one at a time")
         return [(files[0], output)]
     into_folder = is_folder_for(files, named, output)
-    outputs = [output / name_in_folder(path) if into_folder else output for path in files]
+    outputs = [output / name for name in names_in_folder(files)] if into_folder else [output] * len(files)
     _refuse_twice(outputs)
     return [(path, target) for path, target in zip(files, outputs, strict=True) if wanted(target, path, overwrite)]
 
@@ -150,6 +151,16 @@ def wanted(output: Path, source: Path | None, overwrite: Overwrite) -> bool:
         return False
     check_output(output, source, overwrite=overwrite == "yes")
     return True
+
+
+def names_in_folder(files: Sequence[Path]) -> list[str]:
+    """As `name_in_folder`; a name that changes, and would be that of another file, keeps the old ending inside."""
+    names = [name_in_folder(path) for path in files]
+    taken = Counter(_folded(Path(name)) for name in names)
+    return [
+        f"{path.name}{Path(name).suffix}" if name != path.name and taken[_folded(Path(name))] > 1 else name
+        for path, name in zip(files, names, strict=True)
+    ]
 
 
 def name_in_folder(path: Path) -> str:

@@ -25,6 +25,14 @@ def at_full_scale(samples: Samples, bits: int) -> Samples:
     return cast(Samples, table.astype(samples.dtype)[np.minimum(samples, most)])
 
 
+def unmultiplied(colors: Samples, alpha: Samples) -> Samples:
+    """(H, W, C) colours with the (H, W) alpha that is multiplied into them taken out; where it is 0 they stay."""
+    cover = np.maximum(alpha, 1).astype(np.uint32)[..., None]
+    full = 65535 if colors.dtype == np.uint16 else 255
+    divided = np.minimum((colors.astype(np.uint32) * full + cover // 2) // cover, full)
+    return cast(Samples, np.where(alpha[..., None] > 0, divided, colors).astype(colors.dtype))
+
+
 def to_8_bit(samples: Samples) -> npt.NDArray[np.uint8]:
     """uint16 to the nearest uint8, x / 257 (never exactly between two); uint8 as it is."""
     if samples.dtype == np.uint8:

@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from livestyle.errors import ColorError
-from livestyle.media.depth import Samples
+from livestyle.media.depth import Samples, unmultiplied
 from livestyle.media.photo import boxes, metadata
 from livestyle.media.photo.coding import ColorDescription, coded, refuse_hdr
 from livestyle.media.photo.directories import Sliceable
@@ -50,7 +50,10 @@ class HeifPhoto:
                 f"{self._path} has {count} samples a pixel, which cannot be styled", hint="export it as RGB"
             )
         alpha = cast(Samples, np.ascontiguousarray(samples[..., -1])) if count in (2, 4) else None
-        return Stored("grey" if count < 3 else "rgb", samples[..., : 1 if count < 3 else 3], alpha)
+        colors = samples[..., : 1 if count < 3 else 3]
+        if alpha is not None and self.picture.image.premultiplied_alpha:
+            colors = unmultiplied(colors, alpha)
+        return Stored("grey" if count < 3 else "rgb", colors, alpha)
 
     def _color(self, profile: bytes | None) -> ColorDescription:
         name = str(self._path)

@@ -96,6 +96,11 @@ class Exif:
         """As ImageDescription, unless there is one."""
         self.root.entries.setdefault(DESCRIPTION, entry(self.order, ASCII, text.encode("utf-8", "replace") + b"\0"))
 
+    def without_orientation(self) -> Exif:
+        """The same without the tag that says which way up it is, of an upright photo."""
+        return Exif(self.order, Directory({tag: one for tag, one in self.root.entries.items() if tag != ORIENTATION},
+                                          self.root.below))  # fmt: skip
+
     def without_resolution(self) -> Exif:
         """The same without the dots per inch, which a TIFF file says itself."""
         kept = {tag: one for tag, one in self.root.entries.items() if tag not in _RESOLUTION}

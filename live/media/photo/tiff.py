@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from livestyle.errors import ColorError, SourceError
-from livestyle.media.depth import Samples, at_full_scale
+from livestyle.media.depth import Samples, at_full_scale, unmultiplied
 from livestyle.media.photo.directories import Entries, Sliceable, Tags
 from livestyle.media.photo.icc import Chromaticities, Curve, FloatArray
 from livestyle.media.photo.tiff_blocks import (
@@ -134,7 +134,7 @@ class TiffFile:
         if alpha is not None:
             alpha = self._full_scale(alpha)
             if extra == _ASSOCIATED:
-                picture = _divided(picture, alpha)
+                picture = unmultiplied(picture, alpha)
         return TiffPicture(RGB if kind == YCBCR else kind, picture, alpha)
 
     # ---- what is refused -----------------------------------------------------------------------------------------
@@ -233,11 +233,3 @@ class TiffFile:
 
 def _table_curve(table: FloatArray) -> Curve:
     return lambda encoded: np.interp(encoded, np.linspace(0, 1, table.size), table)
-
-
-def _divided(picture: Samples, alpha: Samples) -> Samples:
-    """Colours with the alpha that is multiplied into them taken out, rounded; where it is 0 they stay."""
-    cover = np.maximum(alpha, 1).astype(np.uint32)[..., None]
-    full = 65535 if picture.dtype == np.uint16 else 255
-    divided = np.minimum((picture.astype(np.uint32) * full + cover // 2) // cover, full)
-    return np.asarray(np.where(alpha[..., None] > 0, divided, picture).astype(picture.dtype))

@@ -7,12 +7,12 @@ import logging
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from livestyle.errors import EncodeError
+from livestyle.errors import EncodeError, reason_of
 from livestyle.frame import Pixels
 from livestyle.media.photo import jpeg, png, xmp
 from livestyle.media.photo.directories import (
@@ -28,7 +28,7 @@ from livestyle.media.photo.directories import (
 )
 from livestyle.media.photo.exif import Exif
 from livestyle.media.photo.heif import encode_heif
-from livestyle.media.photo.metadata import IPTC_RESOURCE
+from livestyle.media.photo.metadata import IPTC_RESOURCE, Metadata
 from livestyle.media.photo.stored import Notes
 from livestyle.media.pyav import cv2
 from livestyle.media.resize import Size
@@ -80,8 +80,18 @@ def extras_of(notes: Notes, size: Size) -> Extras:
 
 
 def encode(pixels: Pixels, kind: str, extras: Extras) -> bytes:
-    """(H, W, 3 or 4) as a file of `kind`: a format of `PHOTO_FORMATS`. Deep pixels only for those of `DEEP`."""
-    return _ENCODERS.get(kind, _other)(pixels, kind, extras)
+    """(H, W, 3 or 4) as a file of `kind`: a format of `PHOTO_FORMATS`. Deep pixels only for those of `DEEP`.
+
+    Metadata that cannot be written never cost the picture: it is written without them, which is logged.
+    """
+    encoder = _ENCODERS.get(kind, _other)
+    try:
+        return encoder(pixels, kind, extras)
+    except Exception as error:
+        bare = Extras(replace(extras.notes, metadata=Metadata()), Exif(), b"")
+        data = encoder(pixels, kind, bare)  # fails again where it is not about them
+        log.warning("The metadata of %s cannot be written and are left out: %s", extras.notes.name, reason_of(error))
+        return data
 
 
 def _png(pixels: Pixels, _kind: str, extras: Extras) -> bytes:
@@ -150,7 +160,10 @@ def _other(pixels: Pixels, kind: str, extras: Extras) -> bytes:
     notes = extras.notes
     options: dict[str, Any] = {}
     if kind in ("WEBP", "AVIF"):
-        given = {"icc_profile": notes.color.profile, "exif": extras.exif_bytes, "xmp": extras.xmp}
+        exif = extras.exif_bytes
+        if kind == "AVIF" and extras.exif:  # Pillow would write the tags anew, and fail with some, to take it out
+            exif = extras.exif.without_orientation().to_bytes()
+        given = {"icc_profile": notes.color.profile, "exif": exif, "xmp": extras.xmp}
         options = {name: value for name, value in given.items() if value}
         _say_what_has_no_place(extras, kind)
     elif kind == "BMP" and notes.dpi:

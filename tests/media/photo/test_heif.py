@@ -85,6 +85,16 @@ def test_transparency_is_kept(tmp_path) -> None:
     assert read_photo(copy(tmp_path / "b.png", tmp_path / "p.heic")).alpha is not None
 
 
+def test_alpha_that_is_multiplied_in_is_taken_out(tmp_path) -> None:
+    """As some programs store it."""
+    multiplied = np.dstack([scene() // 2, np.full((64, 96), 128, np.uint8)])
+    file = pillow_heif.from_bytes("RGBa", (96, 64), np.ascontiguousarray(multiplied).tobytes())
+    file.save(tmp_path / "a.heic", quality=95, chroma="444")
+    photo = read_photo(tmp_path / "a.heic")
+    assert photo.alpha is not None
+    assert psnr(photo.pixels, scene()) > 34
+
+
 @pytest.mark.parametrize("chroma", [420, 444])
 def test_profile_and_chroma_are_those_of_the_source(tmp_path, chroma: int) -> None:
     """The ICC profile byte for byte, the same subsampling."""

@@ -20,6 +20,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 from tests_media import scene
 
+from livestyle.errors import EncodeError
 from livestyle.media.photo import jpeg, xmp
 from livestyle.media.photo.exif import MAKER_NOTE, read_exif
 from livestyle.media.photo_file import read_photo
@@ -109,7 +110,7 @@ EVERYWHERE = {
 def test_everything_comes_along_in_every_format(tmp_path, exiftool, name: str) -> None:
     """EXIF with place and interoperability, XMP; what would turn the picture again or is of the old one does not."""
     found = exiftool(copy(rich_jpeg(tmp_path / "a.jpg"), tmp_path / name))
-    if name == "o.avif":  # Pillow leaves the tag out there, which says the same
+    if name == "o.avif":  # the tag is left out there, which says the same
         found["IFD0:Orientation"] = found.get("IFD0:Orientation", 1)
     assert {key: found.get(key) for key in EVERYWHERE} == EVERYWHERE
     assert not [key for key in found if "Thumbnail" in key or "PrintIM" in key]
@@ -172,6 +173,24 @@ def test_layers_and_long_tags_never_cost_the_picture(tmp_path, caplog) -> None:
     assert "without the maker note" in caplog.text
     kept = read_exif((tmp_path / "b.png").read_bytes().split(b"eXIf", 1)[1])
     assert len(kept.root.below[0x8769].entries[MAKER_NOTE].raw) == 70_000
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_metadata_that_cannot_be_written_never_cost_the_picture(tmp_path, monkeypatch, caplog, name: str) -> None:
+    """Whatever fails about them: the photo is written, with its colour, and that is said."""
+    source = rich_jpeg(tmp_path / "a.jpg")
+
+    def fails(*_: object) -> bytes:
+        raise ValueError("no room")
+
+    monkeypatch.setattr("livestyle.media.photo.exif.tiff_bytes", fails)
+    monkeypatch.setattr("livestyle.sinks.files.photo_encoding._tiff_notes", fails, raising=True)
+    if name == "o.tif":
+        with pytest.raises(EncodeError, match="no room"):  # the colour goes that way, too
+            copy(source, tmp_path / name)
+        return
+    assert read_photo(copy(source, tmp_path / name)).pixels.shape == (96, 64, 3)
+    assert "cannot be written and are left out: no room" in caplog.text
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -83,6 +83,12 @@ def open_file(path: Path, kind: FileKind, settings: Settings) -> Source:
         from livestyle.sources.files.photo import PhotoSource
 
         return PhotoSource(path)
+    from livestyle.sources.files.file_type import identify
+
+    if identify(path).name == "moving WebP":
+        from livestyle.sources.files.animation import AnimationSource
+
+        return AnimationSource(path, start=settings.start, duration=settings.duration)
     from livestyle.sources.files.video import VideoSource
 
     return VideoSource(path, start=settings.start, duration=settings.duration)

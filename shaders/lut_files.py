@@ -1,28 +1,24 @@
-"""Reading LUT files: everything OpenColorIO reads, and HALD pictures.
+"""Reading LUT files: everything OpenColorIO reads, and look-up pictures.
 
-Plain `.cube` files and HALD pictures are read here. OpenColorIO reads the others in a child process
+Plain `.cube` files and look-up pictures are read here. OpenColorIO reads the others in a child process
 (livestyle.shaders.lut_ocio), for a damaged file can keep its readers busy for ever.
 """
 
 from __future__ import annotations
 
-import io
 import logging
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 
 from livestyle.errors import StyleError
-from livestyle.frame import Pixels
-from livestyle.shaders.lut import MAX_SIZE, Lut3D, interpolate, lattice
-from livestyle.shaders.lut_text import BROKEN, checked_text, decode, no_copy, read_cube, shown
+from livestyle.shaders.lut import Lut3D
+from livestyle.shaders.lut_checks import checked_text
+from livestyle.shaders.lut_cube import read_cube
+from livestyle.shaders.lut_pictures import PICTURE_SUFFIXES, read_picture
+from livestyle.shaders.lut_text import BROKEN, decode, no_copy
 from livestyle.system.child import ChildFailure, Limits, run_child
-from livestyle.system.quiet import libraries_quiet
 from livestyle.system.reading import read_file
 
 log = logging.getLogger("livestyle")
@@ -32,13 +28,11 @@ TEXT_SUFFIXES = (
     *(".3dl", ".cc", ".ccc", ".cdl", ".clf", ".csp", ".ctf", ".cub", ".cube", ".itx", ".look", ".lut", ".m3d", ".mga"),
     *(".spi1d", ".spi3d", ".spimtx", ".vf"),
 )
-LUT_SUFFIXES = frozenset((*TEXT_SUFFIXES, *BINARY_SUFFIXES, ".png"))
-"""The endings `read_lut` understands: OpenColorIO 2.4's, and .png for HALD pictures."""
+LUT_SUFFIXES = frozenset((*TEXT_SUFFIXES, *BINARY_SUFFIXES, *PICTURE_SUFFIXES))
+"""The endings `read_lut` understands: OpenColorIO 2.4's, and those of look-up pictures."""
 
 MAX_BYTES = 64 << 20  # the largest LUT OpenColorIO takes, 129 points along an axis, is about 60 MB of text
 LARGEST_HERE = 8 << 20  # bytes of text that this process takes apart: 65 points along an axis
-MAX_LEVEL = 16  # of HALD pictures: 4096 pixels square, 256 points along an axis
-HALD_SIZE = 65
 
 CHILD_MEMORY = 2 << 30  # bytes of address space; 129 points along an axis as text need about half
 CHILD_S = 3  # seconds of processor time, and as many times this of wall time on a busy machine:
@@ -47,7 +41,7 @@ CHILD_BYTES_S = 1 << 20  # bytes for which it gets a second more
 
 
 def read_lut(path: Path) -> Lut3D:
-    """The LUT in a file: a format of OpenColorIO's by its ending, or a HALD picture (.png, 8 or 16 bit).
+    """The LUT in a file: a format of OpenColorIO's by its ending, or a look-up picture (8 or 16 bit).
 
     A single 3-D LUT over 0..1 is kept at its own size, exactly. Anything else (1-D curves, shapers, domains,
     matrices, chains of them) is sampled at 33 points along an axis, or 65, or 129, the first at which no colour of
@@ -57,7 +51,7 @@ def read_lut(path: Path) -> Lut3D:
     path = Path(path)
     data = _read(path)
     try:
-        return _read_hald(path, data) if path.suffix.lower() == ".png" else _read_table(path, data)
+        return read_picture(path, data) if path.suffix.lower() in PICTURE_SUFFIXES else _read_table(path, data)
     except ValueError as error:
         if isinstance(error, StyleError):
             raise
@@ -119,64 +113,3 @@ def _read_in_child(path: Path, data: bytes, *, check: bool) -> Lut3D:
         log.info("%s", said["note"])
     size = said["size"]
     return Lut3D(np.frombuffer(table, np.float32).reshape(size, size, size, 3))
-
-
-# ---- HALD ------------------------------------------------------------------------------------------------------------
-
-
-def _read_hald(path: Path, data: bytes) -> Lut3D:
-    """A picture of level L is L^3 pixels square and holds a lattice of L^2 points along an axis, red fastest.
-
-    Source: Eskil Steenberg, "CLUT" (quelsolaar.com/technology/clut.html).
-    """
-    size = _hald_level(path, data) ** 2
-    pixels = _decode_png(path, data)
-    table: Any = pixels.reshape(size, size, size, 3).transpose(2, 1, 0, 3)
-    scale = np.float32(np.iinfo(pixels.dtype).max)
-    if size > MAX_SIZE:  # HALD level 12 and up: looked up in the picture's own integers, of which there are many
-        points = lattice(HALD_SIZE)
-        table = interpolate(np.ascontiguousarray(table), points.reshape(-1, 3)).reshape(points.shape)
-    return Lut3D(table.astype(np.float32) / scale)
-
-
-def _hald_level(path: Path, data: bytes) -> int:
-    """By the picture's size in its header, before anything is decoded."""
-    with _open_png(path, data) as picture:
-        width, height = picture.size
-    level = round(width ** (1 / 3))
-    if width != height or level**3 != width or not 2 <= level <= MAX_LEVEL:
-        raise StyleError(
-            f"{path}: expected a HALD picture (8x8, 27x27, 64x64, 125x125 … pixels, at most {MAX_LEVEL**3} square), "
-            f"found {width}x{height}",
-            hint="a HALD picture must be kept at its own size, without scaling or cropping",
-        )
-    return level
-
-
-@contextmanager
-def _open_png(path: Path, data: bytes) -> Iterator[Any]:
-    """The PIL image, not decoded yet, and its errors as ours."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked here
-            with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-                yield picture
-    except StyleError:
-        raise
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise StyleError(f"{path}: expected a PNG picture: {shown(str(error), 120)}", hint=BROKEN) from error
-
-
-def _decode_png(path: Path, data: bytes) -> Pixels:
-    """(H, W, 3) RGB. Pillow checks the file, for it raises where OpenCV prints; OpenCV keeps 16 bits."""
-    import cv2  # not needed, and waited for, by who uses no HALD pictures
-
-    with _open_png(path, data) as picture:
-        picture.load()
-    with libraries_quiet():
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.ndim != 3:
-        raise StyleError(f"{path}: expected a picture in colour, found grey")
-    return cast(Pixels, pixels[..., 2::-1])

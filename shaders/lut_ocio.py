@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from livestyle.errors import StyleError
 from livestyle.shaders.lut import BOUND, MAX_SIZE, Lut3D, lattice
-from livestyle.shaders.lut_text import BROKEN, checked_text, decode, no_copy, shown
+from livestyle.shaders.lut_checks import checked_text
+from livestyle.shaders.lut_text import BROKEN, decode, no_copy, shown
 from livestyle.system.child import Answer, serve
 
 DEFAULT_SIZE = 33

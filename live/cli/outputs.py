@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +16,7 @@ from livestyle.errors import InputError, LivestyleError, SourceError, UsageError
 from livestyle.plugins import Output
 from livestyle.sinks.files.containers import CONTAINERS, PHOTO_FORMATS
 from livestyle.sinks.files.output import check_output
-from livestyle.sources.files.file_type import PHOTO_SUFFIXES, kind_of, list_folder
+from livestyle.sources.files.file_type import PHOTO_SUFFIXES, LeftOut, kind_of, search_folder
 from livestyle.system.paths import kind_of_path, shell_word, unreachable
 
 Overwrite = Literal["yes", "no"] | None
@@ -22,29 +24,59 @@ Overwrite = Literal["yes", "no"] | None
 log = logging.getLogger("livestyle")
 
 
-def expand_inputs(inputs: Sequence[Path]) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What inputs stand for."""
+
+    files: list[Path]
+    left_out: list[LeftOut]  # in the folders among the inputs
+
+
+def expand_inputs(inputs: Sequence[Path]) -> Found:
     """The files meant by `inputs`: a folder gives the photos and videos directly inside it, in natural order.
 
-    Raises InputError for a folder without any.
+    What else is in a folder is in the result, too, and is logged. Raises InputError for a folder without any.
     """
-    files: list[Path] = []
+    found = Found([], [])
     for path in inputs:
-        files.extend(_inside(path) if kind_of_path(path, SourceError) == "folder" else [path])
-    return files
+        if kind_of_path(path, SourceError) == "folder":
+            _add_inside(found, path)
+        else:
+            found.files.append(path)
+    return found
 
 
-def _inside(folder: Path) -> list[Path]:
+def _add_inside(found: Found, folder: Path) -> None:
     try:
-        inside = list_folder(folder)
+        inside, left_out = search_folder(folder)
         with os.scandir(folder) as entries:
-            deeper = any(_is_folder(entry) and not entry.name.startswith(".") for entry in entries)
+            deeper = sum(_is_folder(entry) and not entry.name.startswith(".") for entry in entries)
     except OSError as error:  # it may not be read, or was removed meanwhile
         raise unreachable(folder, error, SourceError) from error
     if deeper:
-        log.info("folders inside %s are not searched: name them too", folder)
+        log.info("%d %s inside %s: not searched, name them too", deeper, "folder" if deeper == 1 else "folders", folder)
+    if left_out:
+        is_wanted = any(one.is_picture for one in left_out)
+        log.log(logging.WARNING if is_wanted else logging.INFO, "%s", _left_out_line(folder, left_out))
     if not inside:
         raise InputError(f"{folder} holds no photo or video", hint="name a folder that does, or single files")
-    return inside
+    found.files.extend(inside)
+    found.left_out.extend(left_out)
+
+
+_NAMED = 3  # files of a kind that a message names
+
+
+def _left_out_line(folder: Path, left_out: Sequence[LeftOut]) -> str:
+    """How many of what kind, and the first names of each."""
+    by_reason: dict[str, list[str]] = {}
+    for one in left_out:
+        by_reason.setdefault(one.reason, []).append(one.path.name)
+    parts = []
+    for reason, names in by_reason.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        parts.append(f"{reason}: {', '.join(names[:_NAMED])}{more}")
+    return f"{len(left_out)} of the files in {folder} left out ({'; '.join(parts)})"
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -72,7 +104,7 @@ def plan_outputs(
             raise UsageError(f"{output} takes a single input", hint="style them one at a time")
         return [(files[0], output)]
     into_folder = is_folder_for(files, named, output)
-    outputs = [output / name_in_folder(path) if into_folder else output for path in files]
+    outputs = [output / name for name in names_in_folder(files)] if into_folder else [output] * len(files)
     _refuse_twice(outputs)
     return [(path, target) for path, target in zip(files, outputs, strict=True) if wanted(target, path, overwrite)]
 
@@ -121,10 +153,24 @@ def wanted(output: Path, source: Path | None, overwrite: Overwrite) -> bool:
     return True
 
 
+def names_in_folder(files: Sequence[Path]) -> list[str]:
+    """As `name_in_folder`; a name that changes, and would be that of another file, keeps the old ending inside."""
+    names = [name_in_folder(path) for path in files]
+    taken = Counter(_folded(Path(name)) for name in names)
+    return [
+        f"{path.name}{Path(name).suffix}" if name != path.name and taken[_folded(Path(name))] > 1 else name
+        for path, name in zip(files, names, strict=True)
+    ]
+
+
 def name_in_folder(path: Path) -> str:
-    """The name of the styled `path`: its own, with another ending where that format is only read."""
+    """The name of the styled `path`: its own, with another ending where that format is not written here.
+
+    AVIF is encoded too slowly for a whole folder, and becomes PNG.
+    """
     is_photo = _is_photo(path)
-    if path.suffix.lower() in (PHOTO_FORMATS if is_photo else CONTAINERS):
+    suffix = path.suffix.lower()
+    if suffix in (PHOTO_FORMATS if is_photo else CONTAINERS) and suffix != ".avif":
         return path.name
     return f"{path.stem}{'.png' if is_photo else '.mp4'}"
 

@@ -86,7 +86,11 @@ def style_files(command: Command) -> None:
     refuse_addresses(command.inputs, output if isinstance(output, Path) else None)
     _refuse_live_options(command)
     settings = settings_of(command)
-    inputs = expand_inputs(command.inputs)
+    found = expand_inputs(command.inputs)
+    inputs = found.files
+    if command.as_json:
+        for one in found.left_out:
+            run_messages().json_line({"source": str(one.path), "left_out": one.reason})
     with ExitStack() as stack:
         if isinstance(output, Path) and (command.means_folder or is_folder_for(inputs, command.inputs, output)):
             stack.enter_context(folder_made(output))

@@ -1,40 +1,35 @@
-"""Photos in files, decoded by Pillow, or by OpenCV where they are deeper than 8 bits."""
+"""Photos in files: opened by the reader of their format, decoded to upright RGB with what they say besides."""
 
 from __future__ import annotations
 
-import io
 import logging
-import os
+import mmap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 
-from livestyle.errors import ColorError, LivestyleError, SourceError, foreign_errors, reason_of
+from livestyle.errors import LivestyleError, SourceError, foreign_errors, reason_of
 from livestyle.frame import Pixels
 from livestyle.media.depth import Samples
 from livestyle.media.memory import check_photo
 from livestyle.media.orientation import UPRIGHT, Flip, make_upright
-from livestyle.media.pyav import cv2
+from livestyle.media.photo.by_heif import HeifPhoto
+from livestyle.media.photo.by_pillow import FORMATS, PillowPhoto
+from livestyle.media.photo.by_tiff import TiffPhoto
+from livestyle.media.photo.directories import Sliceable
+from livestyle.media.photo.raw import raw_name, raw_refusal
+from livestyle.media.photo.signatures import is_heif, is_tiff
+from livestyle.media.photo.stored import Notes, OpenedPhoto, to_rgb
 from livestyle.media.refusals import cannot_be_read, is_damaged
 from livestyle.system.paths import check_file
 from livestyle.system.quiet import libraries_quiet
 
-if TYPE_CHECKING:
-    from PIL import Image
-    from PIL.ImageFile import ImageFile
-
 log = logging.getLogger("livestyle")
-
-
-ORIENTATION = 0x0112  # EXIF tag
-_BITS_PER_SAMPLE = 258  # TIFF tag
-# Pillow's other readers run programs (EPS) or scripts, or read formats that nothing here is made for.
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "JPEG2000", "AVIF")
 
 # EXIF orientation -> (transpose, mirror left-right, mirror top-bottom)
 _FLIPS: dict[int, Flip] = {
@@ -54,23 +49,27 @@ class Photo:
 
     pixels: Pixels  # (H, W, 3) RGB, uint8 or uint16 (full scale 65535); not multiplied by alpha
     alpha: Samples | None  # (H, W) of the same dtype; None where opaque
+    notes: Notes
 
 
 def read_photo(path: Path) -> Photo:
     """Decode a photo. Raises SourceNotFoundError, SourceError, ColorError.
 
-    CMYK becomes sRGB, by the embedded profile where there is one. Other profiles are left to the sink to keep: the
-    values stay in the photo's own space.
+    Grey and CMYK become sRGB, by the embedded profile where there is one. RGB values stay in the photo's own space,
+    which `notes.color` describes.
     """
-    with open_photo(path) as image:
-        frames: int = getattr(image, "n_frames", 1)  # which only images of some formats have
-        if frames > 1:
-            log.info("%s holds %d pictures: only the first is styled", path, frames)
-        pixels = _deep(path) if is_deep(image) else _shallow(image)
-        flip = _FLIPS.get(exif_of(image).get(ORIENTATION, 1), UPRIGHT)
-    upright = make_upright(_contiguous(pixels), flip)
-    alpha = _contiguous(upright[..., 3]) if upright.shape[2] == 4 else None
-    return Photo(_contiguous(upright[..., :3]), alpha)
+    with open_photo(path) as photo:
+        notes = photo.notes
+        if notes.pictures > 1:
+            log.info("%s holds %d pictures: only the main one is styled", path, notes.pictures)
+        if notes.left_out:
+            log.info("%s also holds %s: left out", path, " and ".join(notes.left_out))
+        with libraries_quiet():
+            stored = photo.read()
+        flip = _FLIPS.get(notes.orientation, UPRIGHT)
+        pixels = make_upright(to_rgb(stored, notes), flip)
+        alpha = None if stored.alpha is None else _contiguous(make_upright(stored.alpha, flip))
+    return Photo(cast(Pixels, np.ascontiguousarray(pixels)), alpha, notes)
 
 
 def _contiguous(samples: Samples) -> Samples:
@@ -78,17 +77,41 @@ def _contiguous(samples: Samples) -> Samples:
 
 
 @contextmanager
-def open_photo(path: Path) -> Iterator[ImageFile]:
-    """The image, open; whatever fails while it is used is raised as SourceError."""
-    from PIL import Image
+def open_photo(path: Path) -> Iterator[OpenedPhoto]:
+    """The photo, open; whatever fails while it is used is raised as SourceError.
 
+    Raises SourceNotFoundError, SourceError (camera raw files too), ColorError.
+    """
     check_file(path)
     # Pillow warns of photos of 100 megapixels, which are not attacks, and of slight damage.
     with foreign_errors(lambda error: _unreadable(path, error)), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(path, formats=_FORMATS) as image:
-            check_photo(path, image.size, 2 if is_deep(image) else 1)
-            yield image
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            raw = raw_name(data)
+            if raw is not None:
+                raise raw_refusal(str(path), raw)
+            with _opened(data, path) as photo:
+                yield photo
+
+
+@contextmanager
+def _opened(data: Sliceable, path: Path) -> Iterator[OpenedPhoto]:
+    from PIL import Image
+
+    head = bytes(data[0:32])
+    if is_tiff(head):
+        tiff = TiffPhoto(data, path)
+        check_photo(path, tiff.file.size, tiff.file.sample_bytes)
+        yield tiff
+    elif is_heif(head):
+        heif = HeifPhoto(data, path)
+        check_photo(path, heif.picture.size, 2 if heif.picture.is_deep else 1)
+        yield heif
+    else:
+        with Image.open(path, formats=FORMATS) as image:
+            photo = PillowPhoto(image, data, path)
+            check_photo(path, image.size, 2 if photo.is_deep else 1)
+            yield photo
 
 
 def _unreadable(path: Path, error: Exception) -> LivestyleError:
@@ -101,80 +124,10 @@ def _unreadable(path: Path, error: Exception) -> LivestyleError:
             hint=f"scale it down: {megapixels} megapixels can be styled",
         )
     if isinstance(error, UnidentifiedImageError):
-        return SourceError(f"{path} is not a photo that can be read", hint="PNG, JPEG, WebP, TIFF and BMP can")
+        return SourceError(
+            f"{path} is not a photo that can be read",
+            hint="JPEG, HEIC, PNG, TIFF, WebP, AVIF, JPEG 2000, GIF and BMP can",
+        )
     if isinstance(error, PermissionError):
         return cannot_be_read(path, error)
     return SourceError(is_damaged(path, reason_of(error)), hint="copy or export it again")
-
-
-def exif_of(image: ImageFile) -> Image.Exif:
-    """The EXIF data of an image: empty where there is none, or where it is damaged (logged)."""
-    from PIL import Image
-
-    try:
-        exif = image.getexif()
-        hash(exif.get(ORIENTATION))  # a list there would not be looked up
-        return exif
-    except Exception as error:
-        log.warning("The EXIF data of %s are damaged and left out: %s", _name(image), reason_of(error))
-        return Image.Exif()
-
-
-def is_deep(image: ImageFile) -> bool:
-    """Whether a PIL image has more than 8 bits per sample; PIL itself cuts such colour pictures to 8."""
-    from PIL.TiffImagePlugin import TiffImageFile
-
-    if image.mode.startswith("I"):
-        return True
-    if isinstance(image, TiffImageFile):
-        return bool(max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))) == 16)
-    tile = image.tile[0] if image.format == "PNG" and image.tile else None
-    return tile is not None and "16" in str(tile[3])  # the raw mode, as "RGB;16B"
-
-
-def _deep(path: Path) -> Pixels:
-    data = path.read_bytes()
-    cut = data.startswith(b"\x89PNG") and b"IEND" not in data  # what is missing would be black
-    with libraries_quiet():
-        # UNCHANGED: the orientation as it is
-        pixels = None if cut else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise SourceError(is_damaged(path), hint="open it elsewhere to see whether it is whole")
-    if pixels.dtype != np.uint16:
-        raise SourceError(
-            f"{path} holds samples that are neither 8 nor 16 bits", hint="export it as 16-bit PNG or TIFF"
-        )
-    if pixels.ndim == 2 or pixels.shape[2] == 1:
-        return cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
-    code = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    return cast(Pixels, cv2.cvtColor(pixels, code))
-
-
-def _shallow(image: ImageFile) -> Pixels:
-    with libraries_quiet():
-        image.load()
-    if image.mode in ("F", "LAB", "HSV"):
-        raise ColorError(f"{_name(image)} stores colour as {image.mode}, which cannot be styled here",
-                         hint="export it as RGB")  # fmt: skip
-    if image.mode == "CMYK":
-        return np.asarray(_from_cmyk(image))
-    return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
-
-
-def _from_cmyk(image: ImageFile) -> Image.Image:
-    from PIL import ImageCms
-
-    profile = image.info.get("icc_profile")
-    if not profile:
-        return image.convert("RGB")
-    try:
-        made = ImageCms.profileToProfile(image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except Exception:  # PyCMSError, OSError: whatever a damaged profile leads to
-        log.info("%s has a damaged CMYK profile: its colours are approximate", _name(image))
-        return image.convert("RGB")
-    assert made is not None  # which only a conversion in place gives
-    return made
-
-
-def _name(image: ImageFile) -> str:
-    return os.fsdecode(image.filename)

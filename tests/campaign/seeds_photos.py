@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pillow_heif
+import tifffile
 from PIL import Image, ImageCms
 from tests_media import scene
 
@@ -69,7 +71,41 @@ def _tif() -> list[bytes]:
             for way in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")]  # fmt: skip
     pages = _saved(_picture(), "TIFF", save_all=True, append_images=[_picture(index=2)])
     big = _saved(_picture(), "TIFF", big_tiff=True)
-    return [*ways, pages, big, _deep(".tif"), *_each("TIFF", ("RGBA", "L", "CMYK", "1", "F"))]
+    return [*ways, pages, big, _deep(".tif"), *_deep_tif(), *_each("TIFF", ("RGBA", "L", "CMYK", "1", "F"))]
+
+
+def _deep_tif() -> list[bytes]:
+    """16 bits in tiles, in planes, with alpha multiplied in, as CMYK, and white as zero."""
+    deep = scene(0, _SIZE, np.uint16)
+    four = np.dstack([deep, deep[..., :1]])
+    ways: list[tuple[Any, dict[str, Any]]] = [
+        (deep, {"photometric": "rgb", "tile": (16, 16), "compression": "zlib", "predictor": 2}),
+        (deep.transpose(2, 0, 1).copy(), {"photometric": "rgb", "planarconfig": "separate", "bigtiff": True}),
+        (four, {"photometric": "rgb", "extrasamples": ["assocalpha"]}),
+        (four, {"photometric": "separated", "rowsperstrip": 4}),
+        (deep[..., 0], {"photometric": "miniswhite", "byteorder": ">"}),
+    ]
+    made = []
+    for samples, options in ways:
+        file = io.BytesIO()
+        tifffile.imwrite(file, samples, **options)
+        made.append(file.getvalue())
+    return made
+
+
+def _heic() -> list[bytes]:
+    """A tiled one with EXIF data and a profile, a deep one, a transparent one."""
+    made = []
+    deep = np.ascontiguousarray(scene(0, _SIZE, np.uint16))
+    for image, options in (
+        (pillow_heif.from_pillow(_picture()), {"exif": _EXIF.tobytes(), "icc_profile": _PROFILE, "tile_size": 16}),
+        (pillow_heif.from_bytes("RGB;16", _SIZE, deep.tobytes()), {"bit_depth": 10}),
+        (pillow_heif.from_pillow(_picture("RGBA")), {}),
+    ):
+        file = io.BytesIO()
+        image.save(file, quality=60, **options)
+        made.append(file.getvalue())
+    return made
 
 
 def _gif() -> list[bytes]:
@@ -82,6 +118,7 @@ _MAKERS: dict[str, Callable[[], list[bytes]]] = {
     "jpg": _jpg,
     "webp": _webp,
     "tif": _tif,
+    "heic": _heic,
     "gif": _gif,
     "bmp": lambda: _each("BMP", ("RGB", "L", "P", "1")),
     "avif": lambda: [*_each("AVIF", ("RGB", "RGBA"), speed=10), _saved(_picture(), "AVIF", exif=_EXIF, speed=10)],

@@ -393,6 +393,7 @@ def _varint(number: int) -> bytes:
 STRUCTURES: dict[str, Mutation] = {
     "png": png_chunks, "apng": png_chunks, "hald": png_chunks, "jpg": jpeg_segments, "mjpeg": jpeg_segments,
     "webp": riff_chunks, "avi": riff_chunks, "mp4": boxes, "mov": boxes, "3gp": boxes, "avif": boxes, "jp2": boxes,
+    "heic": boxes,
     "mkv": ebml_elements, "webm": ebml_elements, "tif": tiff_entries, "ts": transport_packets, "onnx": protobuf_fields,
 }  # fmt: skip
 """Format -> the mutation that knows its parts."""

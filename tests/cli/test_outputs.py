@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from livestyle.cli import outputs
 from livestyle.cli.outputs import expand_inputs, ignores_case, plan_outputs
@@ -63,7 +64,7 @@ def test_odd_entries_of_a_folder_are_passed_over(tmp_path):
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "real.png").write_bytes(b"x")
     (tmp_path / "linked.png").symlink_to("real.png")
-    assert [path.name for path in expand_inputs([tmp_path])] == ["linked.png", "real.png"]
+    assert [path.name for path in expand_inputs([tmp_path]).files] == ["linked.png", "real.png"]
 
 
 def test_an_input_that_cannot_be_looked_at_is_named(tmp_path):
@@ -72,3 +73,14 @@ def test_an_input_that_cannot_be_looked_at_is_named(tmp_path):
         expand_inputs([tmp_path / ("n" * 300)])
     with pytest.raises(SourceError, match="not a possible path"):
         expand_inputs([tmp_path / "a\0b"])
+
+
+def test_names_that_change_never_meet_another_file(tmp_path):
+    """An AVIF photo beside a PNG of the same name: each becomes a file of its own."""
+    for name, kind in (("a.avif", "AVIF"), ("a.png", "PNG"), ("b.avif", "AVIF")):
+        Image.new("RGB", (16, 16)).save(tmp_path / name, kind)
+    files = [tmp_path / name for name in ("a.avif", "a.png", "b.avif")]
+    out = tmp_path / "out"
+    out.mkdir()
+    planned = plan_outputs(files, [tmp_path], out, None)
+    assert [target.name for _, target in planned] == ["a.avif.png", "a.png", "b.png"]

@@ -23,6 +23,7 @@ SINKS: dict[str, tuple[Callable[[Path], Sink], int]] = {
     "mp4": (lambda folder: VideoSink(folder / "a.mp4", INFO), 3),
     "mkv": (lambda folder: VideoSink(folder / "a.mkv", INFO), 3),
     "avi": (lambda folder: VideoSink(folder / "a.avi", INFO), 3),
+    "HEIC": (lambda folder: PhotoSink(folder / "a.heic", None), 1),
     "photo": (lambda folder: PhotoSink(folder / "a.png", None), 1),
 }
 

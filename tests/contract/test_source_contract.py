@@ -9,12 +9,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+from tests_media import scene
 
 from livestyle.frame import Frame
 from livestyle.protocols import Source
+from livestyle.sources.files.animation import AnimationSource
 from livestyle.sources.files.photo import PhotoSource
 from livestyle.sources.files.video import VideoSource
 from livestyle.sources.paced import PacedSource, RepeatedSource
+
+
+def webp(still: Path) -> Path:
+    """A moving WebP file beside `still`: three frames of it."""
+    with Image.open(still) as image:
+        path = still.with_suffix(".webp")
+        image.save(path, save_all=True, append_images=[image.rotate(90), image.rotate(180)], duration=40, lossless=True)
+    return path
+
 
 # name -> a function of (folder of test media, writer of photos) that opens the source
 SOURCES: dict[str, Callable[[Path, Any], Source]] = {
@@ -22,6 +34,8 @@ SOURCES: dict[str, Callable[[Path, Any], Source]] = {
     "video, 10 bits": lambda media, photo: VideoSource(media / "deep.mkv"),
     "video, a part": lambda media, photo: VideoSource(media / "gop.mkv", start=0.5, duration=0.5),
     "photo": lambda media, photo: PhotoSource(photo("a.png")),
+    "photo, 16 bits": lambda media, photo: PhotoSource(photo("a.png", scene(dtype=np.uint16))),
+    "moving WebP": lambda media, photo: AnimationSource(webp(photo("a.png"))),
     "video, played": lambda media, photo: PacedSource(VideoSource(media / "vfr.mp4", duration=0.2)),
     "photo, shown": lambda media, photo: RepeatedSource(PhotoSource(photo("a.png")), rate=500.0),
 }

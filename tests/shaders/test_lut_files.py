@@ -243,7 +243,7 @@ def test_a_picture_that_is_no_hald_is_refused(tmp_path: Path, size: tuple[int, i
     """A picture whose size no level has, a photo chosen by mistake perhaps, is refused, and the error says its size and
     which ones fit."""
     Image.new("RGB", size).save(tmp_path / "photo.png")
-    with pytest.raises(StyleError, match=f"expected a HALD picture .* found {size[0]}x{size[1]}"):
+    with pytest.raises(StyleError, match=f"expected a look-up picture: .* found {size[0]}x{size[1]}"):
         read_lut(tmp_path / "photo.png")
 
 
@@ -296,7 +296,8 @@ CUBE_LINES = CUBE.splitlines()
         (CUBE_LINES[LAST - 1], "1 1 1e999", LAST, "three finite numbers, found 1 1 1e999"),
         (CUBE_LINES[9], "0.1 0.2", 10, "three finite numbers, found 0.1 0.2"),
         (CUBE_LINES[9], "0.1 0.2 0.3 0.4", 10, "three finite numbers, found 0.1 0.2 0.3 0.4"),
-        (CUBE_LINES[9], "0,1 0,2 0,3", 10, "a keyword of the .cube format or three numbers, found 0,1"),
+        (CUBE_LINES[9], "0,1 0,2", 10, "three finite numbers, found 0.1 0.2"),
+        (CUBE_LINES[9], "x,1 0,2 0,3", 10, "a keyword of the .cube format or three numbers, found x,1"),
         (CUBE_LINES[9], "\x00\x01", 10, "expected text, found binary data"),
         (CUBE_LINES[9], CUBE_LINES[9] + "\nLUT_1D_SIZE 3", 11, "before the first row"),
     ],

@@ -5,36 +5,36 @@ from __future__ import annotations
 import mmap
 import os
 import re
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from livestyle.errors import SourceError, foreign_errors
+from livestyle.errors import LivestyleError, SourceError, foreign_errors
+from livestyle.media.photo.boxes import has_movie
+from livestyle.media.photo.png import chunks
+from livestyle.media.photo.raw import raw_name
+from livestyle.media.photo.signatures import JPEG, FileType, type_of
 from livestyle.media.refusals import cannot_be_read
 from livestyle.system.paths import check_file
 
 Kind = Literal["photo", "video"]
 
-# Only used to pick files out of a folder; the content decides what each one is.
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+# Files of a folder that nothing is known of by their content are tried when they are called so; reading them says what
+# is wrong. Elsewhere the content decides.
+PHOTO_SUFFIXES = {
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".hif",
+    ".avif", ".jp2", ".j2k",
+}  # fmt: skip
 VIDEO_SUFFIXES = {
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv",
-    ".3gp", ".ogv", ".mxf", ".y4m", ".mjpeg", ".mjpg",
+    ".3gp", ".ogv", ".mxf", ".y4m", ".mjpeg", ".mjpg", ".apng", ".dv", ".vob",
 }  # fmt: skip
+_ALSO_TEXT = {".ts", ".mts"}  # TypeScript
 
-_JPEG = b"\xff\xd8\xff"  # start of image and the first byte of a marker
-_PHOTO_MAGIC = (
-    (0, _JPEG),
-    (0, b"\x89PNG\r\n\x1a\n"),
-    (8, b"WEBP"),
-    (0, b"II*\x00"),  # TIFF
-    (0, b"MM\x00*"),
-    (0, b"II+\x00"),  # BigTIFF
-    (0, b"MM\x00+"),
-    (0, b"BM"),
-    (4, b"ftypavif"),
-    (0, b"\x00\x00\x00\x0cjP  "),  # JPEG 2000
-)
 _HEAD = 64 * 1024
+_PRINTABLE = bytes(range(32, 256)) + b"\t\n\r\f\x1b"
+_UNREAD = {"JPEG XL", "Photoshop (PSD)", "GIMP (XCF)", "OpenEXR", "Radiance HDR", "Netpbm"}  # pictures all the same
 # How files begin that name other files to read instead of holding pictures: what players and FFmpeg know. Some may have
 # a byte order mark or blank lines before.
 _LISTS = (
@@ -52,32 +52,100 @@ _LISTS = (
 
 
 def kind_of(path: str | Path) -> Kind:
-    """Whether `path` holds a still picture ("photo") or anything else ("video": FFmpeg decides).
+    """Whether `path` is a still picture ("photo", camera raw files too) or anything else ("video": FFmpeg decides).
 
-    Moving GIF and PNG files and raw Motion JPEG are videos. Raises SourceNotFoundError, and SourceError for a folder or
-    an empty file.
+    Moving GIF, PNG, WebP, AVIF and HEIF files and raw Motion JPEG are videos. Raises SourceNotFoundError, and
+    SourceError for a folder or an empty file.
     """
-    with foreign_errors(lambda error: cannot_be_read(Path(path), error)):
-        return _kind_of(Path(path), _head(Path(path)))
+    return "photo" if identify(path).kind in ("photo", "raw") else "video"
 
 
-def _kind_of(path: Path, head: bytes) -> Kind:
-    if head.startswith(b"GIF8"):
-        return "photo" if _is_still_gif(path) else "video"
-    if b"acTL" in head[:4096] and head.startswith(b"\x89PNG"):
-        return "video"
-    if head.startswith(_JPEG) and _is_motion_jpeg(path, head):
-        return "video"
-    return "photo" if any(head[at : at + len(magic)] == magic for at, magic in _PHOTO_MAGIC) else "video"
+def identify(path: str | Path) -> FileType:
+    """What a file is, by its content; decided once, as long as the file does not change. Raises as `kind_of`."""
+    path = Path(path)
+    check_file(path)
+    with foreign_errors(lambda error: cannot_be_read(path, error)):
+        status = path.stat()
+        return _identified(path, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def list_folder(folder: str | Path) -> list[Path]:
-    """Photos and videos directly inside `folder`, hidden ones left out, in natural order (clip2 before clip10)."""
-    known = PHOTO_SUFFIXES | VIDEO_SUFFIXES
+@lru_cache(maxsize=4096)
+def _identified(path: Path, _size: int, _changed: int, _number: int) -> FileType:
+    head = _head(path)
+    found = type_of(head)
+    if found is None or found.kind == "photo":
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _closer(path, head, data, found)
+    return found
+
+
+def _closer(path: Path, head: bytes, data: mmap.mmap, found: FileType | None) -> FileType:
+    """Of files that begin like photos, which are films, and which hold raw samples; and what others are."""
+    raw = raw_name(data)
+    if raw is not None:
+        return FileType("raw", raw)
+    if found is None:
+        listed = _list_kind(head)
+        return FileType("list", listed) if listed else FileType("other", "text" if _is_text(head) else "unknown data")
+    moves = (
+        (found.name == "JPEG" and _is_motion_jpeg(path, head))
+        or (found.name == "PNG" and _is_animated_png(data))
+        or (found.name in ("GIF", "WebP") and _moves(path, found.name))
+        or (found.name == "HEIF" and head[8:12] in (b"msf1", b"hevc", b"hevx", b"hevm", b"hevs") and has_movie(data))
+    )
+    return FileType("video", f"moving {found.name}") if moves else found
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file of a folder that is not styled."""
+
+    path: Path
+    reason: str  # a phrase: "sound", "Nikon raw (NEF)"
+    is_picture: bool = False  # a photo or film all the same, of a kind that is not read
+
+
+def search_folder(folder: str | Path) -> tuple[list[Path], list[LeftOut]]:
+    """The photos and videos directly inside `folder`, in natural order (clip2 before clip10), and everything else.
+
+    Hidden files and folders are in neither. Raises OSError.
+    """
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if not entry.name.startswith(".") and _is_file(entry)]
-    files = (Path(folder, name) for name in names)
-    return sorted((file for file in files if file.suffix.lower() in known), key=_natural)
+        names = [(entry.name, _is_file(entry)) for entry in entries if not entry.name.startswith(".")]
+    files: list[Path] = []
+    left_out: list[LeftOut] = []
+    for path, is_file in sorted(
+        ((Path(folder, name), known) for name, known in names), key=lambda each: _natural(each[0])
+    ):
+        reason = _reason_against(path) if is_file else _what_instead(path)
+        if reason is None:
+            files.append(path)
+        elif reason.reason:
+            left_out.append(reason)
+    return files, left_out
+
+
+def _reason_against(path: Path) -> LeftOut | None:
+    """Why a file of a folder is left out; None where it is styled."""
+    suffix = path.suffix.lower()
+    is_called_so = suffix in PHOTO_SUFFIXES | VIDEO_SUFFIXES
+    try:
+        found = identify(path)
+    except LivestyleError:  # empty, or not readable: opening it says so
+        return None if is_called_so else LeftOut(path, "empty or not readable")
+    if found.kind in ("photo", "video"):
+        return None
+    if found.kind == "other" and is_called_so and not (found.name == "text" and suffix in _ALSO_TEXT):
+        return None
+    known = found.kind == "raw" or found.name in _UNREAD
+    return LeftOut(path, found.name, is_picture=known)
+
+
+def _what_instead(path: Path) -> LeftOut:
+    """For an entry of a folder that is no file; a folder, of which is told elsewhere, has no reason."""
+    if path.is_dir():
+        return LeftOut(path, "")
+    return LeftOut(path, "a link into nothing" if path.is_symlink() else "a pipe or a device")
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
@@ -92,13 +160,21 @@ def refuse_lists(path: Path) -> None:
 
     FFmpeg would open those, and addresses too, so the sender of a "video" would choose what is read.
     """
-    head = _head(path).removeprefix(b"\xef\xbb\xbf").lstrip()
-    for pattern, kind in _LISTS:
-        if re.match(pattern, head, re.IGNORECASE | re.DOTALL):
-            raise SourceError(
-                f"{path} is {kind}: it names other files or addresses, and only the file given is read",
-                hint="give the video files themselves",
-            )
+    kind = _list_kind(_head(path))
+    if kind:
+        raise SourceError(
+            f"{path} is {kind}: it names other files or addresses, and only the file given is read",
+            hint="give the video files themselves",
+        )
+
+
+def _list_kind(head: bytes) -> str:
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return next((kind for pattern, kind in _LISTS if re.match(pattern, head, re.IGNORECASE | re.DOTALL)), "")
+
+
+def _is_text(head: bytes) -> bool:
+    return b"\0" not in head and not head.translate(None, _PRINTABLE)
 
 
 def _head(path: Path) -> bytes:
@@ -107,14 +183,19 @@ def _head(path: Path) -> bytes:
         return file.read(_HEAD)
 
 
-def _is_still_gif(path: Path) -> bool:
+def _moves(path: Path, name: str) -> bool:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=["GIF"]) as image:
-            return not getattr(image, "is_animated", False)  # only images of some formats have it
+        with Image.open(path, formats=[name.upper()]) as image:
+            return bool(getattr(image, "is_animated", False))  # only images of some formats have it
     except Exception:
-        return False  # FFmpeg then says what is wrong with it
+        return name == "GIF"  # FFmpeg then says what is wrong with it
+
+
+def _is_animated_png(data: mmap.mmap) -> bool:
+    control = next((chunk for kind, chunk in chunks(data) if kind == b"acTL"), b"")
+    return int.from_bytes(control[:4], "big") > 1
 
 
 def _is_motion_jpeg(path: Path, head: bytes) -> bool:
@@ -127,7 +208,7 @@ def _is_motion_jpeg(path: Path, head: bytes) -> bool:
         return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         end = data.find(b"\xff\xd9", _start_of_scan(data))  # cannot occur in the samples: 00 follows each ff there
-        return end >= 0 and data[end + 2 : end + 5] == _JPEG
+        return end >= 0 and data[end + 2 : end + 5] == JPEG
 
 
 def _start_of_scan(data: mmap.mmap) -> int:

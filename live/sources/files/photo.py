@@ -12,6 +12,7 @@ import numpy as np
 
 from livestyle.frame import Frame, Pixels, StreamInfo, read_only
 from livestyle.media.color import SRGB
+from livestyle.media.photo.working import table_of, with_usual_curve
 from livestyle.media.photo_file import read_photo
 
 
@@ -21,14 +22,16 @@ class PhotoSource:
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         picture = read_photo(self._path)
-        self._pixels: Pixels | None = read_only(picture.pixels)
-        height, width = picture.pixels.shape[:2]
+        table = table_of(picture.notes, picture.pixels.dtype)
+        pixels = picture.pixels if table is None else with_usual_curve(picture.pixels, table)
+        self._pixels: Pixels | None = read_only(pixels)
+        height, width = pixels.shape[:2]
         self.info = StreamInfo(
             name=str(self._path),
             size=(width, height),
             time_base=Fraction(1),
             color=SRGB,
-            bit_depth=16 if picture.pixels.dtype == np.uint16 else 8,
+            bit_depth=16 if pixels.dtype == np.uint16 else 8,
             frames=1,
             path=self._path,
         )

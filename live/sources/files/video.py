@@ -351,7 +351,8 @@ def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
             f"{path} has {kind}{' and a cover picture' if has_cover else ''}: there is no video stream to style",
             hint="give a video or a photo",
         )
-    stream = streams[0]
+    # A sequence of HEIF or AVIF also holds its cover as a video of one frame.
+    stream = next((stream for stream in streams if stream.frames > 1), streams[0])
     decoder = decoder_of(stream)
     if decoder is None:
         raise SourceError(f"{path} uses a video codec that this FFmpeg cannot decode", hint="convert it to H.264 first")

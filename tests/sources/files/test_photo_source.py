@@ -105,3 +105,23 @@ def test_absurd_size_is_refused(tmp_path) -> None:
     path.write_bytes(data)
     with pytest.raises(SourceError, match="more pixels than a photo"):
         PhotoSource(path)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("layout", ["gbrp", "gray"])
+def test_deep_jpeg_2000_stays_deep(tmp_path, layout: str, bits: int) -> None:
+    """Without loss: the samples that were encoded, at full scale. FFmpeg's encoder is the oracle."""
+    from livestyle.media.pyav import av
+
+    most = (1 << bits) - 1
+    samples = np.round(scene(dtype=np.uint16) / 65535 * most).astype(np.uint16)
+    path = tmp_path / "a.jp2"
+    with av.open(str(path), "w", format="image2") as output:
+        stream = output.add_stream("jpeg2000", rate=1, options={"pred": "1", "format": "jp2"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, f"{layout}{bits}le"
+        stored = samples if layout == "gbrp" else samples[..., 0]
+        frame = av.VideoFrame.from_ndarray(stored, format=f"{layout}{bits}le")
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    truth = samples if layout == "gbrp" else np.dstack([samples[..., 0]] * 3)
+    assert np.abs(pixels_of(path) - truth / most * 65535).max() <= 0.5

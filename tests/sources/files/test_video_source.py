@@ -17,7 +17,7 @@ from tests_media import VFR, psnr, scene, write_clip
 from livestyle.errors import ColorError, DecodeError, SourceError, SourceNotFoundError, UsageError
 from livestyle.frame import Frame
 from livestyle.media.pyav import av
-from livestyle.sources.files.file_type import kind_of, list_folder
+from livestyle.sources.files.file_type import kind_of, search_folder
 from livestyle.sources.files.video import VideoSource
 
 
@@ -264,4 +264,4 @@ def test_folder_is_listed_in_natural_order(tmp_path: Path) -> None:
     """2 comes before 10; hidden and foreign files are left out."""
     for name in ("b10.mp4", "b2.mp4", "a.JPG", ".hidden.mp4", "notes.txt"):
         (tmp_path / name).write_bytes(b"x")
-    assert [path.name for path in list_folder(tmp_path)] == ["a.JPG", "b2.mp4", "b10.mp4"]
+    assert [path.name for path in search_folder(tmp_path)[0]] == ["a.JPG", "b2.mp4", "b10.mp4"]

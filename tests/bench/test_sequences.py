@@ -58,7 +58,7 @@ def test_every_kind_knows_all_of_a_cartoon(kind: str) -> None:
         assert not moment.pixels.flags.writeable
         assert moment.truth is not None
         assert moment.truth.known.all()
-        # Shares are rounded to 1/255, and interpolated where three regions meet: on a head of six pixels nearly all over.
+        # Shares are rounded to 1/255, and interpolated where three regions meet, all over a tiny head.
         np.testing.assert_allclose(moment.truth.weights.sum(axis=2), 1, atol=0.04)
         assert all(moment.truth.inside(r).any() for r in range(len(REGIONS)))
 

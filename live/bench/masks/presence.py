@@ -12,12 +12,12 @@ from livestyle.bench.masks.metrics import Labels, Mask, Planes, longest_run
 from livestyle.frame import REGIONS
 
 _HAIR, _SKIN = REGIONS.index("hair"), REGIONS.index("skin")
-_HALF = 0.5  # of a pixel's weight: what is skin by less than that looks grey beside what is kept
+_HALF = 0.5  # of a pixel's weight: what is kept as skin or hair by less than that looks grey
 
 
 @dataclass(slots=True)
 class Presence:
-    """Takes the masks of every frame at half the size; shares are 0..1 and NaN where nothing of the kind is shown."""
+    """Takes the masks of every frame at half the size; figures are NaN where nothing of the kind is shown."""
 
     recalls: list[float] = field(default_factory=list)  # of hands, for every frame; NaN on frames without any
     _lost: list[bool] = field(default_factory=list)  # frames on which most of the hands is not kept
@@ -27,7 +27,7 @@ class Presence:
 
     def add(self, index: int, planes: Planes, labels: Labels, truth: GroundTruth) -> None:
         """The (h, w, R) weights of frame `index`, and the region of each pixel by them."""
-        moment, grey = truth.film.moments[index], planes[..., _SKIN] < _HALF
+        moment, grey = truth.film.moments[index], planes[..., _SKIN] + planes[..., _HAIR] < _HALF
         self._add_hands(moment.hands, labels == _SKIN, grey)
         if moment.small is not None:
             right = labels == np.where(truth.truth(index)[0][..., _HAIR] > _HALF, _HAIR, _SKIN)
@@ -48,9 +48,9 @@ class Presence:
         hands = self._hands[0] > 0
         return {
             "hand_recall": _share(self._hands[1], self._hands[0]),
-            "hand_grey": _share(self._hands[2], self._hands[0]),
+            "hand_grey": 100 * _share(self._hands[2], self._hands[0]),
             "hand_lost": float(longest_run(self._lost)) if hands else math.nan,
-            "fresh_grey": _share(self._fresh[1], self._fresh[0]),
+            "fresh_grey": 100 * _share(self._fresh[1], self._fresh[0]),
             "small_recall": _share(self._small[1], self._small[0]),
         }
 

@@ -94,7 +94,7 @@ def _live(scores: Sequence[Score]) -> Iterator[Target]:
     yield Target("live: IoU lost, worst kind but the fast head and hands", lost, 0.01)
     yield Target("live: IoU lost, fast head", _lost(scores, "fast"), 0.03)
     grey = _of(overall(scores), "live")("hand_grey") - _of(overall(scores), "raw")("hand_grey")
-    yield Target("live: share of hands that goes grey, beyond raw", grey, 0.05)
+    yield Target("live: % of hands that goes grey, beyond raw", grey, 5.0)
     ghosts = _ghosts(scores, "live")
     yield replace(ghosts, what=f"live: {ghosts.what}")
 

@@ -87,6 +87,10 @@ class Evaluation:
     def _measured(self, figures: dict[str, Any]) -> dict[str, Any]:
         for kind in ("region_iou", "boundary_iou"):
             figures[kind] = {name: value for name, value in figures[kind].items() if name in self.regions}
+        if "skin" not in self.regions:
+            figures.pop("hands", None)
+        for count in figures.get("heads", {}).values():
+            count["recall"] = {name: value for name, value in count["recall"].items() if name in self.regions}
         return figures
 
 

@@ -75,7 +75,9 @@ def hands(evaluations: list[Evaluation], sets: Sequence[ValidationSet]) -> str:
         people = list(tallies[0].hands)
         for person in [*people, *(["all"] if len(people) > 1 else [])]:
             counts = [all_hands(t.hands) if person not in people else t.hands[person] for t in tallies]
-            cells = [_hand_cell(count) for count in counts]
+            cells = [
+                _hand_cell(count) if "skin" in e.regions else "–" for e, count in zip(evaluations, counts, strict=True)
+            ]
             rows.append([f"{described.about} ({described.name})", person, str(counts[0].pictures), *cells])
     head = ["set", "person", "pictures", *(f"{e.name} (recall / spill / skin around)" for e in evaluations)]
     return _markdown(head, rows) if rows else ""

@@ -117,8 +117,9 @@ def test_reliability_is_by_tenth_of_confidence(two: list[Evaluation]) -> None:
 
 def test_hands_stand_by_person_and_together() -> None:
     """Of two people's hands of 100 pixels, in a ring of as many, a model finds one and calls half of the other's ring
-    arms; a model that tells no arms has no spill."""
-    evaluations = [_evaluation("mine", 1.0), _evaluation("peer", 1.0)]
+    arms. A model that tells no arms has no spill, one that tells no skin nothing at all, in JSON too."""
+    evaluations = [_evaluation("mine", 1.0), _evaluation("peer", 1.0), _evaluation("hair", 1.0, {"hair"})]
+    evaluations[2].tallies["x"].hands = {"p1": HandCount(2, 100, 0, 100, 0, 0), "p2": HandCount(3, 100, 0, 100, 0, 0)}
     evaluations[0].tallies["x"].hands = {
         "p1": HandCount(2, 100, 100, 100, 0, 0), "p2": HandCount(3, 100, 0, 100, 50, 50)}  # fmt: skip
     evaluations[1].tallies["x"].hands = {
@@ -126,10 +127,13 @@ def test_hands_stand_by_person_and_together() -> None:
     head, _, *rows = _cells(tables.hands(evaluations, [Described()]))  # type: ignore[list-item]
     assert head[:3] == ["set", "person", "pictures"]
     assert rows == [
-        ["drawn (x)", "p1", "2", "1.000 / 0.000 / 0.000", "0.800 / – / 0.100"],
-        ["drawn (x)", "p2", "3", "0.000 / 0.500 / 0.500", "0.800 / – / 0.100"],
-        ["drawn (x)", "all", "5", "0.500 / 0.250 / 0.250", "0.800 / – / 0.100"],
+        ["drawn (x)", "p1", "2", "1.000 / 0.000 / 0.000", "0.800 / – / 0.100", "–"],
+        ["drawn (x)", "p2", "3", "0.000 / 0.500 / 0.500", "0.800 / – / 0.100", "–"],
+        ["drawn (x)", "all", "5", "0.500 / 0.250 / 0.250", "0.800 / – / 0.100", "–"],
     ]
+    mine, _, hair = (one.report()["sets"]["x"] for one in evaluations)
+    assert mine["hands"]["all"] == {"pictures": 5, "recall": 0.5, "spill": 0.25, "skin_around": 0.25}
+    assert "hands" not in hair
 
 
 def test_recall_stands_by_the_height_of_heads() -> None:
@@ -146,6 +150,7 @@ def test_recall_stands_by_the_height_of_heads() -> None:
         ["drawn (x)", "> 48 px", "4", "hair", "0.900", "0.900"],
         ["drawn (x)", "> 48 px", "4", "skin", "0.800", "–"],
     ]
+    assert evaluations[1].report()["sets"]["x"]["heads"]["> 48 px"] == {"people": 4, "recall": {"hair": 0.9}}
 
 
 def test_every_table_is_under_its_heading(two: list[Evaluation]) -> None:

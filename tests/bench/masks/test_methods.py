@@ -19,6 +19,7 @@ from livestyle.bench.sequences import Film, make_film
 from livestyle.bench.stopwatch import Stopwatch
 from livestyle.errors import UsageError
 from livestyle.frame import REGIONS, Pixels, PlaneWeights
+from livestyle.masks.roi import Mask
 
 SIZE = (320, 180)
 
@@ -135,14 +136,14 @@ class TestPacedInference:
     @staticmethod
     def paced(latency: float) -> SimulatedInference:
         """Inference of that latency whose masks hold the number of their picture."""
-        return SimulatedInference(lambda picture: np.full((1, 1, 1), picture[0, 0, 0], np.float32), latency)
+        return SimulatedInference(lambda picture: Mask(np.full((1, 1, 1), picture[0, 0, 0], np.float32)), latency)
 
     @staticmethod
     def offer(inference: SimulatedInference, number: int) -> float | None:
         """Offer picture `number` at number / 10 seconds; which picture's mask has come, if any."""
         inference.offer(np.full((1, 1, 3), number, np.uint8), number / 10)
         done = inference.result()
-        return None if done is None else float(done.weights[0, 0, 0])
+        return None if done is None else float(done.mask.weights[0, 0, 0])
 
     def test_a_mask_comes_after_its_latency_and_the_next_is_of_the_newest_picture(self) -> None:
         """A mask comes with the first frame after its latency, and the next run takes the newest picture by then, as
@@ -161,7 +162,7 @@ class TestPacedInference:
         inference = self.paced(9)
         self.offer(inference, 3)
         done = inference.wait(0)
-        assert (float(done.weights[0, 0, 0]), done.seconds) == (3, 0.3)
+        assert (float(done.mask.weights[0, 0, 0]), done.seconds) == (3, 0.3)
 
 
 def test_a_method_that_loses_a_frame_is_an_error() -> None:

@@ -16,3 +16,6 @@ SETS = (
     "picsart",
 )
 """The built-in data sets from which a run learns, and on which models are measured, unless others are named."""
+
+COMPOSED = ("groups", "far", "hands_alone", "fast_hands")
+"""The kinds of composed pictures on which models are measured, unless others are named."""

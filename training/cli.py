@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import logging
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from livestyle.errors import UsageError
-from livestyle.training import SETS
+from livestyle.training import COMPOSED, SETS
 from livestyle.training.messages import speaking
-
-if TYPE_CHECKING:
-    from livestyle.protocols import Segmenter
-    from livestyle.training.evaluate import Evaluation
-    from livestyle.training.reader import LabelledSet
 
 log = logging.getLogger("livestyle")
 
@@ -99,6 +91,21 @@ def _named(text: str) -> tuple[str, Path]:
 @click.option(
     "--sets", "set_names", default=",".join(SETS), show_default=True, help="Sets by name or .toml file, with commas."
 )
+@click.option(
+    "--kinds",
+    default=",".join(COMPOSED),
+    show_default=True,
+    help='Kinds of composed pictures, with commas; "" for none. Those whose sets the data folder lacks are left out.',
+)
+@click.option(
+    "--places",
+    type=click.Path(exists=True, path_type=Path),
+    help="Pictures without people behind composed ones: a folder or a parquet file; of it those that do not train. "
+    "rooms.parquet in the data folder, or textures, otherwise.",
+)
+@click.option(
+    "--every", type=click.IntRange(1), default=1, show_default=True, help="Only every n-th picture of --sets."
+)
 @click.option("--peer", "peers", multiple=True, metavar="KIND=FILE", help="Measure pan=FILE or mediapipe=FILE beside.")
 @click.option("--limit", type=click.IntRange(1), help="Pictures of each set at most.")
 @click.option("--input-size", default="256x256", show_default=True, help="For checkpoints: what the network sees.")
@@ -111,6 +118,9 @@ def evaluate(
     models: tuple[str, ...],
     data: Path,
     set_names: str,
+    kinds: str,
+    places: Path | None,
+    every: int,
     peers: tuple[str, ...],
     limit: int | None,
     input_size: str,
@@ -121,10 +131,14 @@ def evaluate(
 
     The last MODEL is the one whose worst pictures are drawn.
     """
+    from livestyle.training.composed import composed_sets, kinds_named
+    from livestyle.training.evaluate import pictures_without_people
     from livestyle.training.export import open_model
     from livestyle.training.peers import open_peer
     from livestyle.training.reader import open_sets
     from livestyle.training.sets import find_set
+    from livestyle.training.side_by_side import measured, write
+    from livestyle.training.tables import everything
 
     size = _size(input_size)
     with tempfile.TemporaryDirectory() as scratch:
@@ -134,43 +148,12 @@ def evaluate(
         sets = open_sets(
             [find_set(name) for name in set_names.split(",")], data, validation=True, strict=strict, limit=limit
         )
-        _measure(opened, sets, out)
-
-
-def _measure(models: list[tuple[str, Segmenter]], sets: list[LabelledSet], out: Path | None) -> None:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from livestyle.training.evaluate import evaluate as measure
-    from livestyle.training.evaluate import pictures_without_people
-    from livestyle.training.tables import everything
-
-    empty = pictures_without_people(sets)
-    evaluations = []
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        for name, model in models:
-            task = bar.add_task(name, total=sum(map(len, sets)))
-            evaluations.append(measure(name, model, sets, empty, functools.partial(bar.advance, task)))
-    for labelled in sets:
-        labelled.bad.report(labelled.described.name)
-    text = everything(evaluations, sets)
-    click.echo(text)
-    if out:
-        _write(out, text, evaluations, models, sets)
-
-
-def _write(
-    out: Path, text: str, evaluations: list[Evaluation], models: list[tuple[str, Segmenter]], sets: list[LabelledSet]
-) -> None:
-    from livestyle.training import figures
-
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "tables.md").write_text(text + "\n", encoding="utf-8")
-    report = {evaluation.name: evaluation.report() for evaluation in evaluations}
-    (out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    figures.comparison(out / "comparison.png", figures.spread(sets, 2), models)
-    figures.comparison(out / "worst.png", figures.worst(sets, evaluations[-1].scores, 20), models[-1:])
-    figures.reliability(out / "reliability.png", evaluations)
+        composed = composed_sets(kinds_named(kinds), sets, data, places, limit)
+        evaluations = measured(opened, [*sets, *composed], pictures_without_people(sets), every)
+        text = everything(evaluations, [*sets, *composed])
+        click.echo(text)
+        if out:
+            write(out, text, evaluations, opened, [*sets, *composed])
 
 
 @click.command(name="export", context_settings={"help_option_names": ["-h", "--help"]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +17,12 @@ from livestyle.frame import REGIONS
 from livestyle.protocols import Segmenter
 from livestyle.training.backdrops import largest_empty_rectangle, texture
 from livestyle.training.classes import CLASSES
-from livestyle.training.metrics import Tally, enlarged, merged, region_planes
+from livestyle.training.composed import ValidationSet
+from livestyle.training.measures import KEPT, HandCount, count_heads
+from livestyle.training.metrics import Planes, Tally, enlarged, merged, region_planes
 from livestyle.training.peers import measured_regions
 from livestyle.training.reader import LabelledSet, Picture
+from livestyle.training.split import person_of
 
 log = logging.getLogger("livestyle")
 
@@ -61,11 +64,12 @@ class Evaluation:
     false_people: dict[str, float] = field(default_factory=dict)  # share of pixels called hair or skin, by source
     empty: dict[str, int] = field(default_factory=dict)  # how many pictures without people, by source
     regions: set[str] = field(default_factory=set)  # those the model can be measured by
+    composed: set[str] = field(default_factory=set)  # sets whose people other sets show too
 
     @property
     def total(self) -> Tally:
-        """What the sets have in common, counted together."""
-        return merged(list(self.tallies.values()))
+        """What the labelled sets have in common, counted together; nobody counts twice."""
+        return merged([tally for name, tally in self.tallies.items() if name not in self.composed])
 
     def report(self) -> dict[str, Any]:
         """The figures as JSON takes them."""
@@ -83,16 +87,37 @@ class Evaluation:
     def _measured(self, figures: dict[str, Any]) -> dict[str, Any]:
         for kind in ("region_iou", "boundary_iou"):
             figures[kind] = {name: value for name, value in figures[kind].items() if name in self.regions}
+        if "skin" not in self.regions:
+            figures.pop("hands", None)
+        for count in figures.get("heads", {}).values():
+            count["recall"] = {name: value for name, value in count["recall"].items() if name in self.regions}
         return figures
 
 
-def judge(model: Segmenter, picture: Picture, tally: Tally) -> dict[str, float]:
-    """Count one picture. Returns its own IoU by region."""
+def judge(model: Segmenter, picture: Picture, tally: Tally, hands_of: str = "") -> dict[str, float]:
+    """Count one picture, for a person `hands_of` also their hands. Returns its own IoU by region."""
     height, width = picture.members.shape
     planes = enlarged(model(picture.pixels), height, width)
     if set(model.classes) == set(CLASSES):
         tally.add_classes(planes, tuple(model.classes), picture.members)
-    return tally.add(region_planes(planes, tuple(model.classes), model.regions), picture.pixels, picture.members)
+    regions = region_planes(planes, tuple(model.classes), model.regions)
+    if hands_of:
+        count = tally.hands.setdefault(hands_of, HandCount())
+        count.add(planes.argmax(0), tuple(model.classes), model.regions, picture.members)
+    if picture.shown is not None:
+        count_heads(tally.heads, _kept(regions), picture.members, picture.shown)
+    return tally.add(regions, picture.pixels, picture.members)
+
+
+def _kept(planes: Planes) -> dict[str, npt.NDArray[np.bool_]]:
+    guess = planes.argmax(0)
+    return {region: guess == REGIONS.index(region) for region in KEPT}
+
+
+def _hands_of(measured: ValidationSet, title: str) -> str:
+    """Whose hands a picture shows, "" where labels do not show hands."""
+    described = measured.described
+    return (person_of(title, described.person) if described.person else "all") if described.hands else ""
 
 
 def _score(own: Mapping[str, float], measured: set[str]) -> float | None:
@@ -101,23 +126,31 @@ def _score(own: Mapping[str, float], measured: set[str]) -> float | None:
     return float(np.mean(wanted)) if wanted else None
 
 
+def chosen(measured: ValidationSet, every: int) -> range:
+    """Numbers of the pictures that are measured: every n-th; of a composed set, which is small, all."""
+    return range(0, len(measured), 1 if measured.composed else every)
+
+
 def evaluate(
     name: str,
     model: Segmenter,
-    sets: list[LabelledSet],
+    sets: Sequence[ValidationSet],
     empty: Mapping[str, list[Image]],
     tick: Callable[[], None] = lambda: None,
+    every: int = 1,
 ) -> Evaluation:
-    """Measure a model on every picture of `sets` and on pictures without people; `tick` is called after each."""
-    result = Evaluation(name, regions=measured_regions(model))
-    for labelled in sets:
-        tally = result.tallies.setdefault(labelled.described.name, Tally())
-        for index, title in enumerate(labelled.names()):
-            picture = labelled.picture(index)
+    """Measure a model on the `chosen` pictures of `sets`, `tick` called after each, and on pictures without people."""
+    composed = {measured.described.name for measured in sets if measured.composed}
+    result = Evaluation(name, regions=measured_regions(model), composed=composed)
+    for measured in sets:
+        tally = result.tallies.setdefault(measured.described.name, Tally())
+        titles = measured.names()
+        for index in chosen(measured, every):
+            picture = measured.picture(index)
             if picture is not None:
-                value = _score(judge(model, picture, tally), result.regions)
+                value = _score(judge(model, picture, tally, _hands_of(measured, titles[index])), result.regions)
                 if value is not None:
-                    result.scores.append(Score(labelled.described.name, index, title, value))
+                    result.scores.append(Score(measured.described.name, index, titles[index], value))
             tick()
     for source, pictures in empty.items():
         result.false_people[source] = round(false_people(model, pictures), 5)

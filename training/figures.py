@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from livestyle.errors import InputError
 from livestyle.frame import REGIONS
 from livestyle.protocols import Segmenter
 from livestyle.training.classes import Members, region_bits
+from livestyle.training.composed import ValidationSet
 from livestyle.training.evaluate import Evaluation, Score
 from livestyle.training.log import LOSSES
 from livestyle.training.metrics import Planes, enlarged, region_planes
-from livestyle.training.reader import LabelledSet, Picture
+from livestyle.training.reader import Picture
 
 COLORS = np.array([[30, 30, 34], [226, 74, 51], [250, 193, 132], [69, 117, 180]], np.float64)
 """RGB of each of livestyle.frame.REGIONS in the figures."""
@@ -59,7 +61,7 @@ def comparison(path: Path, pictures: list[tuple[str, Picture]], models: list[tup
     figure.savefig(path, dpi=110)
 
 
-def spread(sets: list[LabelledSet], each: int) -> list[tuple[str, Picture]]:
+def spread(sets: Sequence[ValidationSet], each: int) -> list[tuple[str, Picture]]:
     """Pictures evenly spread over the sets, for the comparison figure."""
     chosen = []
     for labelled in sets:
@@ -70,7 +72,7 @@ def spread(sets: list[LabelledSet], each: int) -> list[tuple[str, Picture]]:
     return chosen
 
 
-def worst(sets: list[LabelledSet], scores: list[Score], count: int) -> list[tuple[str, Picture]]:
+def worst(sets: Sequence[ValidationSet], scores: list[Score], count: int) -> list[tuple[str, Picture]]:
     """The pictures on which a model did worst."""
     by_name = {labelled.described.name: labelled for labelled in sets}
     chosen = []

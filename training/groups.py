@@ -15,7 +15,7 @@ import numpy.typing as npt
 from livestyle.training.augment import composite
 from livestyle.training.backdrops import Backdrops
 from livestyle.training.classes import BACKGROUND, Members, member_bits, surely, surely_not
-from livestyle.training.reader import LabelledSet, Picture, gathered
+from livestyle.training.reader import LabelledSet, Picture, Shown, gathered
 
 Image = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]  # x, y, width, height
@@ -25,8 +25,16 @@ _FACE, _HEAD = member_bits(["face"]), member_bits(["hair", "face"])
 _KEPT_HEAD = 132  # pixels of a head's height to which people are shrunk: the largest that a group shows, and a little
 _SMALLEST_HEAD = 24  # pixels: of less, too little is left to be shrunk again
 _HEADS_TALL = 7.2  # heights of a head in the height of a standing adult
-_HEADS = (14.0, 120.0)  # heights of heads in a group, in pixels of a sample of 384
-_SAMPLE = 384
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How near and how many the people of a composed picture are."""
+
+    heads: tuple[float, float] = (14 / 384, 120 / 384)  # heights of heads in the first row, shares of the picture's
+    rows: tuple[int, int] = (1, 3)  # rows of people: least, most
+    across: int = 8  # people in a row at most
+    table: float = 0.7  # probability of something in front where pictures of people ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +129,19 @@ def _shaded(rng: np.random.Generator, pixels: Image) -> Image:
     return np.asarray(cv2.LUT(pixels, table), np.uint8)
 
 
-def _put(pixels: Image, members: Members, person: Person, left: int, top: int) -> None:
+@dataclass(frozen=True, slots=True)
+class _Canvas:
+    """A picture in the making."""
+
+    pixels: Image
+    members: Members
+    number: Image
+    heads: list[float]
+
+
+def _put(canvas: _Canvas, person: Person, left: int, top: int) -> None:
     """Lay a person over a picture, in place."""
-    size = len(pixels)
+    pixels, members, size = canvas.pixels, canvas.members, len(canvas.pixels)
     height, width = person.alpha.shape
     y0, y1, x0, x1 = max(top, 0), min(top + height, size), max(left, 0), min(left + width, size)
     if y0 >= y1 or x0 >= x1:
@@ -133,35 +151,44 @@ def _put(pixels: Image, members: Members, person: Person, left: int, top: int) -
     alpha = np.asarray(cv2.blur(person.alpha, (3, 3)), np.uint8)[source]
     pixels[target] = composite(person.pixels[source], pixels[target], alpha)
     members[target] = np.where(alpha < 128, members[target], person.members[source])
+    canvas.heads.append(person.head)
+    canvas.number[target][alpha >= 128] = len(canvas.heads)
 
 
 class Groups:
     """Draws samples of one to some twenty people before one background."""
 
-    def __init__(self, people: list[Person]) -> None:
+    def __init__(self, people: list[Person], framing: Framing | None = None) -> None:
         self._people = people
+        self._framing = framing or Framing()
 
     def __bool__(self) -> bool:
         return bool(self._people)
 
     def draw(self, rng: np.random.Generator, size: int, backdrops: Backdrops) -> tuple[Image, Members]:
         """A (size, size, 3) sample and its labels: rows of people, those in front larger and lower."""
-        pixels = np.ascontiguousarray(backdrops.draw(rng, size))
-        members = np.full((size, size), BACKGROUND, np.uint8)
-        head = float(np.exp(rng.uniform(*np.log(_HEADS)))) * size / _SAMPLE
-        top = rng.uniform(-0.3, 3) * head if head > 0.12 * size else rng.uniform(0.02, 0.6) * size
-        for _ in range(int(rng.integers(1, 4))):
-            bottom = self._row(rng, pixels, members, head, top)
-            head, top = head * rng.uniform(1.05, 1.3), top + head * rng.uniform(1.0, 2.2)
-        if bottom < size and rng.random() < 0.7:
-            self._table(rng, pixels, members, int(bottom), backdrops)
+        pixels, members, _ = self.compose(rng, size, backdrops)
         return pixels, members
 
-    def _row(self, rng: np.random.Generator, pixels: Image, members: Members, head: float, top: float) -> float:
+    def compose(self, rng: np.random.Generator, size: int, backdrops: Backdrops) -> tuple[Image, Members, Shown]:
+        """As `draw`, and who is where."""
+        pixels = np.ascontiguousarray(backdrops.draw(rng, size))
+        members = np.full((size, size), BACKGROUND, np.uint8)
+        canvas = _Canvas(pixels, members, np.zeros((size, size), np.uint8), [])
+        head = float(np.exp(rng.uniform(*np.log(self._framing.heads)))) * size
+        top = rng.uniform(-0.3, 3) * head if head > 0.12 * size else rng.uniform(0.02, 0.6) * size
+        for _ in range(int(rng.integers(self._framing.rows[0], self._framing.rows[1] + 1))):
+            bottom = self._row(rng, canvas, head, top)
+            head, top = head * rng.uniform(1.05, 1.3), top + head * rng.uniform(1.0, 2.2)
+        if bottom < size and rng.random() < self._framing.table:
+            self._table(rng, canvas, int(bottom), backdrops)
+        return pixels, members, Shown(canvas.number, tuple(canvas.heads))
+
+    def _row(self, rng: np.random.Generator, canvas: _Canvas, head: float, top: float) -> float:
         """A row of people side by side; returns the row of pixels above which they are whole."""
-        size = len(pixels)
+        size = len(canvas.pixels)
         spacing = head * rng.uniform(1.2, 3.0)
-        count = int(rng.integers(1, 1 + max(1, min(8, round(1.2 * size / spacing)))))
+        count = int(rng.integers(1, 1 + max(1, min(self._framing.across, round(1.2 * size / spacing)))))
         start = rng.uniform(0, max(size - count * spacing, 0) + 1) + spacing / 2
         lowest = float(size)
         for place in rng.permutation(count):
@@ -171,13 +198,14 @@ class Groups:
                 person = _mirrored(person)
             x = start + place * spacing + rng.normal(0, 0.15) * spacing - person.alpha.shape[1] / 2
             y = top + rng.normal(0, 0.3) * head
-            _put(pixels, members, replace(person, pixels=_shaded(rng, person.pixels)), round(x), round(y))
+            _put(canvas, replace(person, pixels=_shaded(rng, person.pixels)), round(x), round(y))
             if not person.whole:
                 lowest = min(lowest, y + len(person.alpha))
         return lowest
 
-    def _table(self, rng: np.random.Generator, pixels: Image, members: Members, top: int, backdrops: Backdrops) -> None:
+    def _table(self, rng: np.random.Generator, canvas: _Canvas, top: int, backdrops: Backdrops) -> None:
         """Something in front from `top` downwards, where pictures of people ended."""
         top = max(top - 2, 1)
-        pixels[top:] = backdrops.draw(rng, len(pixels))[top:]
-        members[top:] = BACKGROUND
+        canvas.pixels[top:] = backdrops.draw(rng, len(canvas.pixels))[top:]
+        canvas.members[top:] = BACKGROUND
+        canvas.number[top:] = 0

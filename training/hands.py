@@ -19,7 +19,7 @@ from livestyle.training.reader import LabelledSet, Picture, gathered
 Image = npt.NDArray[np.uint8]
 Vector = npt.NDArray[np.float64]
 
-_ARMS = member_bits(["arms"])
+ARMS = member_bits(["arms"])
 _HEAD = member_bits(["hair", "face"])
 _SKIN = region_bits("skin")
 _THING = member_bits(["background", "clothes", "accessories"])  # a cup, a phone: neither hair nor skin
@@ -36,6 +36,7 @@ class Limb:
 
     pixels: Image  # (H, W, 3) RGB
     alpha: Image  # (H, W): 255 on the limb
+    sure: npt.NDArray[np.bool_]  # (H, W): where labels say that it is one; elsewhere its colour does
     tip: Vector  # (x, y) of its far end, the fingers
     along: Vector  # unit vector from the fingers towards the elbow
     head: float  # square root of the area in pixels of its owner's head
@@ -71,13 +72,13 @@ def _limb(picture: Picture, part: npt.NDArray[np.bool_], head: Vector, size: flo
     pixels = np.ascontiguousarray(picture.pixels[y:bottom, x:right])
     inside = np.ascontiguousarray(clean[y:bottom, x:right])
     alpha = np.asarray(cv2.blur(inside.astype(np.uint8) * 255, (3, 3)), np.uint8)
-    return Limb(pixels, alpha, tip - (x, y), along, size, np.median(pixels[inside], axis=0))
+    return Limb(pixels, alpha, inside, tip - (x, y), along, size, np.median(pixels[inside], axis=0))
 
 
 def limbs_of(picture: Picture) -> list[Limb]:
     """The arms of a picture that also shows whose they are; none where labels do not tell arms."""
     head = np.argwhere(surely(picture.members, _HEAD))[:, ::-1]
-    arms = surely(picture.members, _ARMS)
+    arms = surely(picture.members, ARMS)
     if len(head) < 100 or arms.sum() < _SMALLEST:
         return []
     _, parts, stats, _ = cv2.connectedComponentsWithStats(arms.astype(np.uint8))
@@ -122,7 +123,7 @@ def _hand(picture: Picture, part: npt.NDArray[np.bool_]) -> Limb | None:
     margin = int(_REACH * length)
     cut = (slice(max(y - margin, 0), bottom + margin), slice(max(x - margin, 0), right + margin))
     pixels, hand = np.ascontiguousarray(picture.pixels[cut]), part[cut]
-    around = surely_not(picture.members[cut], _ARMS)
+    around = surely_not(picture.members[cut], ARMS)
     along = _wrist(around, hand, length)
     if along is None or not around.any():
         return None
@@ -132,12 +133,12 @@ def _hand(picture: Picture, part: npt.NDArray[np.bool_]) -> Limb | None:
     alpha = np.asarray(cv2.blur(found.astype(np.uint8) * 255, (3, 3)), np.uint8)
     inside = np.argwhere(hand)[:, ::-1].astype(np.float64)
     tip = inside[np.argmin((inside - inside.mean(0)) @ along)]
-    return Limb(pixels, alpha, tip, along, _HEAD_OF_HAND * length, np.median(pixels[hand], axis=0))
+    return Limb(pixels, alpha, hand, tip, along, _HEAD_OF_HAND * length, np.median(pixels[hand], axis=0))
 
 
 def hands_of(picture: Picture) -> list[Limb]:
     """The hands of a picture whose labels tell hands and what surrounds them, and leave the rest open."""
-    sure = surely(picture.members, _ARMS)
+    sure = surely(picture.members, ARMS)
     _, parts, stats, _ = cv2.connectedComponentsWithStats(sure.astype(np.uint8))
     large = [k for k in range(1, len(stats)) if stats[k, cv2.CC_STAT_AREA] >= _SMALLEST]
     found = [_hand(picture, parts == k) for k in large]
@@ -146,7 +147,7 @@ def hands_of(picture: Picture) -> list[Limb]:
 
 def find_limbs(sets: list[LabelledSet], limit: int, threads: int = 1) -> list[Limb]:
     """Up to `limit` limbs, in equal shares of the sets that have a label for arms or hands."""
-    sources = [labelled for labelled in sets if _ARMS in labelled.described.labels.values()]
+    sources = [labelled for labelled in sets if ARMS in labelled.described.labels.values()]
     limbs: list[Limb] = []
     for labelled in sources:
         of = hands_of if ANY in labelled.described.labels.values() else limbs_of
@@ -255,10 +256,9 @@ class Hands:
         limb, size = self._limbs[rng.integers(len(self._limbs))], len(pixels)
         head = size * float(np.exp(rng.uniform(np.log(0.1), np.log(0.7))))
         motion = _motion(rng, limb, np.array([0.0, 0.0]), head)
-        corners = np.array([[0, 0], [limb.alpha.shape[1], 0], [0, limb.alpha.shape[0]], limb.alpha.shape[::-1]])
-        placed = corners @ motion[:, :2].T + motion[:, 2]
+        placed = np.argwhere(limb.alpha > 127)[:, ::-1] @ motion[:, :2].T + motion[:, 2]
         x = rng.uniform(0.1, 0.9) * size - placed[:, 0].mean()
-        y = size * rng.uniform(0.97, 1.1) - placed[:, 1].max()
+        y = size * rng.uniform(1.0, 1.1) - placed[:, 1].max()  # no arm ends inside the picture
         motion[:, 2] += x, y
         if rng.random() < 0.6:  # not from below but from the side
             turn = np.array([[0.0, -1.0], [1.0, 0.0]]) if rng.random() < 0.5 else np.array([[0.0, 1.0], [-1.0, 0.0]])
@@ -282,4 +282,4 @@ class Hands:
             length, angle = int(rng.uniform(0.01, 0.06) * size) | 1, float(rng.uniform(0, np.pi))
             if length > 1:
                 alpha, arm = (_swept(image, length, angle) for image in (alpha, arm))
-        return _laid(pixels, arm, alpha), np.where(alpha < 128, members, np.uint8(_ARMS))
+        return _laid(pixels, arm, alpha), np.where(alpha < 128, members, np.uint8(ARMS))

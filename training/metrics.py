@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from livestyle.frame import REGIONS
 from livestyle.training.classes import ANY, CLASSES, Members, member_bits, region_bits, surely, surely_not
+from livestyle.training.measures import HandCount, HeadCount, all_hands
 
 Mask = npt.NDArray[np.bool_]
 Planes = npt.NDArray[np.float32]
@@ -104,6 +105,8 @@ class Tally:
     boundaries: dict[str, Overlap] = field(default_factory=dict)
     tones: dict[str, Overlap] = field(default_factory=dict)
     tone_pictures: dict[str, int] = field(default_factory=dict)
+    hands: dict[str, HandCount] = field(default_factory=dict)  # by person, where labels show hands
+    heads: dict[str, HeadCount] = field(default_factory=dict)  # by bin of HEAD_HEIGHTS, where it is known who is where
     confusion: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((len(REGIONS), len(REGIONS)), np.int64))
     sure: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(RELIABILITY_BINS))  # summed confidence
     right: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(RELIABILITY_BINS, np.int64))
@@ -173,6 +176,7 @@ class Tally:
                 for tone, o in self.tones.items()
             },
             "tone_gap": gap,
+            **self._people(),
             "confusion": {
                 "rows": "labelled",
                 "columns": "guessed",
@@ -181,6 +185,13 @@ class Tally:
             },
             "reliability": self.reliability(),
         }
+
+    def _people(self) -> dict[str, object]:
+        """Hands by person and together, people by the height of their heads; neither where labels do not show it."""
+        hands = {person: count.report() for person, count in self.hands.items()}
+        heads = {name: count.report() for name, count in self.heads.items()}
+        together = {"all": all_hands(self.hands).report()}
+        return {**({"hands": hands | together} if hands else {}), **({"heads": heads} if heads else {})}
 
     def tone_gap(self) -> dict[str, float]:
         """IoU and recall of skin: the best tone's minus the worst's, among tones of enough pictures. NaN below two."""

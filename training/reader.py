@@ -34,6 +34,14 @@ class BadRow(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """Who is where on a picture of several people."""
+
+    number: npt.NDArray[np.uint8]  # (H, W): the person that a pixel shows, 0: nobody
+    heads: tuple[float, ...]  # pixels, about: the height of the head of person 1, 2, …
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """One labelled picture, decoded."""
 
@@ -41,6 +49,7 @@ class Picture:
     pixels: npt.NDArray[np.uint8]  # (H, W, 3) RGB
     members: Members  # (H, W): the classes each pixel may be of
     cutout: npt.NDArray[np.uint8] | None = None  # (H, W): 255 on people, 0 on what may be replaced; None: unknown
+    shown: Shown | None = None  # None: unknown
 
 
 @dataclass(slots=True)
@@ -151,6 +160,8 @@ class LabelledSet:
 
     Keeping the built-in sets decoded takes about 6 GB; `keep=False` decodes at each use instead.
     """
+
+    composed = False
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ class SetDescription:
     held: tuple[str, ...] = ()  # people (groups of `person`, joined by "|") that validate whatever their hash says
     cutout: str = ""  # what separates people from their background: "label" id 0, "black" or "white" surroundings
     unknown_holes: bool = False  # label-0 islands inside other labels (eyes, lips) say nothing
+    hands: bool = False  # labels show hands and what surely surrounds them: recall and spill of hands can be counted
     backdrops: bool = False  # label 0 is truly empty of people, so parts of it serve as other people's background
 
     def validates(self, name: str) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from livestyle.frame import REGIONS
 from livestyle.training.classes import CLASSES
+from livestyle.training.composed import ValidationSet
 from livestyle.training.evaluate import Evaluation
+from livestyle.training.measures import HEAD_HEIGHTS, KEPT, HandCount, all_hands
 from livestyle.training.metrics import RELIABILITY_BINS, TONE_PICTURES, TONES, Overlap, Tally
-from livestyle.training.reader import LabelledSet
 
 Overlaps = Callable[[Tally], dict[str, Overlap]]
 
@@ -25,7 +26,7 @@ def _number(value: float) -> str:
 
 
 def _by_set(
-    evaluations: list[Evaluation], sets: list[LabelledSet], names: tuple[str, ...], of: Overlaps
+    evaluations: list[Evaluation], sets: Sequence[ValidationSet], names: tuple[str, ...], of: Overlaps
 ) -> list[list[str]]:
     """A row for each set and each of `names` that its labels show for certain."""
     rows = []
@@ -44,7 +45,7 @@ def _cell(evaluation: Evaluation, overlaps: dict[str, Overlap], name: str) -> st
     return _number(overlaps[name].iou) if measured else "–"
 
 
-def regions(evaluations: list[Evaluation], sets: list[LabelledSet]) -> str:
+def regions(evaluations: list[Evaluation], sets: Sequence[ValidationSet]) -> str:
     """IoU of each region on each set, and how much of empty pictures is taken for people."""
     rows = _by_set(evaluations, sets, REGIONS, lambda tally: tally.regions)
     for source in evaluations[0].false_people:
@@ -53,16 +54,53 @@ def regions(evaluations: list[Evaluation], sets: list[LabelledSet]) -> str:
     return _markdown(["set", "pictures", "region", *(e.name for e in evaluations)], rows)
 
 
-def boundaries(evaluations: list[Evaluation], sets: list[LabelledSet]) -> str:
+def boundaries(evaluations: list[Evaluation], sets: Sequence[ValidationSet]) -> str:
     """Boundary IoU of each region on each set."""
     rows = _by_set(evaluations, sets, REGIONS, lambda tally: tally.boundaries)
     return _markdown(["set", "pictures", "region", *(e.name for e in evaluations)], rows)
 
 
-def classes(evaluations: list[Evaluation], sets: list[LabelledSet]) -> str:
+def classes(evaluations: list[Evaluation], sets: Sequence[ValidationSet]) -> str:
     """IoU of each class on each set, for models that tell all classes apart."""
     rows = _by_set(evaluations, sets, CLASSES, lambda tally: tally.classes)
     return _markdown(["set", "pictures", "class", *(e.name for e in evaluations)], rows)
+
+
+def hands(evaluations: list[Evaluation], sets: Sequence[ValidationSet]) -> str:
+    """Hands by person: share called skin, share of what surrounds them called arms, and called any skin."""
+    rows = []
+    for measured in sets:
+        described = measured.described
+        tallies = [e.tallies[described.name] for e in evaluations]
+        people = list(tallies[0].hands)
+        for person in [*people, *(["all"] if len(people) > 1 else [])]:
+            counts = [all_hands(t.hands) if person not in people else t.hands[person] for t in tallies]
+            cells = [
+                _hand_cell(count) if "skin" in e.regions else "–" for e, count in zip(evaluations, counts, strict=True)
+            ]
+            rows.append([f"{described.about} ({described.name})", person, str(counts[0].pictures), *cells])
+    head = ["set", "person", "pictures", *(f"{e.name} (recall / spill / skin around)" for e in evaluations)]
+    return _markdown(head, rows) if rows else ""
+
+
+def _hand_cell(count: HandCount) -> str:
+    return " / ".join(_number(value) for value in (count.recall, count.spill, count.skin_around))
+
+
+def heads(evaluations: list[Evaluation], sets: Sequence[ValidationSet]) -> str:
+    """Recall of hair and skin by the height of heads in pixels of the picture."""
+    rows = []
+    for measured in sets:
+        described = measured.described
+        tallies = [e.tallies[described.name].heads for e in evaluations]
+        for name, _ in HEAD_HEIGHTS:
+            for region in KEPT if name in tallies[0] else ():
+                recalls = [t[name].recall(region) if region in e.regions else math.nan
+                           for t, e in zip(tallies, evaluations, strict=True)]  # fmt: skip
+                row = [f"{described.about} ({described.name})", name, str(tallies[0][name].people), region]
+                rows.append([*row, *map(_number, recalls)])
+    head = ["set", "head", "people", "region", *(e.name for e in evaluations)]
+    return _markdown(head, rows) if rows else ""
 
 
 def tones(evaluations: list[Evaluation]) -> str:
@@ -117,14 +155,16 @@ def _sureness(tally: Tally, k: int) -> str:
     return f"{tally.right[k] / seen:.3f} ({100 * seen / int(np.sum(tally.seen)):.1f} %)" if seen else "–"
 
 
-def everything(evaluations: list[Evaluation], sets: list[LabelledSet]) -> str:
-    """All tables under their headings."""
+def everything(evaluations: list[Evaluation], sets: Sequence[ValidationSet]) -> str:
+    """All tables under their headings; those that no set has anything for are left out."""
     parts = [
         ("IoU by region", regions(evaluations, sets)),
         ("Boundary IoU by region", boundaries(evaluations, sets)),
         ("IoU by class", classes(evaluations, sets)),
+        ("Hands", hands(evaluations, sets)),
+        ("Recall by height of heads", heads(evaluations, sets)),
         ("Skin by tone", tones(evaluations)),
         *((f"Confusion of {e.name}, all sets together", confusion(e)) for e in evaluations),
         ("Reliability, all sets together", reliability(evaluations)),
     ]
-    return "\n\n".join(f"### {title}\n\n{table}" for title, table in parts)
+    return "\n\n".join(f"### {title}\n\n{table}" for title, table in parts if table)

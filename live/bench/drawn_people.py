@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.bench.hands import drawn, raised
 from livestyle.bench.layers import Image, Layer, Planes, cut_out, flat
 from livestyle.bench.sequences import Moment
 from livestyle.errors import InputError
@@ -38,6 +39,12 @@ class DrawnPeople:
     def figure(self, number: int, height: int) -> Layer:
         """From head to foot."""
         return _layer(_figure_labels(), number, height)
+
+    def hand(self, number: int, height: int, owner: Layer | None) -> Layer:
+        """A hand with spread fingers."""
+        draw = np.random.default_rng((4, number))
+        skin = _SKINS[draw.integers(len(_SKINS))]
+        return raised(drawn(_texture(draw, (DRAWN, round(0.9 * DRAWN)), 12), skin), height, owner)
 
     def place(self, number: int, size: tuple[int, int]) -> Layer:
         """A wall with a texture that shows how it moves."""

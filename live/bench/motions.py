@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Actor = Literal["portrait", "figure"]
+Actor = Literal["portrait", "figure", "hand"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class Kind:
     heights: tuple[float, ...] = (0.9,)  # of the actors
     still: bool = False  # nothing moves but light and noise: every change of a mask is flicker
     noise: float = 2.0  # standard deviation of the sensor's noise, of 255
+    shutter: float = 0.0  # seconds for which it is open: what moves meanwhile is blurred
     places: int = field(default=1)
 
 
@@ -140,6 +141,41 @@ def _far(t: float, chance: Chance) -> Shot:
     return Shot({0: Pose(x=x, y=-0.15, angle=1.5 * _wave(t, 0.5, chance[2]))})
 
 
+def _hands(t: float, chance: Chance) -> Shot:
+    """One hand comes in, waves, passes before the face and leaves; the other one gestures before the clothes.
+
+    At their fastest 2.7 heights a second, 65 pixels a frame at 720p and 30 frames/s, as in sign language.
+    """
+    way = 1 if chance[0] < 0.5 else -1
+    turn = _wave(t, 0.5, chance[1])
+    poses = {0: Pose(y=LOW, angle=1.2 * turn, lean=0.01 * turn)}
+    if (up := _raised(t, 0.15, 2.4)) > 0:
+        across = _smooth((t - 1.2) / 0.4) - _smooth((t - 1.8) / 0.4)
+        wave = 16 * _wave(t, 1.8, chance[2])
+        poses[1] = Pose(x=way * (0.46 - 0.42 * across), y=1.02 - 0.68 * up, angle=wave * (1 - 0.6 * across))
+    if (up := _raised(t, 0.5, 9.0)) > 0:
+        beat = _wave(t, 1.4, chance[3])
+        poses[2] = Pose(x=-way * (0.3 + 0.16 * beat), y=1.02 - (0.5 + 0.07 * _wave(t, 2.1, chance[4])) * up,
+                        angle=way * (12 + 14 * beat))  # fmt: skip
+    return Shot(poses)
+
+
+def _raised(t: float, come: float, leave: float) -> float:
+    """How far an arm is up, 0..1: it takes 0.4 s either way."""
+    return _smooth((t - come) / 0.4) - _smooth((t - leave) / 0.4)
+
+
+def _group(t: float, chance: Chance) -> Shot:
+    """Three far away, of whom two walk past each other and one behind those who sit in front."""
+    first = Pose(x=-0.62 + 0.4 * t, y=-0.44 - 0.004 * _wave(t, 1.9, chance[0]))
+    second = Pose(x=0.56 - 0.36 * t, y=-0.4 - 0.004 * _wave(t, 1.7, chance[1]))
+    third = Pose(x=-0.1 + 0.14 * t, y=-0.24, angle=1.5 * _wave(t, 0.5, chance[2]))
+    sway = [_wave(t, 0.4 + 0.1 * k, chance[3 + k]) for k in range(2)]
+    fourth = Pose(x=-0.5 + 0.03 * sway[0], y=LOW, angle=2 * sway[0])
+    fifth = Pose(x=0.45 + 0.04 * sway[1], y=LOW, lean=0.02 * sway[1])
+    return Shot(dict(enumerate((first, second, third, fourth, fifth))))
+
+
 def _smooth(x: float) -> float:
     x = min(1.0, max(0.0, x))
     return x * x * (3 - 2 * x)
@@ -160,6 +196,10 @@ _ALL = (
     Kind("leave", "leaves and comes back", _leave, seconds=3.0),
     Kind("two", "two people", _two, actors=("portrait", "portrait"), heights=(0.8, 0.75)),
     Kind("far", "a whole person far away", _far, actors=("figure",), heights=(0.4,)),
+    Kind("hands", "fast hands before face and clothes", _hands, seconds=3.0, actors=("portrait", "hand", "hand"),
+         heights=(0.9, 0.95, 0.95), shutter=1 / 60),
+    Kind("group", "five people, three of them small, who cross", _group, seconds=3.0,
+         actors=("figure", "figure", "figure", "portrait", "portrait"), heights=(0.24, 0.28, 0.42, 0.55, 0.72)),
 )  # fmt: skip
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from livestyle.bench.hands import labelled_hands, raised
 from livestyle.bench.layers import Image, Layer, Planes, cut_out, flat
 from livestyle.errors import SourceError
 from livestyle.frame import REGIONS
@@ -39,6 +40,9 @@ class People(Protocol):
     def figure(self, number: int, height: int) -> Layer:
         """A whole person from head to foot, `height` pixels high."""
 
+    def hand(self, number: int, height: int, owner: Layer | None) -> Layer:
+        """A hand on its sleeve, fingers upwards, `height` pixels high in all, in the colours of `owner`."""
+
     def place(self, number: int, size: tuple[int, int]) -> Layer:
         """A place without people that fills `size` (width, height)."""
 
@@ -60,6 +64,7 @@ class Labelled:
     """People of the data sets in the folder `data`. Needs the extra `train`."""
 
     def __init__(self, data: Path) -> None:
+        self._data = data
         self._portraits = _alternating([_people(data, name, _is_portrait) for name in PORTRAITS])
         self._figures = _alternating([_people(data, name, _is_figure) for name in FIGURES])
         self._places = _places(data)
@@ -73,6 +78,15 @@ class Labelled:
     def figure(self, number: int, height: int) -> Layer:
         """A whole person."""
         return self._figures[number % len(self._figures)].layer(height)
+
+    def hand(self, number: int, height: int, owner: Layer | None) -> Layer:
+        """A hand of the sets of hands, which are read when one is first wanted. Raises SourceError without any."""
+        hands = labelled_hands(self._data)
+        if not hands:
+            raise SourceError(
+                f"{self._data} has no picture that a hand can be cut out of", hint="see training/README.md"
+            )
+        return raised(hands[number // 2 % len(hands)], height, owner)  # numbers are odd or even for a whole film
 
     def place(self, number: int, size: tuple[int, int]) -> Layer:
         """A place, mirrored at its edges where it is too narrow to be enlarged."""

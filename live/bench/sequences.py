@@ -6,6 +6,7 @@ What a sequence shows is a function of its kind, rate, size and seed alone.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator
 from collections.abc import Sequence as Several
@@ -17,16 +18,22 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.bench.layers import BACKGROUND, Image, Layer, Planes
+from livestyle.bench.canvas import Canvas
+from livestyle.bench.layers import Image, Layer, Planes
 from livestyle.bench.motions import KINDS, Kind, Pose, Shot
 from livestyle.bench.people import People
-from livestyle.bench.warps import Field, Stand, taken
+from livestyle.bench.warps import Field, Stand
 from livestyle.frame import REGIONS
 
-Composed = tuple[Field, Planes, Planes]
-"""(H, W, 3) colours, and (H, W, R) shares that are surely and that may be each region."""
+Mask = npt.NDArray[np.bool_]
+
+SMALL = 0.5
+"""Of the frame's height: people less high are far away, their heads at most a fourteenth of the frame."""
 
 MARGIN = 1.3  # a place is so much wider and higher than the frame, for the camera to move in
+MARKS = ("hands", "small")  # what Moment says separately of each frame
+STEP = 3.5  # pixels that an outline moves at most between two instants of which a blurred frame is the mean
+MOST_STEPS = 12
 SHARES = 255  # soft truth is kept as uint8 shares of this
 
 
@@ -66,6 +73,8 @@ class Moment:
     scene: int = 0  # another number after a cut
     truth: Truth | None = None  # None in a real clip
     stands: tuple[Stand, ...] = ()  # who is there and how, the hindmost first
+    hands: Mask | None = None  # (h, w) at half the size: where a hand's skin surely is; None where no hands are cast
+    small: Mask | None = None  # the same of hair and skin of people less than SMALL high
 
 
 TIME_BASE = Fraction(1, 90_000)
@@ -105,45 +114,56 @@ class _Stage:
         self._chance = self._draw.random(8)
         # Portraits of the first seeds come from sets whose labels know every region: see Labelled.portrait.
         first = len(kind.actors) * seed + 2 * int(self._draw.integers(0, 10))
-        self._actors = [_actor(people, what, first + 2 * k, round(share * size[1]))
-                        for k, (what, share) in enumerate(zip(kind.actors, kind.heights, strict=True))]  # fmt: skip
+        self._actors: list[Layer] = []
+        for k, (what, share) in enumerate(zip(kind.actors, kind.heights, strict=True)):
+            owner = self._actors[0] if self._actors else None
+            self._actors.append(_actor(people, what, first + 2 * k, round(share * size[1]), owner))
+        marks = [_marks(*of) for of in zip(kind.actors, kind.heights, self._actors, strict=True)]
+        self._marked = [name for k, name in enumerate(MARKS) if any(one[..., k].any() for one in marks)]
+        self._marks = [one[..., [MARKS.index(name) for name in self._marked]] for one in marks]
         behind = int(self._draw.integers(0, 1000))
         around = round(size[0] * MARGIN), round(size[1] * MARGIN)
         self._places = [people.place(behind + k, around) for k in range(kind.places)]
         self._noise = _noise_bank(size, kind.noise)
         self._seen: object = None
-        self._last: tuple[Field, Truth] | None = None
+        self._last: Canvas | None = None
 
     def moment(self, index: int, seconds: Fraction) -> Moment:
         shot = self._kind.shot(float(seconds), self._chance)
-        colors, truth = self._composed(shot)
-        pixels = self._exposed(colors, shot, index)
+        canvas = self._composed(shot, float(seconds))
+        pixels = self._exposed(canvas.colors, shot, index)
         pixels.flags.writeable = False
-        return Moment(pixels, int(seconds / TIME_BASE), shot.place, truth, tuple(self._stands(shot)))
+        stands = tuple(self._stand(shot, number) for number in shot.poses)
+        marks = {name: _halved(canvas.marks[..., k]) > SHARES / 2 for k, name in enumerate(self._marked)}
+        return Moment(pixels, int(seconds / TIME_BASE), shot.place, _truth(canvas.least, canvas.most), stands,
+                      marks.get("hands"), marks.get("small"))  # fmt: skip
 
-    def _stands(self, shot: Shot) -> Iterator[Stand]:
-        for number, pose in shot.poses.items():
-            x, y, angle = pose.x + shot.camera.x, pose.y + shot.camera.y, pose.angle + shot.camera.angle
-            yield Stand(self._actors[number], replace(pose, x=x, y=y, angle=angle), self._size)
+    def _stand(self, shot: Shot, number: int) -> Stand:
+        pose = shot.poses[number]
+        x, y, angle = pose.x + shot.camera.x, pose.y + shot.camera.y, pose.angle + shot.camera.angle
+        return Stand(self._actors[number], replace(pose, x=x, y=y, angle=angle), self._size)
 
-    def _composed(self, shot: Shot) -> tuple[Field, Truth]:
+    def _composed(self, shot: Shot, seconds: float) -> Canvas:
         """Before light and noise; where nothing has moved since the last frame, what was composed for that."""
         seen = shot.place, shot.camera, tuple(shot.poses.items())
         if self._last is None or self._seen != seen:
-            picture = self._behind(shot)
-            for stand in self._stands(shot):
-                picture = _laid_over(picture, stand)
-            colors, least, most = picture
-            self._seen, self._last = seen, (colors, _truth(least, most))
+            place = self._places[shot.place]
+            field = _filling(place, shot.camera, self._size).from_frame((0, 0, *self._size))
+            canvas = Canvas(place, field, len(self._marked))
+            for number in shot.poses:
+                canvas.lay(self._exposures(shot, number, seconds), self._marks[number])
+            self._seen, self._last = seen, canvas
         return self._last
 
-    def _behind(self, shot: Shot) -> Composed:
-        place = self._places[shot.place]
-        field = _filling(place, shot.camera, self._size).from_frame((0, 0, *self._size))
-        colors = taken(place.pixels, field, cv2.BORDER_REFLECT_101)
-        least = np.zeros((*colors.shape[:2], len(REGIONS)), np.float32)
-        least[..., BACKGROUND] = 1
-        return colors, least, least
+    def _exposures(self, shot: Shot, number: int, seconds: float) -> list[Stand]:
+        """How an actor stands while the shutter is open, at so many instants that its outline is smooth."""
+        still, shutter = [self._stand(shot, number)], self._kind.shutter
+        ends = [self._kind.shot(seconds + shutter * side / 2, self._chance) for side in (-1, 1)]
+        if not shutter or any(number not in end.poses for end in ends):
+            return still
+        count = min(MOST_STEPS, math.ceil(_moved(*(self._stand(end, number) for end in ends)) / STEP))
+        times = [seconds + shutter * ((k + 0.5) / count - 0.5) for k in range(count)]
+        return [self._stand(self._kind.shot(time, self._chance), number) for time in times] if count > 1 else still
 
     def _exposed(self, colors: Field, shot: Shot, index: int) -> Image:
         """Light is scaled as light, so the encoded values (exponent 1/2.2) by the same root; then the noise comes."""
@@ -166,36 +186,32 @@ def _noise_bank(size: tuple[int, int], deviation: float) -> Field:
     return np.asarray(noise * (deviation / noise.std()), np.float32)
 
 
-def _actor(people: People, what: str, number: int, height: int) -> Layer:
+def _actor(people: People, what: str, number: int, height: int, owner: Layer | None) -> Layer:
+    if what == "hand":
+        return people.hand(number, height, owner)
     return people.portrait(number, height) if what == "portrait" else people.figure(number, height)
+
+
+def _marks(what: str, height: float, layer: Layer) -> Planes:
+    """(h, w, M): 1 where a layer shows each of MARKS: a hand's skin, hair and skin of who is less than SMALL high."""
+    hair, skin = (layer.least[..., REGIONS.index(region)] for region in ("hair", "skin"))
+    nothing = np.zeros_like(skin)
+    return np.dstack([skin if what == "hand" else nothing,
+                      hair + skin if what == "figure" and height < SMALL else nothing])  # fmt: skip
+
+
+def _moved(one: Stand, other: Stand) -> float:
+    """Pixels that the upper end of a layer moves between two stands, about."""
+    (_, height), first, second = one.layer.size, one.pose, other.pose
+    across = second.x - first.x + second.lean - first.lean
+    turned = math.radians(second.angle - first.angle) * height
+    return math.hypot(across * one.frame[1] + turned, (second.y - first.y) * one.frame[1])
 
 
 def _filling(place: Layer, camera: Pose, size: tuple[int, int]) -> Stand:
     """A place with its middle in the middle of the frame, that follows the camera."""
     below = (place.size[1] - size[1]) / 2 / size[1]
     return Stand(place, Pose(camera.x, camera.y + below, camera.angle), size)
-
-
-def _laid_over(below: Composed, stand: Stand) -> Composed:
-    """Writes into `below`."""
-    colors, least, most = below
-    left, top, right, bottom = box = stand.reach()
-    if left >= right or top >= bottom:
-        return below
-    layer = stand.layer
-    if most is least and layer.most is not layer.least:
-        most = least.copy()
-    field, part = stand.from_frame(box), np.s_[top:bottom, left:right]
-    cover = taken(layer.cover, field, cv2.BORDER_CONSTANT)[..., np.newaxis]
-    _cover(colors[part], layer.pixels, field, cover)
-    _cover(least[part], layer.least, field, cover)
-    if most is not least:
-        _cover(most[part], layer.most, field, cover)
-    return colors, least, most
-
-
-def _cover(below: Field, above: Planes | Image, field: Field, cover: Field) -> None:
-    below += cover * (taken(above, field, cv2.BORDER_REPLICATE) - below)
 
 
 def _truth(least: Planes, most: Planes) -> Truth:

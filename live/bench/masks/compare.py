@@ -33,6 +33,7 @@ class Score:
     cost: dict[str, float] = field(
         default_factory=dict
     )  # stage -> milliseconds of processor time a frame, and "wall time"; inference is not in it
+    over_time: dict[str, list[float]] = field(default_factory=dict)  # figures of every frame, NaN where it has none
 
 
 def compare(
@@ -75,9 +76,8 @@ def _score(
     if index != len(film.moments):
         raise RuntimeError(f"{method.name} gave {index} masks for {len(film.moments)} frames")
     kind = "clip" if film.kind is None else film.kind.name
-    return Score(
-        film.name, kind, method.name, scorer.figures(), scorer.by_region(), _cost(watch, spent, elapsed, index)
-    )
+    cost = _cost(watch, spent, elapsed, index)
+    return Score(film.name, kind, method.name, scorer.figures(), scorer.by_region(), cost, scorer.over_time())
 
 
 def _cost(watch: Stopwatch, spent: float, elapsed: float, frames: int) -> dict[str, float]:

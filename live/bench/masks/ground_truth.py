@@ -20,6 +20,9 @@ JUDGED_S = 0.2  # seconds between two frames on which masks are compared at full
 
 EXCUSED_S = 0.5  # seconds for which a smoothed mask may repeat what the model said wrongly
 
+FRESH_S = 0.25  # seconds ago, when a region was not yet where it is now
+
+_SURE = 0.9  # weight above which a clip's own mask counts as sure of a pixel
 _LEAST = 0.0003  # of the frame (280 pixels at 720p): a smaller region is too few pixels to give a figure
 _BLUR = 3.0  # pixels at a quarter of the size: motion below this between two frames gives a round minimum
 _STYLED = (REGIONS.index("background"), REGIONS.index("clothes"))
@@ -39,6 +42,7 @@ class GroundTruth:
         self.truth = lru_cache(maxsize=3)(self._truth)
         self.honest = lru_cache(maxsize=None)(self._honest)
         self.outside = lru_cache(maxsize=None)(self._outside)
+        self.fresh = lru_cache(maxsize=None)(self._fresh)
         self.soft = lru_cache(maxsize=None)(self._soft)
         self.bands = lru_cache(maxsize=None)(self._bands)
         self.edge = lru_cache(maxsize=None)(self._edge)
@@ -73,6 +77,24 @@ class GroundTruth:
         """(h, w) at half the size: where the region surely is not."""
         weights, known = self.truth(index)
         return np.asarray(known[..., region] & (weights[..., region] < 0.1))
+
+    def _fresh(self, index: int, region: int) -> Mask | None:
+        """(h, w) at half the size: where the region has come within FRESH_S; None where it is not known.
+
+        By the truth; in a clip by the model's own masks of both frames, where they are sure.
+        """
+        before = index - round(float(self.film.rate) * FRESH_S)
+        if not self.same_scene(index, before):
+            return None
+        now, then = (self._region(at, region) for at in (index, before))
+        return np.asarray((now > _SURE) & (then < 1 - _SURE))
+
+    def _region(self, index: int, region: int) -> Planes:
+        """(h, w) weights of a region: the truth's, 0.5 where nobody knows, or without truth the model's own."""
+        if self.film.moments[index].truth is None:
+            return enlarged(self._raw[index], self.half)[..., region]
+        weights, known = self.truth(index)
+        return np.where(known[..., region], weights[..., region], np.float32(0.5))
 
     def excused(self, index: int, region: int) -> Mask:
         """(h, w): where the model says `region` now, or said so wrongly within EXCUSED_S: no fault of a filter."""

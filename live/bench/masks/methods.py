@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -69,13 +70,13 @@ def raw_masks(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
         yield segment(segmenter, shrink(moment.pixels, 2 * WORKING_SIDE))
 
 
-def _held(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+def _held(rate: float, film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
     """The newest mask that has come, wherever things have gone since."""
 
     def mask(picture: Picture) -> Mask:
         return Mask(segment(segmenter, picture))
 
-    inference = SimulatedInference(mask, 1 / RATE)
+    inference = SimulatedInference(mask, 1 / rate)
     newest = None
     for moment in moments_shown(film, segmenter):
         inference.offer(shrink(moment.pixels, 2 * WORKING_SIDE), float(moment.pts * TIME_BASE))
@@ -138,11 +139,11 @@ def _perfectly_tracked(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Ma
     return tracked(film.moments, own()(film, segmenter, watch))
 
 
-def _perfectly_carried(film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
+def _perfectly_carried(rate: float, film: Film, segmenter: Segmenter, watch: Stopwatch) -> Masks:
     """The newest late mask, as exact masks have it, moved to where people truly are; a new scene waits for its own."""
     _check_known(film, "perfect-live")
     exact = [Mask(weights) for weights in own()(film, segmenter, watch)]
-    inference = SimulatedInference(exact.__getitem__, 1 / RATE)
+    inference = SimulatedInference(exact.__getitem__, 1 / rate)
     at = {float(moment.pts * TIME_BASE): moment for moment in film.moments}
     newest = None
     for index, (seconds, moment) in enumerate(at.items()):
@@ -211,41 +212,46 @@ def _ahead(interval: float = INTERVAL) -> Way:
     return masks
 
 
-_ALL = (
-    Method("truth", "the truth itself, at half the size: what no mask can beat", _truth, needs_truth=True),
-    Method(
-        "perfect",
-        "livestyle's masks averaged along the true motion: what no filter over time can beat",
-        _perfectly_tracked,
-        needs_truth=True,
-    ),
-    Method(
-        "perfect-live",
-        f"the newest of {RATE:g} late masks a second, moved by the true motion: what no live mask can beat",
-        _perfectly_carried,
-        needs_truth=True,
-    ),
-    Method("global", "no masks: everything gets the background's look", _everything_background),
-    Method("raw", "the model's mask of each frame, enlarged", raw_masks),
-    Method("ema", f"moving average over {EMA_S:g} s", _averaged),
-    Method("mediapipe", "smoothed by uncertainty, as MediaPipe does", _by_uncertainty),
-    Method("ours", "livestyle, a mask of every frame, knowing those before", own()),
-    Method("ahead", f"livestyle on a file: a mask every {INTERVAL:g} s, knowing the frames after too", _ahead()),
-    Method("ahead-exact", "the same, a mask of every frame (--sync exact)", _ahead(0)),
-    Method("-motion", "the same, nothing carried along", own(motion=False)),
-    Method("-time", "the same, nothing kept over time", own(tau=1e-6)),
-    Method("-edges", "the same, edges not refined", own(edges=False)),
-    Method("live", f"livestyle at {RATE:g} late masks a second (--sync live)", own(sync="live")),
-    Method("held", f"the model's newest of {RATE:g} late masks a second, as it is", _held),
-)
+def methods_at(rate: float) -> Mapping[str, Method]:
+    """Every method by its name; live ones get `rate` late masks a second."""
+    methods = (
+        Method("truth", "the truth itself, at half the size: what no mask can beat", _truth, needs_truth=True),
+        Method(
+            "perfect",
+            "livestyle's masks averaged along the true motion: what no filter over time can beat",
+            _perfectly_tracked,
+            needs_truth=True,
+        ),
+        Method(
+            "perfect-live",
+            f"the newest of {rate:g} late masks a second, moved by the true motion: what no live mask can beat",
+            partial(_perfectly_carried, rate),
+            needs_truth=True,
+        ),
+        Method("global", "no masks: everything gets the background's look", _everything_background),
+        Method("raw", "the model's mask of each frame, enlarged", raw_masks),
+        Method("ema", f"moving average over {EMA_S:g} s", _averaged),
+        Method("mediapipe", "smoothed by uncertainty, as MediaPipe does", _by_uncertainty),
+        Method("ours", "livestyle, a mask of every frame, knowing those before", own()),
+        Method("ahead", f"livestyle on a file: a mask every {INTERVAL:g} s, knowing the frames after too", _ahead()),
+        Method("ahead-exact", "the same, a mask of every frame (--sync exact)", _ahead(0)),
+        Method("-motion", "the same, nothing carried along", own(motion=False)),
+        Method("-time", "the same, nothing kept over time", own(tau=1e-6)),
+        Method("-edges", "the same, edges not refined", own(edges=False)),
+        Method("live", f"livestyle at {rate:g} late masks a second (--sync live)", own(sync="live", per_second=rate)),
+        Method("held", f"the model's newest of {rate:g} late masks a second, as it is", partial(_held, rate)),
+    )
+    return {method.name: method for method in methods}
 
-METHODS: Mapping[str, Method] = {method.name: method for method in _ALL}
-"""Every method by its name."""
+
+METHODS = methods_at(RATE)
+"""Every method by its name, at the usual rate."""
 
 
-def methods_named(names: list[str]) -> list[Method]:
-    """The methods called so; all of them for none. Raises UsageError."""
+def methods_named(names: list[str], rate: float = RATE) -> list[Method]:
+    """The methods called so, at `rate` late masks a second; all of them for none. Raises UsageError."""
     for name in names:
         if name not in METHODS:
             raise UsageError(f"There is no method called {name}", hint=f"methods: {', '.join(METHODS)}")
-    return [METHODS[name] for name in names or METHODS]
+    at_rate = methods_at(rate)
+    return [at_rate[name] for name in names or METHODS]

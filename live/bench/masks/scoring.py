@@ -29,6 +29,7 @@ from livestyle.bench.masks.metrics import (
     step_error,
     warp_error,
 )
+from livestyle.bench.masks.presence import Presence
 from livestyle.frame import REGIONS, PlaneWeights
 from livestyle.protocols import Grade
 
@@ -45,6 +46,11 @@ FIGURES: Mapping[str, str] = {
     "warp": "the same as flicker, along optical flow, ‰",
     "ghosts": "frames with a region that is not there, and that the model itself did not put there for half a second",
     "ghost_run": "the longest run of such frames",
+    "hand_recall": "share of hands that is called skin, over all frames",
+    "hand_grey": "% of hands of which less than half is kept as skin or hair",
+    "hand_lost": "the longest run of frames on which most of the hands is grey",
+    "fresh_grey": "the same for all skin that has come within 0.25 s (any clip: by the model's own sure masks)",
+    "small_recall": "share of hair and skin of people less than half as high as the frame that is called so",
     "skin_band": "ΔE2000 of skin and hair against the input, within 1 % of the diagonal of the edge, mean",
     "skin_in": "the same away from the edge, mean",
     "skin_p95": "and its 95th percentile",
@@ -82,6 +88,7 @@ class Scorer:
         self._flickers: list[tuple[float, float]] = []
         self._warps: list[float] = []
         self._ghosts: list[bool] = []
+        self._presence = Presence()
         self._blurred: Planes | None = None
         self._coarse_steps: list[tuple[float, float]] = []
         self._late: dict[int, list[float]] = {lag: [] for lag in LAGS}
@@ -90,9 +97,11 @@ class Scorer:
     def add(self, index: int, weights: PlaneWeights) -> None:
         """The (R, h, w) weights that frame `index` was styled with."""
         planes = enlarged(weights, self._ground_truth.half)
+        labels = labelled(planes)
+        self._presence.add(index, planes, labels, self._ground_truth)
         if self._has_truth:
             self._add_step(index, planes)
-            self._add_ghosts(index, labelled(planes))
+            self._add_ghosts(index, labels)
             coarse = blurred(planes, self._ground_truth.quarter)
             self._add_coarse_step(index, coarse)
             self._add_lag(index, coarse)
@@ -184,12 +193,18 @@ class Scorer:
             "warp": _mean(self._warps),
             "ghosts": float(sum(self._ghosts)) if self._ghosts else math.nan,
             "ghost_run": float(longest_run(self._ghosts)) if self._ghosts else math.nan,
+            **self._presence.figures(),
             "skin_band": _mean(_joined(self._differences["skin_band"])),
             "skin_in": _mean(skin),
             "skin_p95": float(np.percentile(skin, 95)) if len(skin) else math.nan,
             "back_band": _mean(_joined(self._differences["back_band"])),
             "back_in": _mean(_joined(self._differences["back_in"])),
         }
+
+    def over_time(self) -> dict[str, list[float]]:
+        """Figures of each frame, in order; only those that the film can say of some."""
+        recalls = self._presence.recalls
+        return {} if all(map(math.isnan, recalls)) else {"hand_recall": recalls}
 
     def by_region(self) -> dict[str, dict[str, float]]:
         """Region -> its IoU and boundary IoU."""

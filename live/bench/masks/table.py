@@ -14,15 +14,16 @@ Column = tuple[str, int]
 
 COLUMNS: Sequence[Column] = (
     ("iou", 3), ("biou", 3), ("bf", 3), ("dtssd", 2), ("ndtssd", 2), ("nsteady", 2), ("lag", 2), ("flicker", 2),
-    ("flips", 2), ("warp", 2), ("ghosts", 0), ("ghost_run", 0), ("skin_band", 2), ("skin_in", 2), ("skin_p95", 2),
+    ("flips", 2), ("warp", 2), ("ghosts", 0), ("ghost_run", 0), ("hand_recall", 3), ("hand_grey", 1),
+    ("hand_lost", 0), ("fresh_grey", 1), ("small_recall", 3), ("skin_band", 2), ("skin_in", 2), ("skin_p95", 2),
     ("back_band", 2), ("back_in", 2),
 )  # fmt: skip
 
-_WORST = ("lag", "ghost_run")  # of several films the worst counts, where the others are averaged
+_WORST = ("lag", "ghost_run", "hand_lost")  # of several films the worst counts, where the others are averaged
 
 
 def overall(scores: Iterable[Score]) -> dict[str, dict[str, float]]:
-    """Method -> its figures over all films: means; the worst `lag` and `ghost_run`; the sum of `ghosts`.
+    """Method -> its figures over all films: means; the worst `lag`, `ghost_run` and `hand_lost`; the sum of `ghosts`.
 
     A film that cannot say a figure does not count for it. Costs are means, under "ms STAGE".
     """
@@ -87,6 +88,8 @@ def as_json(scores: Sequence[Score]) -> list[dict[str, Any]]:
 def _clean(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _clean(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_clean(one) for one in value]
     if isinstance(value, float):
         return None if math.isnan(value) else round(value, 5)
     return value

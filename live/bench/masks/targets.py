@@ -89,9 +89,12 @@ def _ghosts(scores: Sequence[Score], method: str) -> Target:
 
 
 def _live(scores: Sequence[Score]) -> Iterator[Target]:
-    slow = sorted({score.kind for score in scores} - {"fast", "clip"})
-    yield Target("live: IoU lost, worst kind but the fast head", _worst(_lost(scores, kind) for kind in slow), 0.01)
+    slow = sorted({score.kind for score in scores} - {"fast", "hands", "clip"})
+    lost = _worst(_lost(scores, kind) for kind in slow)
+    yield Target("live: IoU lost, worst kind but the fast head and hands", lost, 0.01)
     yield Target("live: IoU lost, fast head", _lost(scores, "fast"), 0.03)
+    grey = _of(overall(scores), "live")("hand_grey") - _of(overall(scores), "raw")("hand_grey")
+    yield Target("live: % of hands that goes grey, beyond raw", grey, 5.0)
     ghosts = _ghosts(scores, "live")
     yield replace(ghosts, what=f"live: {ghosts.what}")
 

@@ -102,11 +102,11 @@ def _sure_pieces(background: Plane) -> tuple[dict[int, _Box], npt.NDArray[np.int
     total, pieces, found, _ = cv2.connectedComponentsWithStats(shown)
     sure = np.bincount(pieces[background < 1 - _SURE], minlength=total)
     areas = found[:, cv2.CC_STAT_AREA]
-    taken = (areas >= max(2, _SPECK * shown.size)) & (sure >= _SURELY * areas)
+    taken = np.flatnonzero((areas >= max(2, _SPECK * shown.size)) & (sure >= _SURELY * areas)).tolist()
     boxes = {
         piece: (float(x), float(y), float(x + width), float(y + height))
         for piece, (x, y, width, height, _) in enumerate(found.tolist())
-        if piece and bool(taken[piece])
+        if piece and piece in taken
     }
     return boxes, np.asarray(pieces, np.int32)
 

@@ -137,7 +137,7 @@ def _feet(face: _Face, piece: _Mask) -> float:
     left, right = max(0, int(face.x - 0.8 * face.head)), min(width, int(face.x + 0.8 * face.head) + 1)
     top, bottom = int(face.bottom), min(height, int(face.bottom + _TALL * face.head))
     empty = 0
-    for row, shown in enumerate(piece[top:bottom, left:right].any(axis=1), top):
+    for row, shown in enumerate(np.asarray(piece[top:bottom, left:right].any(axis=1)), top):
         empty = 0 if shown else empty + 1
         if empty > _GAP * face.head:
             return row - empty + 1

@@ -127,9 +127,9 @@ class MaskMaker(Protocol):
         """
 
     def stats(self) -> Mapping[str, object]:
-        """For the report: sync, device, masks, masks_per_s, and the age of masks in seconds as age_p50_s, age_p95_s.
+        """For the report: sync, device, masks, masks_per_s, the age of masks in seconds as age_p50_s, age_p95_s.
 
-        The last three are None before they can be known.
+        And people: how many are in the picture now. Rate and ages are None before they can be known.
         """
 
     def close(self) -> None:

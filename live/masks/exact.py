@@ -40,7 +40,7 @@ class ExactMasks:
 
     def stats(self) -> Mapping[str, object]:
         """As the protocol says."""
-        return self._pipeline.stats.report()
+        return self._pipeline.report()
 
     def close(self) -> None:
         """Nothing is open."""

@@ -62,7 +62,7 @@ class LiveMasks:
 
     def stats(self) -> Mapping[str, object]:
         """As the protocol says."""
-        return self._pipeline.stats.report()
+        return self._pipeline.report()
 
     def close(self) -> None:
         """End and join the inference thread. Twice is fine."""

@@ -95,7 +95,7 @@ class LookaheadMasks:
 
     def stats(self) -> Mapping[str, object]:
         """As the protocol says; without ages where frames have masks of both sides, which have no one age."""
-        return self._pipeline.stats.report()
+        return self._pipeline.report()
 
     def close(self) -> None:
         """Close the source. Twice is fine."""

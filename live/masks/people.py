@@ -102,11 +102,11 @@ def _sure_pieces(background: Plane) -> tuple[dict[int, _Box], npt.NDArray[np.int
     total, pieces, found, _ = cv2.connectedComponentsWithStats(shown)
     sure = np.bincount(pieces[background < 1 - _SURE], minlength=total)
     areas = found[:, cv2.CC_STAT_AREA]
-    taken = (areas >= max(2, _SPECK * shown.size)) & (sure >= _SURELY * areas)
+    taken = np.flatnonzero((areas >= max(2, _SPECK * shown.size)) & (sure >= _SURELY * areas)).tolist()
     boxes = {
         piece: (float(x), float(y), float(x + width), float(y + height))
         for piece, (x, y, width, height, _) in enumerate(found.tolist())
-        if piece and bool(taken[piece])
+        if piece and piece in taken
     }
     return boxes, np.asarray(pieces, np.int32)
 
@@ -137,7 +137,7 @@ def _feet(face: _Face, piece: _Mask) -> float:
     left, right = max(0, int(face.x - 0.8 * face.head)), min(width, int(face.x + 0.8 * face.head) + 1)
     top, bottom = int(face.bottom), min(height, int(face.bottom + _TALL * face.head))
     empty = 0
-    for row, shown in enumerate(piece[top:bottom, left:right].any(axis=1), top):
+    for row, shown in enumerate(np.asarray(piece[top:bottom, left:right].any(axis=1)), top):
         empty = 0 if shown else empty + 1
         if empty > _GAP * face.head:
             return row - empty + 1

@@ -62,6 +62,10 @@ class MaskPipeline:
         assert planes is not None
         return planes
 
+    def report(self) -> dict[str, object]:
+        """As livestyle.protocols.MaskMaker.stats. From any thread."""
+        return {**self.stats.report(), "people": len(self.segment.people)}
+
     def guide(self, pyramid: FramePyramid, picture: Picture) -> Guide:
         """`picture`, one of the pyramid's, without noise: once for each frame."""
         return self._denoiser.follow(picture, pyramid.luma, pyramid.seconds, self.tracker.motion)

@@ -153,7 +153,7 @@ def test_figures_before_the_first_frame_are_not_made_up(open_maker: Open) -> Non
     maker, _ = open_maker(Halves(), [])
     with closing(maker):
         stats = maker.stats()
-    assert set(stats) == {"sync", "device", "masks", "masks_per_s", "age_p50_s", "age_p95_s"}
+    assert set(stats) == {"sync", "device", "masks", "masks_per_s", "age_p50_s", "age_p95_s", "people"}
     assert (stats["device"], stats["masks"]) == ("cpu", 0)
     assert stats["masks_per_s"] is stats["age_p50_s"] is stats["age_p95_s"] is None
 

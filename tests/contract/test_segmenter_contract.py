@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from livestyle.bench.masks.cached_model import CachedModel
+from livestyle.bench.masks.cached_model import cached
 from livestyle.compute.devices import open_segmenter
 from livestyle.frame import REGIONS
 from livestyle.governor.switch import SwitchedSegmenter
@@ -30,7 +30,7 @@ SEGMENTERS: dict[str, Callable[[], Segmenter]] = {
     for name in bundled_names()
 }
 SEGMENTERS["switched"] = lambda: SwitchedSegmenter(load_segmenter(None, "cpu", threads=1))
-SEGMENTERS["cached"] = lambda: CachedModel(load_segmenter(None, "cpu", threads=1))
+SEGMENTERS["cached"] = lambda: cached(load_segmenter(None, "cpu", threads=1))
 SEGMENTERS["fallback"] = lambda: open_segmenter(None, "cpu", threads=1)
 if find_spec("torch") and find_spec("onnx"):  # the extra `gpu`
     import torch

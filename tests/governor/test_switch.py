@@ -50,7 +50,7 @@ class Certain:
     def __init__(self, name: str = "skin", classes: tuple[str, ...] = ("background", "skin"), side: int = 4) -> None:
         self.side = side
         self.classes = classes
-        self.regions: Mapping[str, str] = {each: each for each in classes}
+        self.regions: Mapping[str, str] = {each: each if each in REGIONS else "skin" for each in classes}
         self.name = name
         self.sizes: list[tuple[int, ...]] = []
         self.go = threading.Event()
@@ -221,7 +221,19 @@ def test_another_model_is_opened_beside_the_frames_and_takes_over_without_a_gap(
     assert slow.sizes[0] == random.shape
 
 
-def test_the_planes_are_regions_whatever_the_classes_of_the_model() -> None:
+def test_faces_are_told_from_other_skin() -> None:
+    """People are found by them; together the two are what the model gives skin."""
+    classes = ("background", "face", "arms")
+    model = Certain("face", classes)
+    planes = dict(zip(SwitchedSegmenter.classes, SwitchedSegmenter(model)(PICTURE), strict=True))
+    assert planes["face"].min() == 1
+    assert planes["skin"].max() == 0
+    planes = dict(zip(SwitchedSegmenter.classes, SwitchedSegmenter(Certain("arms", classes))(PICTURE), strict=True))
+    assert planes["face"].max() == 0
+    assert planes["skin"].min() == 1
+
+
+def test_the_planes_are_regions_and_faces_whatever_the_classes_of_the_model() -> None:
     """While one turns into another they are a mixture, at the larger size, that goes from the one to the other."""
     clock = Clock()
     first, second = Certain(), Certain("clothes", ("background", "hair", "clothes"), side=6)
@@ -234,7 +246,7 @@ def test_the_planes_are_regions_whatever_the_classes_of_the_model() -> None:
     for index in range(21):
         clock.now = 10 + TURN_S * index / 20
         weights = switched(PICTURE)
-        assert weights.shape == (4, 6, 6)
+        assert weights.shape == (len(SwitchedSegmenter.classes), 6, 6)
         assert np.allclose(weights.sum(axis=0), 1)
         assert switched.turning == (index < 20)
         shares.append(float(weights[REGIONS.index("clothes")].mean()))

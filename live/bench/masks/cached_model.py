@@ -14,7 +14,7 @@ from livestyle.bench.stopwatch import Stopwatch
 from livestyle.frame import Picture, Probabilities
 from livestyle.masks.inference import Result, T
 from livestyle.masks.roi import Mask
-from livestyle.protocols import Segmenter
+from livestyle.protocols import ResizableSegmenter, Segmenter
 
 
 @runtime_checkable
@@ -72,6 +72,28 @@ class CachedModel:
                 self._known[key].flags.writeable = False
                 self.seconds.append(time.process_time() - start)
             return self._known[key]
+
+
+class ResizableCachedModel(CachedModel):
+    """The same for a segmenter that can run at another size. Implements livestyle.protocols.ResizableSegmenter."""
+
+    def __init__(self, segmenter: ResizableSegmenter) -> None:
+        super().__init__(segmenter)
+        self._resizable = segmenter
+        self._sizes: dict[float, ResizableCachedModel] = {}
+
+    def resized(self, share: float) -> ResizableSegmenter:
+        """As the segmenter's own; the same one each time, whose calls count for the same watch."""
+        if share not in self._sizes:
+            self._sizes[share] = ResizableCachedModel(self._resizable.resized(share))
+        other = self._sizes[share]
+        other.watch = self.watch
+        return other
+
+
+def cached(segmenter: Segmenter) -> CachedModel:
+    """The segmenter, run once for each picture."""
+    return ResizableCachedModel(segmenter) if isinstance(segmenter, ResizableSegmenter) else CachedModel(segmenter)
 
 
 class SimulatedInference(Generic[T]):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from livestyle.bench.masks.cached_model import CachedModel
+from livestyle.bench.masks.cached_model import CachedModel, cached
 from livestyle.bench.masks.ground_truth import GroundTruth
 from livestyle.bench.masks.methods import Method, raw_masks
 from livestyle.bench.masks.scoring import Scorer
@@ -43,13 +43,13 @@ def compare(
 
     Methods that need the truth are left out where there is none.
     """
-    cached = CachedModel(segmenter)
-    ground_truth = GroundTruth(film, list(raw_masks(film, cached, Stopwatch())))
+    model = cached(segmenter)
+    ground_truth = GroundTruth(film, list(raw_masks(film, model, Stopwatch())))
     known = film.moments[0].truth is not None
     wanted = [method for method in methods if known or not method.needs_truth]
-    scores = [_score(method, ground_truth, cached, grade, watcher) for method in wanted]
-    if cached.seconds:
-        inference = 1e3 * float(np.median(cached.seconds))
+    scores = [_score(method, ground_truth, model, grade, watcher) for method in wanted]
+    if model.seconds:
+        inference = 1e3 * float(np.median(model.seconds))
         for score in scores:
             score.cost["one inference"] = inference
     return scores

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from livestyle.bench.drawn_people import DrawnPeople, Oracle
-from livestyle.bench.masks.cached_model import CachedModel, SimulatedInference
+from livestyle.bench.masks.cached_model import CachedModel, SimulatedInference, cached
 from livestyle.bench.masks.compare import Score, compare
 from livestyle.bench.masks.methods import METHODS, Method, methods_named, raw_masks
 from livestyle.bench.masks.strips import outlined
@@ -20,6 +20,8 @@ from livestyle.bench.stopwatch import Stopwatch
 from livestyle.errors import UsageError
 from livestyle.frame import REGIONS, Pixels, PlaneWeights
 from livestyle.masks.roi import Mask
+from livestyle.models.segmenter import load_segmenter
+from livestyle.protocols import ResizableSegmenter
 
 SIZE = (320, 180)
 
@@ -117,6 +119,19 @@ def test_a_mask_held_while_somebody_leaves_is_a_ghost_and_the_models_own_is_none
     found = scores(film("leave", seconds=1.4), "raw", "held")
     assert found["raw"].figures["ghosts"] == 0
     assert found["held"].figures["ghost_run"] >= 2  # a mask takes two and a half frames
+
+
+def test_a_model_at_another_size_is_run_once_too() -> None:
+    """Exact masks look at the whole at twice the size; a segmenter of one size stays one."""
+    model = cached(load_segmenter("xxsmall", "cpu", threads=1))
+    assert isinstance(model, ResizableSegmenter)
+    assert not isinstance(cached(Oracle()), ResizableSegmenter)
+    picture, watch = np.zeros((64, 64, 3), np.uint8), model.watch
+    larger = model.resized(1.5)
+    assert larger(picture).shape[1] == 1.5 * model(picture).shape[1]
+    spent = watch.seconds["inference"]
+    assert model.resized(1.5)(picture) is larger(picture)
+    assert watch.seconds["inference"] > spent
 
 
 def test_inference_runs_once_for_each_picture_whoever_asks() -> None:

@@ -137,6 +137,8 @@ def _saving(one: list[Person], other: list[Person], view: View) -> float:
     """How much of a picture less has to be looked at when both are in one part; 0 where they should not be."""
     together = one + other
     crop, apart = _around(together, view), (_around(one, view), _around(other, view))
+    if view.enlarged(crop) < ENLARGED:
+        return 0.0
     if not _shows(together, crop, view, SHARED_HEAD) and crop.area > 1.15 * max(part.area for part in apart):
         return 0.0
     if any(person.head is None for person in together) and crop.area > sum(part.area for part in apart):

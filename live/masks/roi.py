@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from livestyle.frame import Picture, PlaneWeights
-from livestyle.masks.crops import Crop, Plane, pixels_of, resized, scaled, seamed
+from livestyle.masks.crops import SEAM, Crop, Plane, pixels_of, resized, scaled, seamed
 from livestyle.masks.flow import THUMBNAIL
 from livestyle.masks.parts import LARGE_HEAD, Part, View, closer_parts
 from livestyle.masks.people import Head, People, Person, Sighting, sightings
@@ -100,11 +100,13 @@ class RoiSegmenter:
         due = self._is_due(pyramid)
         if due:
             self._whole = self._look_at_whole(pyramid, view)
-            self._plan(view)
         assert self._whole is not None  # it is due until there is one
-        mask = self._with_parts(pyramid, view, self._whole, fresh=due) if self._parts else Mask(self._whole)
-        if self._is_search_due(pyramid.seconds, view):
-            self._search(pyramid, view)
+        if self._is_search_due(pyramid.seconds):
+            self._search(pyramid, view, self._whole)
+        self._plan(view)
+        if not self._parts:
+            return Mask(self._whole, None if due else np.zeros(self._whole.shape[1:], np.float32))
+        mask = self._with_parts(pyramid, view, self._whole, fresh=due)
         self._plan(view)
         return mask
 
@@ -196,43 +198,67 @@ class RoiSegmenter:
             if part.looked > -math.inf:
                 area = scaled(pixels_of(part.crop, pyramid.large.shape), pyramid.large.shape, shape)
                 seen[area] = np.minimum(seen[area], 1 - seamed(area, shape))
+        free = self._free_of_close_people(result, view)
         for part in turn:
-            self._look_at_part(part, pyramid, view, result, seen)
+            self._look_at_part(part, pyramid, view, result, seen, free)
         return Mask(result, None if seen.min() >= 1 else seen, math.ceil(len(self._parts) / count))
 
-    def _look_at_part(self, part: Part, pyramid: FramePyramid, view: View, result: PlaneWeights, seen: Plane) -> None:
-        """Blend the mask of a part into the `result`, in place."""
+    def _free_of_close_people(self, weights: PlaneWeights, view: View) -> Plane:
+        """(h, w) 0 on people close to the camera, of whom a part would show a piece only; 1 elsewhere."""
+        _, height, width = weights.shape
+        heads = [person.head for person in self._people if person.head is not None]
+        close = [head for head in heads if view.head(head.height) >= LARGE_HEAD[0]]
+        if not close:
+            return np.ones((height, width), np.float32)
+        _, pieces = cv2.connectedComponents((weights[0] < 0.5).astype(np.uint8))
+        numbers = {int(pieces[int(head.y * height), int(head.x * width)]) for head in close} - {0}
+        taken = np.isin(pieces, list(numbers)).astype(np.float32)
+        return np.asarray(1 - cv2.blur(cv2.dilate(taken, np.ones((SEAM, SEAM), np.uint8)), (SEAM, SEAM)), np.float32)
+
+    def _look_at_part(
+        self, part: Part, pyramid: FramePyramid, view: View, result: PlaneWeights, seen: Plane, free: Plane
+    ) -> None:
+        """Blend the mask of a part into the `result`, in place, where it is `free`."""
         picture, shape = pyramid.large, pyramid.luma.shape
         rows, columns = cut = pixels_of(part.crop, picture.shape)
         weights, found = self._look(medium(np.ascontiguousarray(picture[cut])))
         down, across = area = scaled(cut, picture.shape, shape)
-        share = seamed(area, shape) * np.float32(_FINE_PART if self._scale > 1 else 1)
+        known = seamed(area, shape) * free[area]
+        share = known * np.float32(_FINE_PART if self._scale > 1 else 1)
         part_weights = resized(weights, share.shape)
         result[:, down, across] += share * (part_weights - result[:, down, across])
-        seen[area] = np.maximum(seen[area], seamed(area, shape))
+        seen[area] = np.maximum(seen[area], known)
         part.looked = pyramid.seconds
         crop = _crop_of(rows, columns, picture.shape)
         self._people.see_closer([_outward(one, crop) for one in found], view.aspect, crop, part.people)
 
-    def _is_search_due(self, seconds: float, view: View) -> bool:
-        """Whether to look for people who are too small for the whole. Whoever is close to the camera is alone."""
-        if self._looks.thorough or FACE not in self._segmenter.classes or seconds - self._searched < SEARCH:
-            return False
-        heads = [person.head.height for person in self._people if person.head is not None]
-        return not heads or view.head(max(heads)) < LARGE_HEAD[0]
+    def _is_search_due(self, seconds: float) -> bool:
+        """Whether to look for people who are too small for the whole."""
+        return self._scale == 1 and FACE in self._segmenter.classes and seconds - self._searched >= SEARCH
 
-    def _search(self, pyramid: FramePyramid, view: View) -> None:
-        """Look at the next tile of the picture, for people only: without its surroundings a piece misleads."""
-        first = self._searched == -math.inf
-        for _ in range(4 if first and self._looks.parts > 1 else 1):
+    def _search(self, pyramid: FramePyramid, view: View, whole: PlaneWeights) -> None:
+        """Look at the next tile of the picture, at all of them in a new scene, for people only.
+
+        The masks of tiles are not used: without its surroundings a piece of somebody misleads.
+        """
+        new = self._searched == -math.inf and self._looks != ONE
+        for _ in range(4 if new else 1):
             left, top = (1 - TILE) * (self._tile % 2), (1 - TILE) * (self._tile // 2)
             cut = pixels_of(Crop(left, top, left + TILE, top + TILE), pyramid.large.shape)
             crop = _crop_of(*cut, pyramid.large.shape)
             _, found = self._look(medium(np.ascontiguousarray(pyramid.large[cut])))
-            small = [one for one in (_outward(one, crop) for one in found) if view.is_small(one.head)]
+            small = [one for one in (_outward(one, crop) for one in found) if _is_overlooked(one, view, whole)]
             self._people.find(small, view.aspect, crop)
             self._tile = (self._tile + 1) % 4
         self._searched = pyramid.seconds
+
+
+def _is_overlooked(one: Sighting, view: View, whole: PlaneWeights) -> bool:
+    """Whether a small face is where the mask of the whole has nobody."""
+    if one.head is None or not view.is_small(one.head):
+        return False
+    height, width = whole.shape[1:]
+    return bool(whole[0, min(int(one.head.y * height), height - 1), min(int(one.head.x * width), width - 1)] > 0.5)
 
 
 def _crop_of(rows: slice, columns: slice, shape: tuple[int, ...]) -> Crop:

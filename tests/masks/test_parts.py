@@ -54,6 +54,12 @@ def test_two_people_far_from_each_other_get_a_part_each() -> None:
     assert sorted(part.people for part in parts) == [(1,), (2,)]
 
 
+def test_people_are_not_put_together_where_a_look_would_show_them_no_larger() -> None:
+    """Two who stand apart, each tall: one look at both would be one at the whole."""
+    parts = closer_parts([person(1, 0.25, 0.2, 40), person(2, 0.75, 0.2, 40)], VIEW)
+    assert sorted(part.people for part in parts) == [(1,), (2,)]
+
+
 def test_parts_stay_while_people_move_a_little_and_follow_when_they_move_far() -> None:
     """Masks do not jitter with the people, and nobody walks out of a part."""
     crops = []

@@ -42,7 +42,8 @@ class Scene(NamedTuple):
     def mask(self) -> PlaneWeights:
         """(R, h, w), a quarter of the size, as certain as a network is."""
         planes = [(self.labels == region).astype(np.float32) for region in range(len(REGIONS))]
-        small = [cv2.resize(plane, (SIZE[1] // 4, SIZE[0] // 4), interpolation=cv2.INTER_AREA) for plane in planes]
+        size = max(1, self.labels.shape[1] // 4), max(1, self.labels.shape[0] // 4)
+        small = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]
         return PlaneWeights(np.stack(small) * 0.96 + 0.01)
 
 
@@ -210,7 +211,7 @@ def test_another_scene_begins_without_colours() -> None:
 
 
 class Painter:
-    """A segmenter that knows the scene of each picture by its mean."""
+    """A segmenter that knows where in which scene a picture was taken."""
 
     classes, input_size, device = REGIONS, (SIZE[1], SIZE[0]), "cpu"
     regions = {name: name for name in REGIONS}  # noqa: RUF012
@@ -219,7 +220,10 @@ class Painter:
         self.scenes = scenes
 
     def __call__(self, picture: Picture, /) -> PlaneWeights:
-        return min(self.scenes, key=lambda one: np.abs(one.picture.astype(int) - picture).mean()).mask
+        fits = [cv2.minMaxLoc(cv2.matchTemplate(one.picture, picture, cv2.TM_SQDIFF)) for one in self.scenes]
+        (_, _, (left, top), _), one = min(zip(fits, self.scenes, strict=True), key=lambda pair: pair[0][0])
+        height, width = picture.shape[:2]
+        return Scene(picture, one.labels[top : top + height, left : left + width]).mask
 
 
 class Late:

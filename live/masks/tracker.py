@@ -217,14 +217,11 @@ class MaskTracker:
         return lasting.blended(corrected, at_size_of(belief.support, seen))
 
     def decide_by_color(self) -> None:
-        """Where little supports what is believed, believe what the colours of the newest frame say: once a frame.
-
-        Not where masks take turns: there, what supports a belief fades although nothing moves.
-        """
-        colors = self._frames[-1].colors
-        if self._palette is not None and self._belief is not None and colors is not None and self._turns == 1:
-            planes, support = self._belief.planes, self._belief.support
-            self._belief = Belief(self._palette.decide(planes, support, colors), support)
+        """Where little supports what is believed, believe what the colours of the newest frame say: once a frame."""
+        belief, colors = self._belief, self._frames[-1].colors
+        # Where masks take turns, what supports a belief fades although nothing moves.
+        if self._palette is not None and belief is not None and colors is not None and self._turns == 1:
+            self._belief = Belief(self._palette.decide(belief.planes, belief.support, colors), belief.support)
 
     def _late(self, planes: PixelWeights, trust: Plane, age: float) -> PixelWeights:
         """A late mask's warped `planes`, without people that nothing supports and that are no longer believed in.

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
-from livestyle.frame import PlaneWeights
+from livestyle.frame import Picture, PlaneWeights
 from livestyle.masks.flow import FlowEstimator, Luma, Motion, Plane
+from livestyle.masks.palette import Palette
 from livestyle.masks.tracker import TAU, MaskTracker
 
 P = ParamSpec("P")
@@ -62,16 +63,28 @@ class TimedFlow(FlowEstimator):
 
 
 class TimedTracker(MaskTracker):
-    """A tracker that counts for the stages "carry" and "blend"."""
+    """A tracker that counts for the stages "carry", "blend" and "color"."""
 
-    def __init__(self, watch: Stopwatch, *, tau: float = TAU, flow: FlowEstimator | None = None) -> None:
-        super().__init__(tau=tau, flow=flow)
+    def __init__(
+        self,
+        watch: Stopwatch,
+        *,
+        tau: float = TAU,
+        flow: FlowEstimator | None = None,
+        palette: Palette | None = None,
+    ) -> None:
+        super().__init__(tau=tau, flow=flow, palette=palette)
         self._watch = watch
 
-    def advance(self, luma: Luma, seconds: float) -> None:
+    def advance(self, luma: Luma, seconds: float, picture: Picture | None = None) -> None:
         """As the tracker's own."""
         with self._watch.stage("carry"):
-            super().advance(luma, seconds)
+            super().advance(luma, seconds, picture)
+
+    def decide_by_color(self) -> None:
+        """As the tracker's own."""
+        with self._watch.stage("color"):
+            super().decide_by_color()
 
     def correct(self, weights: PlaneWeights, seconds: float, seen: Plane | None = None, turns: int = 1) -> bool:
         """As the tracker's own."""

@@ -9,6 +9,7 @@ from fractions import Fraction
 from livestyle.frame import Frame, PlaneWeights
 from livestyle.masks.edges import Refine, refine
 from livestyle.masks.inference import Inference, Result, ThreadedInference, too_slow
+from livestyle.masks.palette import Palette
 from livestyle.masks.pipeline import MaskPipeline
 from livestyle.masks.pyramid import FramePyramid
 from livestyle.masks.roi import ONE, Mask
@@ -29,6 +30,7 @@ _NEXT_SCENE_S = 2 * MAX_AGE_S  # the picture that is being segmented when the sc
 class LiveMasks:
     """Warps the newest mask to the frame at hand. Implements livestyle.protocols.MaskMaker.
 
+    Where motion is too fast to be followed, the colours that masks of this stream have taught decide what is kept.
     The model runs on a thread of its own, everything else on the caller's. Only the first frame of a scene waits for
     its mask. `time_base`: seconds per unit of pts. `tracker`, `refine` and `inference` (called with what segments a
     pyramid) replace its own, to switch or to measure them.
@@ -43,6 +45,7 @@ class LiveMasks:
         refine: Refine = refine,
         inference: Callable[[Callable[[FramePyramid], Mask]], Inference[FramePyramid]] = ThreadedInference,
     ) -> None:
+        tracker = tracker or MaskTracker(palette=Palette())
         self._pipeline = MaskPipeline(
             segmenter, sync="live", time_base=float(time_base), looks=ONE, tracker=tracker, refine=refine
         )
@@ -54,6 +57,7 @@ class LiveMasks:
         pipeline = self._pipeline
         pyramid = pipeline.advance(frame)
         self._exchange(pyramid)
+        pipeline.tracker.decide_by_color()
         self._check_age(pyramid.seconds)
         pipeline.stats.used(pyramid.seconds)
         # Edges are what is most visible, but a live picture larger than 720p leaves no time for fine ones.

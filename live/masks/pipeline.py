@@ -46,7 +46,7 @@ class MaskPipeline:
     def advance(self, frame: Frame) -> FramePyramid:
         """Go on to `frame`: what is believed is warped by the motion since the frame before."""
         pyramid = FramePyramid(frame.pixels, float(frame.pts * self._time_base))
-        self.tracker.advance(pyramid.luma, pyramid.seconds)
+        self.tracker.advance(pyramid.luma, pyramid.seconds, pyramid.small)
         return pyramid
 
     def correct(self, mask: Mask, seconds: float) -> bool:

@@ -1,7 +1,6 @@
 """Region weights over time: steady where nothing changes, warped where the picture moves, new where it is new.
 
-Time constants are in seconds, so that 15, 30 and 60 frames/s look
-the same.
+Time constants are in seconds, so that 15, 30 and 60 frames/s look the same.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from functools import lru_cache, reduce
 import cv2
 import numpy as np
 
-from livestyle.frame import REGIONS, PixelWeights, PlaneWeights
+from livestyle.frame import REGIONS, Picture, PixelWeights, PlaneWeights
 from livestyle.masks.flow import (
     FlowEstimator,
     Luma,
@@ -27,6 +26,7 @@ from livestyle.masks.flow import (
     warp,
     warp_weights,
 )
+from livestyle.masks.palette import Colors, Palette, colors_of
 from livestyle.masks.weights import by_pixel
 
 TAU = 0.3
@@ -115,18 +115,21 @@ class _Past:
     seconds: float
     luma: Luma
     motion: Motion | None  # since the frame before; None for the first of a scene
+    colors: Colors | None  # None without a palette
 
 
 class MaskTracker:
     """What is believed about the regions in one stream. Not thread-safe.
 
     For every frame call `advance`; whenever there is a mask, of this frame or of an earlier one, `correct`. `planes`
-    then holds for the frame last advanced to.
+    then holds for the frame last advanced to. With a `palette` it learns the colours of the stream's regions, and
+    `decide_by_color` uses them.
     """
 
-    def __init__(self, *, tau: float = TAU, flow: FlowEstimator | None = None) -> None:
+    def __init__(self, *, tau: float = TAU, flow: FlowEstimator | None = None, palette: Palette | None = None) -> None:
         self._tau = tau
         self._flow = flow or FlowEstimator()
+        self._palette = palette
         self._frames: deque[_Past] = deque()
         self.reset()
 
@@ -137,6 +140,8 @@ class MaskTracker:
         self._corrected = 0.0
         self._turns = 1
         self._frames.clear()
+        if self._palette is not None:
+            self._palette.reset()
 
     @property
     def planes(self) -> PixelWeights | None:
@@ -158,8 +163,10 @@ class MaskTracker:
         """Seconds of the frame last advanced to."""
         return self._frames[-1].seconds
 
-    def advance(self, luma: Luma, seconds: float) -> None:
+    def advance(self, luma: Luma, seconds: float, picture: Picture | None = None) -> None:
         """Go on to the frame at `seconds`, of which `luma` is the working copy; warps the weights by its motion.
+
+        `picture`: the same in RGB, of any size; without it the palette neither learns from this frame nor decides.
 
         On a cut, on another size, after a GAP and where time runs backwards everything is forgotten.
         """
@@ -167,12 +174,15 @@ class MaskTracker:
         if before is not None and (before.luma.shape != luma.shape or not 0 < seconds - before.seconds <= GAP):
             before = None
         motion = None if before is None else self._flow.between(luma, before.luma)
+        colors = None if picture is None or self._palette is None else colors_of(picture, half_of(luma))
         if motion is None or before is None or is_cut(luma, before.luma, motion):
             self.reset()
-            self._frames.append(_Past(seconds, luma, None))
+            self._frames.append(_Past(seconds, luma, None, colors))
         else:
             self._motion = motion
-            self._remember(_Past(seconds, luma, self._move(motion, seconds - before.seconds)))
+            if self._palette is not None:
+                motion = self._palette.trusted(motion, colors, before.colors)
+            self._remember(_Past(seconds, luma, self._move(motion, seconds - before.seconds), colors))
 
     def correct(self, weights: PlaneWeights, seconds: float, seen: Plane | None = None, turns: int = 1) -> bool:
         """Take in the (R, h, w) mask of the frame at `seconds`: the one last advanced to, or an earlier one.
@@ -185,6 +195,10 @@ class MaskTracker:
         if past is None:
             return False
         new = belief_from(weights, *half_of(past.luma))
+        if self._palette is not None and past.colors is not None:
+            self._palette.learn(
+                past.colors, new.planes, seconds, None if seen is None else at_size_of(new.support, seen)
+            )
         if (motion := self._motion_since(past, new)) is not None:
             warped = self._late(warp_weights(new.planes, motion.backward), motion.trust, self.latest - seconds)
             new = Belief(warped, np.maximum(motion.trust, _LEAST_WORTH))
@@ -201,6 +215,13 @@ class MaskTracker:
         # Where nobody looks, time alone makes nothing unknown.
         lasting = Belief(faded.planes, np.maximum(faded.support, np.minimum(belief.support, _LASTING)))
         return lasting.blended(corrected, at_size_of(belief.support, seen))
+
+    def decide_by_color(self) -> None:
+        """Where little supports what is believed, believe what the colours of the newest frame say: once a frame."""
+        belief, colors = self._belief, self._frames[-1].colors
+        # Where masks take turns, what supports a belief fades although nothing moves.
+        if self._palette is not None and belief is not None and colors is not None and self._turns == 1:
+            self._belief = Belief(self._palette.decide(belief.planes, belief.support, colors), belief.support)
 
     def _late(self, planes: PixelWeights, trust: Plane, age: float) -> PixelWeights:
         """A late mask's warped `planes`, without people that nothing supports and that are no longer believed in.

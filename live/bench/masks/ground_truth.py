@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property, lru_cache
 
 import cv2
@@ -25,20 +26,25 @@ FRESH_S = 0.25  # seconds ago, when a region was not yet where it is now
 _SURE = 0.9  # weight above which a clip's own mask counts as sure of a pixel
 _LEAST = 0.0003  # of the frame (280 pixels at 720p): a smaller region is too few pixels to give a figure
 _BLUR = 3.0  # pixels at a quarter of the size: motion below this between two frames gives a round minimum
+_HAIR, _SKIN = REGIONS.index("hair"), REGIONS.index("skin")
 _STYLED = (REGIONS.index("background"), REGIONS.index("clothes"))
 
 
 class GroundTruth:
     """What is true of a film, and the model's own."""
 
-    def __init__(self, film: Film, raw: list[PlaneWeights]) -> None:
-        """`raw`: the model's weights of every frame by itself."""
+    def __init__(self, film: Film, raw: list[PlaneWeights], exact: Iterable[PlaneWeights] = ()) -> None:
+        """`raw`: the model's weights of every frame by itself.
+
+        `exact`: livestyle's, of every frame, where nothing else is known; without them `skin` cannot be asked there.
+        """
         self.film = film
         width, height = film.size
         self.half = max(1, width // 2), max(1, height // 2)
         self.quarter = max(1, width // 4), max(1, height // 4)
         self.step = max(1, round(film.rate * JUDGED_S))
         self._raw = raw
+        self._exact = [_skin(enlarged(weights, self.half)) for weights in exact]
         self.truth = lru_cache(maxsize=3)(self._truth)
         self.honest = lru_cache(maxsize=None)(self._honest)
         self.outside = lru_cache(maxsize=None)(self._outside)
@@ -53,6 +59,17 @@ class GroundTruth:
         truth = self.film.moments[index].truth
         assert truth is not None
         return truth
+
+    def skin(self, index: int) -> tuple[Mask, Mask]:
+        """(h, w) at half the size: where skin is, and where certainly neither skin nor hair is.
+
+        By the truth or, in a film without, by the exact masks.
+        """
+        if self.film.moments[index].truth is None:
+            return self._exact[index]
+        weights, known = self.truth(index)
+        skin, other = _skin(weights)
+        return skin & known[..., _SKIN], other & known[..., _SKIN] & known[..., _HAIR]
 
     def same_scene(self, index: int, other: int) -> bool:
         """Whether both frames exist and no cut is between them."""
@@ -136,6 +153,11 @@ class GroundTruth:
         away = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": 1e6}
         there = cv2.remap(forward, grid + backward, None, cv2.INTER_LINEAR, **away)
         return backward, np.asarray(np.hypot(*cv2.split(backward + there)) < 1.0)
+
+
+def _skin(planes: Planes) -> tuple[Mask, Mask]:
+    kept = planes[..., _HAIR] + planes[..., _SKIN]
+    return np.asarray(planes[..., _SKIN] > 0.5), np.asarray(kept < 0.1)
 
 
 def blurred(planes: Planes, size: tuple[int, int]) -> Planes:

@@ -28,6 +28,7 @@ from livestyle.masks.exact import ExactMasks
 from livestyle.masks.flow import WORKING_SIDE, Luma, Motion, half_of, shrink
 from livestyle.masks.live import LiveMasks
 from livestyle.masks.lookahead import INTERVAL, LookaheadMasks
+from livestyle.masks.palette import Palette
 from livestyle.masks.roi import Mask
 from livestyle.masks.tracker import TAU
 from livestyle.masks.weights import by_plane, segment
@@ -165,11 +166,13 @@ def _unrefined(planes: PixelWeights, guide: Guide) -> PlaneWeights:
 
 
 def own(*, sync: Literal["exact", "live"] = "exact", tau: float = TAU, motion: bool = True, edges: bool = True,
-        per_second: float = RATE) -> Way:  # fmt: skip
+        colors: bool = True, per_second: float = RATE) -> Way:  # fmt: skip
     """livestyle's own masks, with stages switched off. Live, a mask takes 1 / `per_second` seconds."""
 
     def maker(segmenter: Segmenter, watch: Stopwatch) -> MaskMaker:
-        tracker = TimedTracker(watch, tau=tau, flow=TimedFlow(watch) if motion else _NoMotion(watch))
+        palette = Palette() if colors and sync == "live" else None
+        flow = TimedFlow(watch) if motion else _NoMotion(watch)
+        tracker = TimedTracker(watch, tau=tau, flow=flow, palette=palette)
         refining = watch.timed("refine", refine if edges else _unrefined)
         if sync == "exact":
             return ExactMasks(segmenter, time_base=TIME_BASE, tracker=tracker, refine=refining)
@@ -239,6 +242,11 @@ def methods_at(rate: float) -> Mapping[str, Method]:
         Method("-time", "the same, nothing kept over time", own(tau=1e-6)),
         Method("-edges", "the same, edges not refined", own(edges=False)),
         Method("live", f"livestyle at {rate:g} late masks a second (--sync live)", own(sync="live", per_second=rate)),
+        Method(
+            "live-colors",
+            "the same, the stream's own colours not used",
+            own(sync="live", colors=False, per_second=rate),
+        ),
         Method("held", f"the model's newest of {rate:g} late masks a second, as it is", partial(_held, rate)),
     )
     return {method.name: method for method in methods}

@@ -51,6 +51,8 @@ FIGURES: Mapping[str, str] = {
     "hand_lost": "the longest run of frames on which most of the hands is grey",
     "fresh_grey": "the same for all skin that has come within 0.25 s (any clip: by the model's own sure masks)",
     "small_recall": "share of hair and skin of people less than half as high as the frame that is called so",
+    "grey": "% of skin (any clip: of what exact masks call skin) of which less than half is kept as skin or hair",
+    "spill": "skin where there certainly is neither skin nor hair, in % of the skin that there is",
     "skin_band": "ΔE2000 of skin and hair against the input, within 1 % of the diagonal of the edge, mean",
     "skin_in": "the same away from the edge, mean",
     "skin_p95": "and its 95th percentile",
@@ -92,6 +94,7 @@ class Scorer:
         self._blurred: Planes | None = None
         self._coarse_steps: list[tuple[float, float]] = []
         self._late: dict[int, list[float]] = {lag: [] for lag in LAGS}
+        self._kept = np.zeros(3)  # pixels of skin, of it those that are not kept, and of what is wrongly called skin
         self._differences: dict[str, list[np.ndarray]] = defaultdict(list)
 
     def add(self, index: int, weights: PlaneWeights) -> None:
@@ -107,7 +110,10 @@ class Scorer:
             self._add_lag(index, coarse)
         elif self._before is not None:
             self._warps.append(warp_error(self._before, planes, *self._ground_truth.flow(index)))
-        if self._still and self._before is not None and index / self._ground_truth.film.rate >= SETTLED_S:
+        settled = index / self._ground_truth.film.rate >= SETTLED_S
+        if settled:
+            self._add_kept(index, planes)
+        if self._still and self._before is not None and settled:
             self._flickers.append(flicker(self._before, planes))
         if index % self._ground_truth.step == 0:
             self._add_look(index, weights)
@@ -125,6 +131,12 @@ class Scorer:
             for r in range(1, len(REGIONS))
         ]
         self._ghosts.append(max(areas) > GHOST)
+
+    def _add_kept(self, index: int, planes: Planes) -> None:
+        skin, other = self._ground_truth.skin(index)
+        kept = planes[..., _KEPT[0]] + planes[..., _KEPT[1]]
+        wrong = planes[..., _KEPT[1]] > 0.5
+        self._kept += [skin.sum(), (skin & (kept < 0.5)).sum(), (other & wrong).sum()]
 
     def _add_coarse_step(self, index: int, planes: Planes) -> None:
         before, self._blurred = self._blurred, planes
@@ -194,6 +206,8 @@ class Scorer:
             "ghosts": float(sum(self._ghosts)) if self._ghosts else math.nan,
             "ghost_run": float(longest_run(self._ghosts)) if self._ghosts else math.nan,
             **self._presence.figures(),
+            "grey": _percent(self._kept[1], self._kept[0]),
+            "spill": _percent(self._kept[2], self._kept[0]),
             "skin_band": _mean(_joined(self._differences["skin_band"])),
             "skin_in": _mean(skin),
             "skin_p95": float(np.percentile(skin, 95)) if len(skin) else math.nan,
@@ -220,6 +234,10 @@ class Scorer:
 
 _MOVES = 0.2  # dtSSD of a frozen mask above which the truth is in motion (rounding of the truth alone gives 0.1)
 _FLAT = 0.3  # where delay accounts for less of a mask's error, other errors decide at which delay it is smallest
+
+
+def _percent(part: float, whole: float) -> float:
+    return 100 * float(part / whole) if whole else math.nan
 
 
 def _columns(rows: list[tuple[float, float]]) -> tuple[list[float], list[float]]:

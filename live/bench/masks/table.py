@@ -15,8 +15,8 @@ Column = tuple[str, int]
 COLUMNS: Sequence[Column] = (
     ("iou", 3), ("biou", 3), ("bf", 3), ("dtssd", 2), ("ndtssd", 2), ("nsteady", 2), ("lag", 2), ("flicker", 2),
     ("flips", 2), ("warp", 2), ("ghosts", 0), ("ghost_run", 0), ("hand_recall", 3), ("hand_grey", 1),
-    ("hand_lost", 0), ("fresh_grey", 1), ("small_recall", 3), ("skin_band", 2), ("skin_in", 2), ("skin_p95", 2),
-    ("back_band", 2), ("back_in", 2),
+    ("hand_lost", 0), ("fresh_grey", 1), ("small_recall", 3), ("grey", 1), ("spill", 1), ("skin_band", 2),
+    ("skin_in", 2), ("skin_p95", 2), ("back_band", 2), ("back_in", 2),
 )  # fmt: skip
 
 _WORST = ("lag", "ghost_run", "hand_lost")  # of several films the worst counts, where the others are averaged

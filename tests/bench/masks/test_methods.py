@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from livestyle.bench.masks.methods import METHODS, Method, methods_named, raw_ma
 from livestyle.bench.masks.strips import outlined
 from livestyle.bench.masks.table import as_json, overall, text
 from livestyle.bench.masks.targets import Target, targets
-from livestyle.bench.sequences import Film, make_film
+from livestyle.bench.sequences import Film, Moment, make_film
 from livestyle.bench.stopwatch import Stopwatch
 from livestyle.errors import UsageError
 from livestyle.frame import REGIONS, Pixels, PlaneWeights
@@ -132,6 +133,47 @@ def test_a_model_at_another_size_is_run_once_too() -> None:
     spent = watch.seconds["inference"]
     assert model.resized(1.5)(picture) is larger(picture)
     assert watch.seconds["inference"] > spent
+
+
+def test_what_is_lost_and_what_is_spilled_of_skin_are_counted_by_the_truth() -> None:
+    """Both ends are known: the truth keeps all skin and spills none, no masks keep none, and everything called skin
+    spills what is neither skin nor hair."""
+    one = film("sway")
+    everything = PlaneWeights(np.zeros((4, 1, 1), np.float32))
+    everything[REGIONS.index("skin")] = 1
+    all_skin = Method("all skin", "everything is skin", lambda one, *_: iter([everything] * len(one.moments)))
+    methods = [*methods_named(["truth", "global"]), all_skin]
+    truth, nothing, spilt = (score.figures for score in compare(one, methods, Oracle(), Inverted()))
+    assert (truth["grey"], truth["spill"]) == (0, 0)
+    assert (nothing["grey"], nothing["spill"]) == (100, 0)
+    assert spilt["grey"] == 0
+    counted = [moment.truth for moment in one.moments[10:]]  # a third of a second later
+    skin = np.mean([(moment.weights[..., 2] > 0.5).mean() for moment in counted if moment])
+    other = np.mean([(moment.weights[..., 1:3].sum(axis=2) < 0.1).mean() for moment in counted if moment])
+    assert spilt["spill"] == pytest.approx(100 * other / skin, rel=0.02)  # less where the truth is not known
+
+
+def test_on_a_clip_of_ones_own_skin_is_what_exact_masks_call_so() -> None:
+    """Nothing else is known there: exact masks lose and spill nothing by definition, and no masks lose all."""
+    one = film("sway")
+    clip = Film("clip.mp4", tuple(replace(moment, truth=None) for moment in one.moments), one.rate)
+
+    class Taught(Oracle):
+        """Knows the truth of the film that the clip was made of."""
+
+        def see(self, moment: Moment) -> None:
+            super().see(next(other for other in one.moments if other.pts == moment.pts))
+
+    exact, nothing = (s.figures for s in compare(clip, methods_named(["ours", "global"]), Taught(), Inverted()))
+    assert (exact["grey"], exact["spill"]) == (0, 0)
+    assert (nothing["grey"], nothing["spill"]) == (100, 0)
+
+
+def test_live_methods_with_and_without_colours_differ_in_nothing_else() -> None:
+    """On a still film, where colours decide nothing, both give the same figures."""
+    found = scores(film("still", seconds=0.5), "live", "live-colors")
+    with_colors, without = (found[name].figures for name in ("live", "live-colors"))
+    assert with_colors == pytest.approx(without, rel=1e-6, nan_ok=True)  # support differs by what noise does to chroma
 
 
 def test_inference_runs_once_for_each_picture_whoever_asks() -> None:

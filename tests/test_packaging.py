@@ -49,6 +49,8 @@ WALLS: dict[str, tuple[str, ...]] = {
     "livestyle.compute.gpu_frames": ("livestyle.models", "livestyle.shaders", "livestyle.masks.edges",
                                      "livestyle.masks.flow"),
     "livestyle.training": ("livestyle.models",),
+    # What is evaluated is also the product: the masks of photos.
+    "livestyle.training.as_photos": ("livestyle.models", "livestyle.masks"),
     # the frame loop
     # A hold card is shown after the silence that is unusual for this source, as the source itself has it.
     "livestyle.loop": ("livestyle.feed", "livestyle.report", "livestyle.sources.interval"),

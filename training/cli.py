@@ -106,6 +106,9 @@ def _named(text: str) -> tuple[str, Path]:
 @click.option(
     "--every", type=click.IntRange(1), default=1, show_default=True, help="Only every n-th picture of --sets."
 )
+@click.option(
+    "--as-photos", is_flag=True, help="Measure each model once more as photos are segmented, with closer looks."
+)
 @click.option("--peer", "peers", multiple=True, metavar="KIND=FILE", help="Measure pan=FILE or mediapipe=FILE beside.")
 @click.option("--limit", type=click.IntRange(1), help="Pictures of each set at most.")
 @click.option("--input-size", default="256x256", show_default=True, help="For checkpoints: what the network sees.")
@@ -121,6 +124,7 @@ def evaluate(
     kinds: str,
     places: Path | None,
     every: int,
+    as_photos: bool,
     peers: tuple[str, ...],
     limit: int | None,
     input_size: str,
@@ -131,6 +135,7 @@ def evaluate(
 
     The last MODEL is the one whose worst pictures are drawn.
     """
+    from livestyle.training.as_photos import AsPhotos
     from livestyle.training.composed import composed_sets, kinds_named
     from livestyle.training.evaluate import pictures_without_people
     from livestyle.training.export import open_model
@@ -145,6 +150,8 @@ def evaluate(
         opened = [open_peer(text) for text in peers]
         for k, (name, path) in enumerate(map(_named, models)):
             opened.append((name, open_model(path, Path(scratch) / str(k), size)))
+            if as_photos:
+                opened.append((f"{name} on photos", AsPhotos(opened[-1][1])))
         sets = open_sets(
             [find_set(name) for name in set_names.split(",")], data, validation=True, strict=strict, limit=limit
         )

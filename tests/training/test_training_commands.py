@@ -16,6 +16,7 @@ from livestyle.frame import REGIONS
 from livestyle.models.card import read_card
 from livestyle.models.segmenter import load_segmenter
 from livestyle.training import cli
+from livestyle.training.as_photos import AsPhotos
 from livestyle.training.backbones import BackboneNetwork
 from livestyle.training.evaluate import evaluate, false_people, pictures_without_people
 from livestyle.training.network import start_network
@@ -166,6 +167,17 @@ def test_a_model_that_sees_everything_scores_one(drawn: Path) -> None:
     result = evaluate("seer", Seer(), sets, {})
     assert all(overlap.iou > 0.999 for overlap in result.tallies["drawn"].regions.values())
     assert min(score.value for score in result.scores) > 0.99
+
+
+def test_a_model_is_measured_as_photos_are_segmented(drawn: Path) -> None:
+    """The same picture through the whole of livestyle's masks: as right inside, and what is asked of a segmenter."""
+    sets = open_sets([find_set(str(drawn / "drawn.toml"))], drawn, validation=True)
+    model = AsPhotos(Seer())
+    planes = model(sets[0].picture(0).pixels)
+    np.testing.assert_allclose(planes.sum(axis=0), 1, atol=1e-4)
+    assert planes.min() > -1e-4
+    result = evaluate("seer", model, sets, {})
+    assert all(overlap.iou > 0.9 for overlap in result.tallies["drawn"].regions.values())
 
 
 def test_false_people_are_counted_where_nobody_is() -> None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.frame import PlaneWeights, Probabilities
+from livestyle.frame import Picture, PlaneWeights, Probabilities
 
 MARGIN = 0.3
 """Of the people's larger side, left on each side of them: they move between two masks."""
@@ -19,8 +19,8 @@ MARGIN = 0.3
 SMALLEST = 0.2
 """Share of the picture's sides below which no crop goes: a mistaken speck is not worth all of the model's cells."""
 
-NARROWEST = 0.45
-"""The shorter side of a crop in pixels, as a share of the longer one, at least."""
+ASPECTS = (0.5, 0.71, 1.0, 1.41, 2.0)
+"""Widths of crops in pixels divided by their heights: a few, because devices prepare a model anew for each."""
 
 SEAM = 6
 """Pixels of the masks over which a crop blends into the rest."""
@@ -95,12 +95,17 @@ def joined(crops: Sequence[Crop]) -> Crop:
 
 
 def around(people: Crop, aspect: float) -> Crop:
-    """`people` with a margin, not too small and not too narrow; `aspect`: the picture's width divided by its height."""
+    """`people` with a margin, not too small, of one of ASPECTS but for the picture's own ends.
+
+    `aspect`: the picture's width divided by its height.
+    """
     # In units of the picture's height, in which both axes are alike.
     width, height = (people.right - people.left) * aspect, people.bottom - people.top
     margin = 2 * MARGIN * max(width, height)
     width, height = max(width + margin, SMALLEST * aspect), max(height + margin, SMALLEST)
-    width, height = max(width, NARROWEST * height), max(height, NARROWEST * width)
+    width, height = min(width, aspect), min(height, 1.0)
+    nearest = min(ASPECTS, key=lambda one: max(width, height * one) * max(height, width / one))
+    width, height = max(width, height * nearest), max(height, width / nearest)
     left, right = _placed(people.left, people.right, width / aspect)
     top, bottom = _placed(people.top, people.bottom, height)
     return Crop(left, top, right, bottom)
@@ -121,6 +126,13 @@ def pixels_of(crop: Crop, shape: tuple[int, ...]) -> tuple[slice, slice]:
         return slice(int(low * length) // _GRID * _GRID, min(length, math.ceil(int(high * length) / _GRID) * _GRID))
 
     return span(crop.top, crop.bottom, shape[0]), span(crop.left, crop.right, shape[1])
+
+
+def size_for(crop: Picture, pixels: int) -> tuple[int, int]:
+    """(width, height) at which to show a crop to a network of so many pixels: of the nearest of ASPECTS."""
+    height, width = crop.shape[:2]
+    aspect = min(ASPECTS, key=lambda one: abs(math.log(width / height / one)))
+    return round(math.sqrt(pixels * aspect)), round(math.sqrt(pixels / aspect))
 
 
 def scaled(part: tuple[slice, slice], shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[slice, slice]:

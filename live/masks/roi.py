@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from livestyle.frame import Picture, PlaneWeights
-from livestyle.masks.crops import SEAM, Crop, Plane, pixels_of, resized, scaled, seamed
+from livestyle.masks.crops import SEAM, Crop, Plane, pixels_of, resized, scaled, seamed, size_for
 from livestyle.masks.flow import THUMBNAIL
 from livestyle.masks.parts import LARGE_HEAD, Part, View, closer_parts
 from livestyle.masks.people import Head, People, Person, Sighting, sightings
@@ -221,7 +221,8 @@ class RoiSegmenter:
         """Blend the mask of a part into the `result`, in place, where it is `free`."""
         picture, shape = pyramid.large, pyramid.luma.shape
         rows, columns = cut = pixels_of(part.crop, picture.shape)
-        weights, found = self._look(medium(np.ascontiguousarray(picture[cut])))
+        shown = medium(np.ascontiguousarray(picture[cut]))
+        weights, found = self._look(_shown_at(shown, size_for(shown, view.pixels)))
         down, across = area = scaled(cut, picture.shape, shape)
         known = seamed(area, shape) * free[area]
         share = known * np.float32(_FINE_PART if self._scale > 1 else 1)
@@ -246,7 +247,8 @@ class RoiSegmenter:
             left, top = (1 - TILE) * (self._tile % 2), (1 - TILE) * (self._tile // 2)
             cut = pixels_of(Crop(left, top, left + TILE, top + TILE), pyramid.large.shape)
             crop = _crop_of(*cut, pyramid.large.shape)
-            _, found = self._look(medium(np.ascontiguousarray(pyramid.large[cut])))
+            tile = medium(np.ascontiguousarray(pyramid.large[cut]))
+            _, found = self._look(_shown_at(tile, pyramid.medium.shape[1::-1]))
             small = [one for one in (_outward(one, crop) for one in found) if _is_overlooked(one, view, whole)]
             self._people.find(small, view.aspect, crop)
             self._tile = (self._tile + 1) % 4
@@ -259,6 +261,13 @@ def _is_overlooked(one: Sighting, view: View, whole: PlaneWeights) -> bool:
         return False
     height, width = whole.shape[1:]
     return bool(whole[0, min(int(one.head.y * height), height - 1), min(int(one.head.x * width), width - 1)] > 0.5)
+
+
+def _shown_at(picture: Picture, size: tuple[int, int]) -> Picture:
+    """The picture at the size (width, height)."""
+    smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
+    shown = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    return np.asarray(shown, np.uint8)
 
 
 def _crop_of(rows: slice, columns: slice, shape: tuple[int, ...]) -> Crop:

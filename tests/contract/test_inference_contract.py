@@ -14,10 +14,11 @@ from livestyle.errors import ModelError
 from livestyle.frame import PlaneWeights
 from livestyle.governor.switch import RatedInference
 from livestyle.masks.inference import Inference, ThreadedInference
+from livestyle.masks.roi import Mask
 
 PATIENCE = 30.0  # seconds; only a hang makes a test wait for it
 
-Segment = Callable[[int], PlaneWeights]
+Segment = Callable[[int], Mask]
 
 WORKERS: dict[str, Callable[[Segment], Inference[int]]] = {
     "threaded": ThreadedInference,
@@ -31,8 +32,8 @@ def open_worker(request: pytest.FixtureRequest) -> Callable[[Segment], Inference
     return WORKERS[request.param]
 
 
-def mask(number: int) -> PlaneWeights:
-    return PlaneWeights(np.full((4, 1, 1), number, np.float32))
+def mask(number: int) -> Mask:
+    return Mask(PlaneWeights(np.full((4, 1, 1), number, np.float32)))
 
 
 def test_it_is_an_inference(open_worker) -> None:
@@ -52,7 +53,7 @@ def test_a_mask_comes_with_the_time_of_its_picture_and_only_once(open_worker) ->
     with closing(open_worker(mask)) as worker:
         worker.offer(7, 1.5)
         result = worker.wait(PATIENCE)
-        assert (result.weights.item(0), result.seconds) == (7, 1.5)
+        assert (result.mask.weights.item(0), result.seconds) == (7, 1.5)
         assert worker.result() is None
 
 

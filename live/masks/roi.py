@@ -211,7 +211,7 @@ class RoiSegmenter:
         if not close:
             return np.ones((height, width), np.float32)
         _, pieces = cv2.connectedComponents((weights[0] < 0.5).astype(np.uint8))
-        numbers = {int(pieces[int(head.y * height), int(head.x * width)]) for head in close} - {0}
+        numbers = {int(pieces[_pixel_of(head, pieces.shape)]) for head in close} - {0}
         taken = np.isin(pieces, list(numbers)).astype(np.float32)
         return np.asarray(1 - cv2.blur(cv2.dilate(taken, np.ones((SEAM, SEAM), np.uint8)), (SEAM, SEAM)), np.float32)
 
@@ -259,8 +259,13 @@ def _is_overlooked(one: Sighting, view: View, whole: PlaneWeights) -> bool:
     """Whether a small face is where the mask of the whole has nobody."""
     if one.head is None or not view.is_small(one.head):
         return False
-    height, width = whole.shape[1:]
-    return bool(whole[0, min(int(one.head.y * height), height - 1), min(int(one.head.x * width), width - 1)] > 0.5)
+    return bool(whole[0][_pixel_of(one.head, whole.shape[1:])] > 0.5)
+
+
+def _pixel_of(head: Head, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Row and column of the middle of a face in a picture of that shape."""
+    height, width = shape
+    return min(int(head.y * height), height - 1), min(int(head.x * width), width - 1)
 
 
 def _shown_at(picture: Picture, size: tuple[int, int]) -> Picture:

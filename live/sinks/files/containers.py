@@ -180,23 +180,26 @@ def _can_hold(container: Container, codec: str) -> bool:
         return False
     try:
         av.Codec(codec, "w")
-        with av.open(_NullFile(), "w", format=container.format) as output:
+        with av.open(NullFile(), "w", format=container.format) as output:
             output.add_stream(codec, rate=25)
     except (av.codec.codec.UnknownCodecError, ValueError, av.error.FFmpegError):
         return False
     return True
 
 
-class _NullFile:
+class NullFile:
     """A file object that is never written, for asking a muxer what it can hold."""
 
     def write(self, data: bytes) -> int:
+        """Take `data`."""
         return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        """Go anywhere."""
         return offset
 
     def tell(self) -> int:
+        """Always at the beginning."""
         return 0
 
 

@@ -151,8 +151,11 @@ class VideoFile:
     def _add_copied_streams(self, copied: CopiedStreams) -> None:
         self._output.metadata.update(copied.metadata)
         self._stream.metadata.update(copied.video_metadata)
+        self._stream.disposition = copied.video_disposition
         copied.add_streams(self._output, self._encoding.container)
         self._output.set_chapters(copied.chapters())
+        self._output.start_encoding()  # which decides the ticks of every stream
+        copied.write_covers(self._output)
 
 
 def _with_own_keys(options: dict[str, str], copied: CopiedStreams | None) -> dict[str, str]:

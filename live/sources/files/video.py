@@ -20,11 +20,11 @@ from livestyle.media.pyav import (
     av,
     decoder_of,
     fraction_of,
-    is_cover,
     open_input,
     side_data,
 )
 from livestyle.media.refusals import cannot_be_read, is_damaged
+from livestyle.media.streams import main_video
 from livestyle.media.timeline import first_tick, start_of
 from livestyle.sources.files.file_type import refuse_lists
 from livestyle.sources.pixel_format import PictureReader, bit_depth, is_rgb
@@ -343,16 +343,14 @@ def _unreadable(path: Path, error: Exception) -> SourceError:
 
 
 def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
-    streams = [stream for stream in container.streams.video if not is_cover(stream)]
-    if not streams:
+    stream = main_video(container)
+    if stream is None:
         has_cover = bool(container.streams.video)
         kind = "only sound" if container.streams.audio else "no pictures"
         raise SourceError(
             f"{path} has {kind}{' and a cover picture' if has_cover else ''}: there is no video stream to style",
             hint="give a video or a photo",
         )
-    # A sequence of HEIF or AVIF also holds its cover as a video of one frame.
-    stream = next((stream for stream in streams if stream.frames > 1), streams[0])
     decoder = decoder_of(stream)
     if decoder is None:
         raise SourceError(f"{path} uses a video codec that this FFmpeg cannot decode", hint="convert it to H.264 first")

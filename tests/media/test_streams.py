@@ -104,7 +104,12 @@ def with_cover(folder: Path, kind: str, *, marked: bool) -> Path:
 def test_covers_are_kept_bit_for_bit(tmp_path: Path, kind: str, marked: bool) -> None:
     """As a marked cover in MP4, as an attachment in Matroska; from either to either."""
     source = with_cover(tmp_path, kind, marked=marked)
-    for name, start in (("a.mp4", source), ("a.mkv", source), ("b.mkv", tmp_path / "a.mkv"), ("b.mp4", tmp_path / "a.mkv")):
+    for name, start in (
+        ("a.mp4", source),
+        ("a.mkv", source),
+        ("b.mkv", tmp_path / "a.mkv"),
+        ("b.mp4", tmp_path / "a.mkv"),
+    ):
         styled(start, tmp_path / name)
         with av.open(str(tmp_path / name)) as container:
             film, picture = container.streams.video
@@ -115,9 +120,7 @@ def test_covers_are_kept_bit_for_bit(tmp_path: Path, kind: str, marked: bool) ->
 
 @pytest.mark.skipif(which("ffmpeg") is None, reason="ffmpeg makes the files, and is not installed")
 @pytest.mark.parametrize("name", ["a.mov", "a.webm", "a.avi", "a.ts"])
-def test_where_a_cover_has_no_place_that_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
-) -> None:
+def test_where_a_cover_has_no_place_that_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str) -> None:
     """And no second film is made of it."""
     source = with_cover(tmp_path, "JPEG", marked=True)
     with caplog.at_level(logging.WARNING, "livestyle"):

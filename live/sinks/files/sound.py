@@ -35,7 +35,7 @@ class EncodedSound:
         self._rate = _nearest_rate(codec.name, max(context.sample_rate, codec.least_rate))
         self._format = codec.sample_format
         self.target: Any = output.add_stream(codec.name, rate=self._rate, layout=self._layout)
-        encoder = self.target.codec_context
+        encoder: Any = self.target.codec_context
         encoder.format = codec.sample_format
         encoder.bit_rate = codec.bit_rate * len(encoder.layout.channels)
         encoder.open()

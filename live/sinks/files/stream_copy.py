@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from livestyle.media.clock import CLOCK_ANYWHERE, Clock, jumps_before
 from livestyle.media.pyav import (
     Disposition,
     InputContainer,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("livestyle")
 
-_CLOCK_ANYWHERE = 0x0200  # AVFMT_TS_DISCONT: transport streams, whose clock begins at any time
 _BEFORE = 10  # seconds read before the start, for subtitles that are still shown then
 _REMEMBERED = 4096  # video packets whose durations are kept
 
@@ -107,7 +107,11 @@ class CopiedStreams:
         """Write the cover pictures; `output` has its header by then."""
         for stream, picture in self._covers:
             packet = av.Packet(picture)
-            packet.stream, packet.time_base, packet.is_keyframe = stream, fraction_of(stream.time_base), True
+            packet.stream, packet.time_base, packet.is_keyframe = (
+                stream,
+                fraction_of(stream.time_base) or Fraction(1),
+                True,
+            )
             packet.pts = packet.dts = 0
             output.mux_one(packet)
 
@@ -156,11 +160,11 @@ class CopiedStreams:
         """The source time that becomes 0: pts are kept as they are unless part of the file is cut away before them."""
         if start:
             return begin + Fraction(start)
-        return begin if self._input.format.flags & _CLOCK_ANYWHERE else Fraction(0)
+        return begin if self._input.format.flags & CLOCK_ANYWHERE else Fraction(0)
 
     def _seek(self) -> None:
         offset = self._from - _BEFORE if self._from is not None else Fraction(0)
-        if offset > start_of(self._input):
+        if offset > start_of(self._input) and not jumps_before(self._path, float(offset - start_of(self._input))):
             try:
                 self._input.seek(int(offset * 1_000_000), backward=True)
             except Exception:
@@ -174,7 +178,9 @@ class CopiedStreams:
 
     def _demux(self) -> Iterator[Packet]:
         try:
+            clock = Clock(self._input)
             for packet in self._input.demux():
+                clock.correct(packet)
                 if packet.size and (packet.pts is not None or packet.dts is not None):
                     yield packet
         except Exception as error:

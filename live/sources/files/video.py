@@ -9,24 +9,25 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from livestyle.errors import ColorError, DecodeError, LivestyleError, SourceError, UsageError, foreign_errors, reason_of
+from livestyle.errors import ColorError, LivestyleError, SourceError, UsageError, foreign_errors, reason_of
 from livestyle.frame import ColorInfo, Frame, Pixels, StreamInfo
+from livestyle.media.clock import jumps_before
 from livestyle.media.color import complete_color, name_tags, refuse_unsupported
 from livestyle.media.memory import check_video, most_pixels
 from livestyle.media.orientation import flip_of
 from livestyle.media.pyav import (
     InputContainer,
-    Packet,
     av,
     decoder_of,
     fraction_of,
     open_input,
     side_data,
 )
-from livestyle.media.refusals import cannot_be_read, is_damaged
+from livestyle.media.refusals import cannot_be_read
 from livestyle.media.streams import main_video
 from livestyle.media.timeline import first_tick, start_of
 from livestyle.sources.files.file_type import refuse_lists
+from livestyle.sources.files.reading import Reading
 from livestyle.sources.pixel_format import PictureReader, bit_depth, is_rgb
 
 log = logging.getLogger("livestyle")
@@ -76,6 +77,8 @@ class VideoSource:
                 yield Frame(pixels, pts, time.monotonic())
         with self._lock:  # the open container holds what the file announces
             if not self._closing.is_set():
+                if self._reading.clock_jumped:
+                    log.warning("The clock of %s jumps: pictures and sound go on without a gap there", self._path)
                 self._reading.check_complete(last, self.info)
 
     def close(self) -> None:
@@ -90,7 +93,7 @@ class VideoSource:
         self._stream = _video_stream(self._container, self._path)
         self._time_base = _time_base(self._stream, self._path)
         self._bounds(start, duration)
-        self._reading = _Reading(self._container, self._stream, self._path, self._closing)
+        self._reading = Reading(self._container, self._stream, self._path, self._closing)
         first = self._first_frame(start)
         self._first: av.VideoFrame | None = first
         self._reader, self.info = self._describe(first, start, duration)
@@ -149,24 +152,26 @@ class VideoSource:
 
     def _seek(self, start: float) -> av.VideoFrame | None:
         """The first frame decoded after seeking to the key frame before `start`; never one that skips frames."""
+        if jumps_before(self._path, start):
+            return self._reading.next()
         for back in (seconds for seconds in _SEEK_BACK if seconds < start):
             try:
                 offset = self._start_pts - int(back / self._time_base)
                 self._container.seek(offset, stream=self._stream, backward=True)
             except Exception:  # FFmpeg's errors, and OverflowError for a time beyond its 64 bits
                 break
-            self._reading = _Reading(self._container, self._stream, self._path, self._closing)
+            self._reading = Reading(self._container, self._stream, self._path, self._closing)
             first = self._reading.next()
             if first is not None and first.pts is not None and first.pts <= self._start_pts:
                 return first
         return self._reopen().next()
 
-    def _reopen(self) -> _Reading:
+    def _reopen(self) -> Reading:
         """From the beginning: for files that cannot seek."""
         self._container.close()
         self._container = open_media(self._path)
         self._stream = _video_stream(self._container, self._path)
-        self._reading = _Reading(self._container, self._stream, self._path, self._closing)
+        self._reading = Reading(self._container, self._stream, self._path, self._closing)
         return self._reading
 
     def _no_frame(self, start: float) -> SourceError:
@@ -210,116 +215,6 @@ class VideoSource:
             return pts
         self._reading.note_time(pts, last)
         return last + 1
-
-
-class _Reading:
-    """Demuxing and decoding from one place in the file on; counts what was lost."""
-
-    def __init__(self, container: InputContainer, stream: av.VideoStream, path: Path, closing: threading.Event) -> None:
-        self._closing = closing
-        self._stream = stream
-        self._path = path
-        self._packets = self._demux(container)
-        self._ready: list[av.VideoFrame] = []
-        self._done = False
-        self._broken: str | None = None  # what FFmpeg said when the file broke off
-        self._damaged = 0  # packets that could not be decoded
-        self._seen = 0  # video packets
-        self._end: dict[int, Fraction] = {}  # stream index -> end of its last packet, seconds on the file's clock
-        self._times_noted = False
-        self._container = container
-
-    def next(self) -> av.VideoFrame | None:
-        """The next decoded frame in presentation order, None at the end and when closing."""
-        while not self._ready and not self._done:
-            packet = next(self._packets, None)
-            if self._closing.is_set():
-                return None
-            self._done = packet is None
-            self._ready = self._decode(packet)
-        return self._ready.pop(0) if self._ready else None
-
-    def note_damage(self) -> None:
-        """Count a frame that is lost."""
-        self._damaged += 1
-
-    def note_time(self, pts: int, last: int) -> None:
-        if not self._times_noted:
-            self._times_noted = True
-            log.info("%s has frames whose times do not increase (%d after %d): moved apart", self._path, pts, last)
-
-    def check_complete(self, last_pts: int | None, info: StreamInfo) -> None:
-        """Raise DecodeError when fewer pictures came than the file announces."""
-        missing = self._missing(info)
-        if missing:
-            raise DecodeError(
-                is_damaged(self._path, missing),
-                hint="the output holds all the frames there were",
-            )
-
-    def _demux(self, container: InputContainer) -> Iterator[Packet]:
-        """Video packets; the others only show how far the file goes."""
-        try:
-            for packet in container.demux():
-                if self._closing.is_set():
-                    return
-                if packet.size == 0 and packet.pts is None:
-                    continue  # PyAV's own end marks
-                self._count(packet)
-                if packet.stream.index == self._stream.index:
-                    self._seen += 1
-                    yield packet
-        except Exception as error:
-            self._broken = reason_of(error)
-
-    def _count(self, packet: Packet) -> None:
-        moment = packet.pts if packet.pts is not None else packet.dts
-        time_base = fraction_of(packet.time_base)
-        if moment is not None and time_base:
-            end = Fraction(moment + (packet.duration or 0)) * time_base
-            index = packet.stream.index
-            self._end[index] = max(end, self._end.get(index, end))
-
-    def _decode(self, packet: Packet | None) -> list[av.VideoFrame]:
-        try:
-            return list(self._stream.codec_context.decode(packet))
-        except av.error.EOFError:
-            return []
-        except Exception:
-            log.debug("a packet of %s cannot be decoded", self._path, exc_info=True)
-            self._damaged += 1
-            return []
-
-    def _missing(self, info: StreamInfo) -> str:
-        gap = self._gap(info)
-        if gap:
-            frames = self._stream.frames - self._seen if info.start == 0 and self._stream.frames else 0
-            many = f"{frames} of {self._stream.frames} frames, " if frames > 0 else ""
-            return f"the last {many}{float(gap):.2f} s are missing"
-        if self._broken:
-            return f"reading failed ({self._broken})"
-        if self._damaged:
-            return f"{self._damaged} of {self._seen} video packets could not be decoded"
-        return ""
-
-    def _gap(self, info: StreamInfo) -> Fraction:
-        """Seconds between the end that the file announces and the end of its data; 0 when that is nothing unusual."""
-        frame = 1 / (info.rate or Fraction(25))
-        announced = self._announced_video()
-        if announced is not None:
-            gap = announced - self._end.get(self._stream.index, Fraction(0))
-            return gap if gap > frame * Fraction(3, 2) else Fraction(0)
-        if self._container.duration is None or not self._end:
-            return Fraction(0)
-        # Matroska says only how long the longest stream is, rounded, so be generous.
-        gap = start_of(self._container) + Fraction(self._container.duration, 1_000_000) - max(self._end.values())
-        return gap if gap > max(2 * frame, Fraction(1, 2)) else Fraction(0)
-
-    def _announced_video(self) -> Fraction | None:
-        time_base = fraction_of(self._stream.time_base)
-        if not self._stream.duration or time_base is None:
-            return None
-        return ((self._stream.start_time or 0) + self._stream.duration) * time_base
 
 
 def open_media(path: Path) -> InputContainer:

@@ -90,11 +90,11 @@ def codec_of(path: Path) -> str:
     ["pcm_s16le", "pcm_u8", "pcm_s24le", "adpcm_ms", "adpcm_ima_wav", "libopus", "vorbis", "flac", "ac3", "libmp3lame",
      "aac", "wmav2", "alac", "mp2"],
 )  # fmt: skip
-def test_no_container_loses_sound(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, codec: str, name: str
-) -> None:
+def test_no_container_loses_sound(tmp_path: Path, caplog: pytest.LogCaptureFixture, codec: str, name: str) -> None:
     """The beep is where it was, within 60 ms (codecs smear and delay it); a new codec is said."""
-    source = clip(tmp_path / {"adpcm_ms": "s.avi", "adpcm_ima_wav": "s.avi", "wmav2": "s.asf"}.get(codec, "s.mkv"), codec)
+    source = clip(
+        tmp_path / {"adpcm_ms": "s.avi", "adpcm_ima_wav": "s.avi", "wmav2": "s.asf"}.get(codec, "s.mkv"), codec
+    )
     with caplog.at_level(logging.WARNING, "livestyle"):
         target = styled(source, tmp_path / name)
     assert loud(target) == pytest.approx(loud(source), abs=0.06)

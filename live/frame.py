@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import NewType, cast
+from typing import Literal, NewType, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,13 @@ class ColorInfo:
     range: str | None = None  # "tv" (limited) or "pc" (full)
 
 
+Alpha = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+"""(H, W) opacity, 0 to 255 or 65535 (opaque), at the depth of the pixels beside it, which are not multiplied by it."""
+
+ChromaKind = Literal["subsampled", "full", "animation"]
+"""Colour resolution of a source: less than that of brightness, or as fine; an animation is full, but need not stay."""
+
+
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
     """What a source knows before its first frame."""
@@ -54,6 +61,8 @@ class StreamInfo:
     rate: Fraction | None = None  # average frames per second; None when unknown (a photo). Not a promise: see pts
     color: ColorInfo = ColorInfo()  # as guessed where the stream does not say; the guess is logged by the source
     bit_depth: int = 8  # significant bits of a source sample, 8..16; `Frame.pixels` is uint16 when above 8
+    chroma: ChromaKind = "subsampled"
+    has_alpha: bool = False  # whether the first frame is transparent somewhere
     is_live: bool = False  # a live source cannot wait: its feed drops the oldest frame
     frames: int | None = None  # how many frames to expect; an estimate for progress bars only
     duration: float | None = None  # seconds to expect; an estimate for progress bars only
@@ -77,6 +86,7 @@ class Frame:
     pixels: Pixels  # (H, W, 3) upright full-range RGB, uint8 or uint16 (full scale 65535), C-contiguous, read-only
     pts: int  # presentation time in units of StreamInfo.time_base; strictly increasing within a stream
     captured: float  # time.monotonic() seconds at which the source had the frame; latency is measured from here
+    alpha: Alpha | None = None  # None: opaque
     before: Pixels | None = None  # set by rendering: the pixels before the style, for the preview's wipe
     masks: Masks | None = None  # the weights to blend the style with: set by rendering, or by a source that looks ahead
 

@@ -56,7 +56,7 @@ class Clock:
     def _length(self, index: int, packet: Packet, moment: Fraction) -> Fraction:
         """Seconds that a packet lasts; one that does not say is taken to last as long as the one before it."""
         if packet.duration:
-            return packet.duration * (fraction_of(packet.time_base) or 0)
+            return packet.duration * (fraction_of(packet.time_base) or Fraction(0))
         return max(Fraction(0), moment - self._last.get(index, moment))
 
     def _shift_at(self, index: int, moment: Fraction) -> Fraction:

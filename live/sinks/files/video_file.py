@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
-from livestyle.frame import Frame, StreamInfo
+import numpy as np
+
+from livestyle.frame import Alpha, Frame, Pixels, StreamInfo
+from livestyle.media.depth import laid_on_white
 from livestyle.media.pyav import Packet, add_video, av, open_output
 from livestyle.media.resize import Size, letterbox, size_of
 from livestyle.sinks.files.containers import Container
 from livestyle.sinks.files.encoding import Converter, aspect_after, output_color, quiet_encoder, set_tags
 from livestyle.sinks.files.pacing import Pace, Shown
 from livestyle.sinks.files.stream_copy import CopiedStreams
+
+log = logging.getLogger("livestyle")
 
 FALLBACK_RATE = Fraction(30)
 """Frames per second, where neither the source nor the user says any."""
@@ -30,6 +37,7 @@ class Encoding:
     muxer_options: dict[str, str]
     size: Size  # (width, height) of the output
     pixel_format: str  # FFmpeg's name
+    keeps_alpha: bool  # False: transparent frames are laid on white
     rate: Fraction | None  # frames per second, constant; None: every frame keeps its own time
     time_base: Fraction  # seconds per tick of the output
 
@@ -47,6 +55,7 @@ class VideoFile:
         self._base = encoding.info.time_base
         self._durations: dict[int, int] = {}
         self._last_pts: int | None = None
+        self._laid = False
         self._written = 0
         self._encoded = 0
         self._color = output_color(encoding.info.color, encoding.size, encoding.pixel_format)
@@ -70,8 +79,22 @@ class VideoFile:
         moment = frame.pts * self._base - self._origin
         # A camera that comes back with another size gets bars: a stretched face would be worse.
         pixels = letterbox(frame.pixels, self._shown_size)
-        for shown in self._pace.put(self._convert.convert(pixels), moment):
+        alpha = frame.alpha if frame.alpha is not None and frame.alpha.shape == pixels.shape[:2] else None
+        if alpha is not None and not self._encoding.keeps_alpha:
+            pixels, alpha = self._on_white(pixels, alpha), None
+        for shown in self._pace.put(self._convert.convert(pixels, alpha), moment):
             self._encode(shown)
+
+    def _on_white(self, pixels: Pixels, alpha: Alpha) -> Pixels:
+        if alpha.min() == np.iinfo(alpha.dtype).max:
+            return pixels
+        if not self._laid:
+            self._laid = True
+            log.warning(
+                "%s is transparent, which %s in %s is not: it is laid on white (.mov and .webm keep it)",
+                self._encoding.info.name, self._encoding.codec, self._encoding.container.format,
+            )  # fmt: skip
+        return cast(Pixels, laid_on_white(pixels, alpha))
 
     def finish(self) -> None:
         """Encode the frame that is still held, empty the encoder, copy the rest, write the file's end."""

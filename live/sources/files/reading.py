@@ -15,6 +15,7 @@ from livestyle.media.pyav import InputContainer, Packet, av, fraction_of
 from livestyle.media.refusals import is_damaged
 from livestyle.media.timeline import start_of
 from livestyle.sources.files.cut_short import is_cut_short
+from livestyle.sources.files.deinterlace import Deinterlace, Deinterlacer
 
 log = logging.getLogger("livestyle")
 
@@ -24,9 +25,19 @@ _UNUSUAL = Fraction(1, 2)  # seconds by which a header may be wrong without a wo
 class Reading:
     """Demuxing and decoding from one place in the file on; counts what was lost."""
 
-    def __init__(self, container: InputContainer, stream: av.VideoStream, path: Path, closing: threading.Event) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: av.VideoStream,
+        path: Path,
+        closing: threading.Event,
+        deinterlace: Deinterlace,
+        decoder: av.VideoCodecContext | None,
+    ) -> None:
+        """`decoder`: instead of the stream's own."""
         self._closing = closing
         self._stream = stream
+        self._decoder = decoder or stream.codec_context
         self._path = path
         self._packets = self._demux(container)
         self._ready: list[av.VideoFrame] = []
@@ -38,6 +49,7 @@ class Reading:
         self._times_noted = False
         self._container = container
         self._clock = Clock(container)
+        self._whole = Deinterlacer(str(path), fraction_of(stream.time_base) or Fraction(1), deinterlace)
         self._ends_broken = False  # whether the last packet is incomplete
 
     def next(self) -> av.VideoFrame | None:
@@ -47,7 +59,9 @@ class Reading:
             if self._closing.is_set():
                 return None
             self._done = packet is None
-            self._ready = self._decode(packet)
+            self._ready = [whole for frame in self._decode(packet) for whole in self._whole.put(frame)]
+            if self._done:
+                self._ready += self._whole.finish()
         return self._ready.pop(0) if self._ready else None
 
     def note_damage(self) -> None:
@@ -101,7 +115,7 @@ class Reading:
 
     def _decode(self, packet: Packet | None) -> list[av.VideoFrame]:
         try:
-            return list(self._stream.codec_context.decode(packet))
+            return list(self._decoder.decode(packet))
         except av.error.EOFError:
             return []
         except Exception:

@@ -8,9 +8,12 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
+
+import numpy as np
 
 from livestyle.errors import ColorError, LivestyleError, SourceError, UsageError, foreign_errors, reason_of
-from livestyle.frame import ColorInfo, Frame, Pixels, StreamInfo
+from livestyle.frame import Alpha, ChromaKind, ColorInfo, Frame, Pixels, StreamInfo
 from livestyle.media.clock import jumps_before
 from livestyle.media.color import complete_color, name_tags, refuse_unsupported
 from livestyle.media.memory import check_video, most_pixels
@@ -18,6 +21,7 @@ from livestyle.media.orientation import flip_of
 from livestyle.media.pyav import (
     InputContainer,
     av,
+    codec_name,
     decoder_of,
     fraction_of,
     open_input,
@@ -26,13 +30,15 @@ from livestyle.media.pyav import (
 from livestyle.media.refusals import cannot_be_read
 from livestyle.media.streams import main_video
 from livestyle.media.timeline import first_tick, start_of
+from livestyle.sources.files.deinterlace import Deinterlace
 from livestyle.sources.files.file_type import refuse_lists
 from livestyle.sources.files.reading import Reading
-from livestyle.sources.pixel_format import PictureReader, bit_depth, is_rgb
+from livestyle.sources.pixel_format import PictureReader, bit_depth, has_full_chroma, is_rgb
 
 log = logging.getLogger("livestyle")
 
 _NOT_VIDEO = {"tty"}  # FFmpeg's demuxers that accept any text
+_ANIMATIONS = {"gif", "apng", "webp"}  # FFmpeg's names of codecs
 _SEEK_BACK = (0, 2, 10, 60)  # seconds before the start that are tried when a file's index leads beyond it
 
 
@@ -43,8 +49,16 @@ class VideoSource:
     opening already, because size, orientation, colour and a missing decoder show only there.
     """
 
-    def __init__(self, path: str | Path, *, start: float = 0.0, duration: float | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        start: float = 0.0,
+        duration: float | None = None,
+        deinterlace: Deinterlace = "auto",
+    ) -> None:
         """Read `duration` seconds (None: to the end) of `path`, from the first frame at or after `start` seconds."""
+        self._deinterlace = deinterlace
         self._path = Path(path)
         if start < 0 or (duration is not None and duration <= 0):
             raise UsageError(
@@ -74,7 +88,7 @@ class VideoSource:
             last = pts
             pixels = self._pixels_of(picture)
             if pixels is not None:
-                yield Frame(pixels, pts, time.monotonic())
+                yield Frame(pixels, pts, time.monotonic(), alpha=self._reader.read_alpha(picture))
         with self._lock:  # the open container holds what the file announces
             if not self._closing.is_set():
                 if self._reading.clock_jumped:
@@ -93,11 +107,22 @@ class VideoSource:
         self._stream = _video_stream(self._container, self._path)
         self._time_base = _time_base(self._stream, self._path)
         self._bounds(start, duration)
-        self._reading = Reading(self._container, self._stream, self._path, self._closing)
+        self._reading = self._read_on()
         first = self._first_frame(start)
         self._first: av.VideoFrame | None = first
         self._reader, self.info = self._describe(first, start, duration)
         self._reader.read(first)  # a format that cannot be converted is refused before an output is created
+
+    def _read_on(self) -> Reading:
+        """From where the container is."""
+        return Reading(
+            self._container,
+            self._stream,
+            self._path,
+            self._closing,
+            self._deinterlace,
+            _decoder_with_alpha(self._stream),
+        )
 
     def _pixels_of(self, picture: av.VideoFrame) -> Pixels | None:
         """None for a picture that cannot be converted, such as damaged ones whose format changes in the middle."""
@@ -160,7 +185,7 @@ class VideoSource:
                 self._container.seek(offset, stream=self._stream, backward=True)
             except Exception:  # FFmpeg's errors, and OverflowError for a time beyond its 64 bits
                 break
-            self._reading = Reading(self._container, self._stream, self._path, self._closing)
+            self._reading = self._read_on()
             first = self._reading.next()
             if first is not None and first.pts is not None and first.pts <= self._start_pts:
                 return first
@@ -171,7 +196,7 @@ class VideoSource:
         self._container.close()
         self._container = open_media(self._path)
         self._stream = _video_stream(self._container, self._path)
-        self._reading = Reading(self._container, self._stream, self._path, self._closing)
+        self._reading = self._read_on()
         return self._reading
 
     def _no_frame(self, start: float) -> SourceError:
@@ -198,6 +223,8 @@ class VideoSource:
             rate=rate,
             color=color,
             bit_depth=depth,
+            chroma=self._chroma(first),
+            has_alpha=_is_transparent(reader.read_alpha(first)),
             frames=_frames(self._stream, start, duration) or (round(left * rate) if left and rate else None),
             duration=left,
             path=self._path,
@@ -205,6 +232,11 @@ class VideoSource:
             stop=None if duration is None else start + duration,
         )
         return reader, info
+
+    def _chroma(self, first: av.VideoFrame) -> ChromaKind:
+        if not has_full_chroma(first.format):
+            return "subsampled"
+        return "animation" if codec_name(self._stream) in _ANIMATIONS else "full"
 
     def _time_of(self, picture: av.VideoFrame, last: int | None) -> int:
         step = max(1, round(1 / (self.info.rate or 25) / self._time_base))
@@ -215,6 +247,10 @@ class VideoSource:
             return pts
         self._reading.note_time(pts, last)
         return last + 1
+
+
+def _is_transparent(alpha: Alpha | None) -> bool:
+    return alpha is not None and bool((alpha < np.iinfo(alpha.dtype).max).any())
 
 
 def open_media(path: Path) -> InputContainer:
@@ -254,6 +290,16 @@ def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
     # Sizes may change on the way, or stand in no header.
     decoder.options = {"max_pixels": str(most_pixels())}
     return stream
+
+
+def _decoder_with_alpha(stream: av.VideoStream) -> av.VideoCodecContext | None:
+    """libvpx reads the transparency that WebM keeps beside the picture; FFmpeg's own decoders of VP8 and VP9 do not."""
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(codec_name(stream))
+    if name is None or stream.metadata.get("alpha_mode") != "1" or name not in av.codecs_available:
+        return None
+    decoder = av.CodecContext.create(name, "r")
+    decoder.extradata = stream.codec_context.extradata
+    return cast(av.VideoCodecContext, decoder)
 
 
 def _time_base(stream: av.VideoStream, path: Path) -> Fraction:

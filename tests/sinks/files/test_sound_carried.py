@@ -62,8 +62,8 @@ def styled(source: Path, target: Path) -> Path:
 def loud(path: Path) -> tuple[float, float]:
     """(first, last) moment in seconds at which the sound is loud, against the first picture, as ffmpeg decodes it."""
     raw = subprocess.run(
-        ["ffmpeg", "-v", "error", "-copyts", "-i", path, "-map", "0:a", "-af", "aresample=async=1:first_pts=0", "-f", "f32le",
-         "-ac", "1", "-ar", "48000", "-"], check=True, capture_output=True,
+        ["ffmpeg", "-v", "error", "-copyts", "-i", path, "-map", "0:a", "-af", "aresample=async=1:first_pts=0",
+         "-f", "f32le", "-ac", "1", "-ar", "48000", "-"], check=True, capture_output=True,
     )  # fmt: skip
     wave: npt.NDArray[np.float32] = np.frombuffer(raw.stdout, np.float32)
     assert not raw.stderr

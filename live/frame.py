@@ -61,14 +61,15 @@ class StreamInfo:
     rate: Fraction | None = None  # average frames per second; None when unknown (a photo). Not a promise: see pts
     color: ColorInfo = ColorInfo()  # as guessed where the stream does not say; the guess is logged by the source
     bit_depth: int = 8  # significant bits of a source sample, 8..16; `Frame.pixels` is uint16 when above 8
-    chroma: ChromaKind = "subsampled"
-    has_alpha: bool = False  # whether the first frame is transparent somewhere
     is_live: bool = False  # a live source cannot wait: its feed drops the oldest frame
     frames: int | None = None  # how many frames to expect; an estimate for progress bars only
     duration: float | None = None  # seconds to expect; an estimate for progress bars only
     path: Path | None = None  # the file read, from which a file sink copies audio, subtitles, chapters, metadata
     start: float = 0.0  # seconds into `path` at which reading began (--start)
     stop: float | None = None  # seconds into `path` at which reading ends (--start + --duration); None: at the end
+    closest_rate: Fraction | None = None  # frames per second where they are closest; None: as `rate`
+    chroma: ChromaKind = "subsampled"
+    has_alpha: bool = False  # whether the first frame is transparent somewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,9 @@ class Frame:
     pixels: Pixels  # (H, W, 3) upright full-range RGB, uint8 or uint16 (full scale 65535), C-contiguous, read-only
     pts: int  # presentation time in units of StreamInfo.time_base; strictly increasing within a stream
     captured: float  # time.monotonic() seconds at which the source had the frame; latency is measured from here
-    alpha: Alpha | None = None  # None: opaque
     before: Pixels | None = None  # set by rendering: the pixels before the style, for the preview's wipe
     masks: Masks | None = None  # the weights to blend the style with: set by rendering, or by a source that looks ahead
+    alpha: Alpha | None = None  # None: opaque
 
 
 def read_only(pixels: Pixels) -> Pixels:

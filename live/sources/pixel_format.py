@@ -73,8 +73,9 @@ class PictureReader:
             plane = samples_of(frame.planes[3], dtype)[:, : frame.width]
             alpha = at_full_scale(plane, bit_depth(frame.format))
         else:
-            alpha = self._convert(frame, "rgba64le" if self._deep else "rgba").to_ndarray()[..., 3]
-        return cast(Alpha, read_only(cast(Pixels, make_upright(cast(Pixels, np.ascontiguousarray(alpha)), self._flip))))
+            whole = self._convert(frame, "rgba64le" if self._deep else "rgba").to_ndarray()
+            alpha = cast(Alpha, np.ascontiguousarray(whole[..., 3]))
+        return read_only(make_upright(alpha, self._flip))
 
     def _rgb(self, frame: av.VideoFrame) -> Pixels:
         if is_rgb(frame.format):

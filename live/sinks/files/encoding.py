@@ -89,7 +89,7 @@ class Converter:
             full = np.full(pixels.shape[:2], np.iinfo(pixels.dtype).max, pixels.dtype)
             alpha = full if alpha is None else _resized(alpha, self._size)
         if self._format == "gbrap16le" and alpha is not None:
-            return self._tagged(av.VideoFrame.from_ndarray(np.dstack([pixels, alpha]), format="gbrap16le"))
+            return self._tagged(av.VideoFrame.from_ndarray(_joined(pixels, alpha), format="gbrap16le"))
         if self._format == "gbrp16le":
             return self._tagged(av.VideoFrame.from_ndarray(pixels, format="gbrp16le"))
         if self._format == "pal8":
@@ -142,12 +142,17 @@ def _resized(alpha: Alpha, size: Size) -> Alpha:
 def _rgb_frame(pixels: Pixels, alpha: Alpha | None) -> av.VideoFrame:
     if pixels.dtype == np.uint8:
         if alpha is not None:
-            return av.VideoFrame.from_ndarray(np.dstack([pixels, alpha]), format="rgba")
+            return av.VideoFrame.from_ndarray(_joined(pixels, alpha), format="rgba")
         return av.VideoFrame.from_ndarray(pixels, format="rgb24")
     scaled = cv2.addWeighted(pixels, _SWSCALE_WHITE / 65535, pixels, 0, 0)
     if alpha is not None:
-        return av.VideoFrame.from_ndarray(np.dstack([scaled, alpha]), format="rgba64le")
+        return av.VideoFrame.from_ndarray(_joined(cast(Pixels, scaled), alpha), format="rgba64le")
     return av.VideoFrame.from_ndarray(scaled, format="rgb48le")
+
+
+def _joined(pixels: Pixels, alpha: Alpha) -> Pixels:
+    """(H, W, 4)."""
+    return cast(Pixels, np.dstack([pixels, alpha]))
 
 
 def aspect_after(aspect: Fraction, before: Size, after: Size) -> Fraction:

@@ -26,7 +26,8 @@ from livestyle.media.pyav import (
     open_input,
 )
 from livestyle.media.streams import is_cover, main_video
-from livestyle.media.timeline import start_of
+from livestyle.media.timecode import at_other_rate, moved_timecode
+from livestyle.media.timeline import first_tick, start_of
 from livestyle.sinks.files.containers import Container
 from livestyle.sinks.files.further_streams import Target, add_cover, add_target, cover_pictures, fresh
 from livestyle.sinks.files.packet_copy import moment_of
@@ -43,7 +44,9 @@ _REMEMBERED = 4096  # video packets whose durations are kept
 class CopiedStreams:
     """The other streams of one source file. Times given to and taken from it are seconds on the file's own clock."""
 
-    def __init__(self, path: Path, start: float, stop: float | None) -> None:
+    def __init__(self, path: Path, start: float, stop: float | None, rate: Fraction | None = None) -> None:
+        """`start`, `stop`: seconds into the file; `rate`: frames per second of the output where it is constant."""
+        self._start, self._rate = start, rate
         self._input: InputContainer = open_input(path)
         self._video = main_video(self._input)
         begin = start_of(self._input)
@@ -60,12 +63,17 @@ class CopiedStreams:
     @property
     def metadata(self) -> dict[str, str]:
         """Metadata of the whole file."""
-        return fresh(self._input.metadata)
+        return self._with_timecode(fresh(self._input.metadata))
+
+    @property
+    def video_track(self) -> tuple[Path, int]:
+        """The source file, and the ID of the video's track in it."""
+        return self._path, -1 if self._video is None else self._video.id
 
     @property
     def video_metadata(self) -> dict[str, str]:
         """Metadata of the video stream (language, title)."""
-        return {} if self._video is None else fresh(self._video.metadata)
+        return {} if self._video is None else self._with_timecode(fresh(self._video.metadata))
 
     @property
     def video_disposition(self) -> Disposition:
@@ -148,9 +156,25 @@ class CopiedStreams:
         """How long the source shows its frame `pts`, in ticks of the video stream; None when it does not say."""
         return self._durations.get(pts) or None
 
+    def _with_timecode(self, metadata: dict[str, str]) -> dict[str, str]:
+        """`metadata` with the timecode of the first frame that is kept."""
+        key = next((key for key in metadata if key.lower() == "timecode"), None)
+        rate = None if self._video is None else fraction_of(self._video.average_rate)
+        if key is None or rate is None:
+            return metadata
+        frames = first_tick(self._start, 1 / rate)
+        later = moved_timecode(metadata[key], frames, rate) if frames else metadata[key]
+        if later is not None and self._rate is not None and round(self._rate) != round(rate):
+            later = at_other_rate(later, rate, self._rate)
+        if later is None:
+            log.warning("The timecode %s is left out: it does not fit %g frames per second", metadata[key], rate)
+            return {other: value for other, value in metadata.items() if other != key}
+        return {**metadata, key: later}
+
     @property
     def _has_timecode(self) -> bool:
-        return "timecode" in self.metadata or "timecode" in self.video_metadata
+        tags = {**self._input.metadata, **({} if self._video is None else self._video.metadata)}
+        return any(key.lower() == "timecode" for key in tags)
 
     def close(self) -> None:
         """Close the source file."""

@@ -21,6 +21,7 @@ from livestyle.sinks.files.containers import (
 )
 from livestyle.sinks.files.durability import PeriodicSync
 from livestyle.sinks.files.fragments import drop_broken_fragment
+from livestyle.sinks.files.looping import gif_loop
 from livestyle.sinks.files.output import Pending, check_output, write_error
 from livestyle.sinks.files.pixel_choice import ALPHA_FORMATS, choose_pixels
 from livestyle.sinks.files.stream_copy import CopiedStreams
@@ -123,7 +124,7 @@ class VideoSink:
 
     def _open(self, first: Frame) -> VideoFile:
         info = self._encoding.info
-        copied = None if info.path is None else CopiedStreams(info.path, info.start, info.stop)
+        copied = None if info.path is None else CopiedStreams(info.path, info.start, info.stop, self._encoding.rate)
         try:
             return VideoFile(self._pending.temporary, self._encoding, first, copied)
         except BaseException:
@@ -165,7 +166,8 @@ def _plan(
         container=container,
         codec=chosen,
         options=options,
-        muxer_options=muxer_options(container, live=info.is_live),
+        muxer_options=muxer_options(container, live=info.is_live)
+        | ({"loop": gif_loop(info.path)} if container.format == "gif" else {}),
         size=size,
         pixel_format=pixel_format,
         keeps_alpha=info.has_alpha and chosen in ALPHA_FORMATS,
@@ -182,7 +184,7 @@ def _checked_size(size: Size | None) -> Size | None:
 
 def _constant_rate(rate: Fraction | float | None, info: StreamInfo, needed: bool) -> Fraction | None:
     if rate is None:
-        return (info.rate or FALLBACK_RATE).limit_denominator(1001) if needed else None
+        return (info.closest_rate or info.rate or FALLBACK_RATE).limit_denominator(1001) if needed else None
     exact = Fraction(rate).limit_denominator(1001)
     if not 0 < exact <= 1000:
         raise UsageError(f"A rate of {float(rate):g} frames per second cannot be written", hint="--fps takes 1 to 1000")

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from livestyle.media.resize import Size, letterbox, size_of
 from livestyle.sinks.files.containers import Container
 from livestyle.sinks.files.encoding import Converter, aspect_after, output_color, quiet_encoder, set_tags
 from livestyle.sinks.files.pacing import Pace, Shown
+from livestyle.sinks.files.projection import carry_marks
 from livestyle.sinks.files.stream_copy import CopiedStreams
 
 log = logging.getLogger("livestyle")
@@ -50,7 +50,7 @@ class VideoFile:
 
         Raises any exception that PyAV may have for it.
         """
-        self._encoding, self._copied = encoding, copied
+        self._path, self._encoding, self._copied = path, encoding, copied
         self._shown_size = size_of(first.pixels)
         self._base = encoding.info.time_base
         self._durations: dict[int, int] = {}
@@ -94,7 +94,7 @@ class VideoFile:
                 "%s is transparent, which %s in %s is not: it is laid on white (.mov and .webm keep it)",
                 self._encoding.info.name, self._encoding.codec, self._encoding.container.format,
             )  # fmt: skip
-        return cast(Pixels, laid_on_white(pixels, alpha))
+        return laid_on_white(pixels, alpha)
 
     def finish(self) -> None:
         """Encode the frame that is still held, empty the encoder, copy the rest, write the file's end."""
@@ -102,9 +102,22 @@ class VideoFile:
         for shown in self._pace.finish(end - self._origin):
             self._encode(shown)
         self._mux(self._last_packets())
+        if self._pace.left_out:
+            log.warning(
+                "%d of %d pictures of %s are left out: %s", self._pace.left_out, self._written,
+                self._encoding.info.name, self._why_left_out(),
+            )  # fmt: skip
         if self._copied is not None:
             self._copied.copy_rest(self._output, self._last_pts, end)
         self._output.close()
+        if self._copied is not None:
+            carry_marks(self._copied, self._path, self._encoding.container)
+
+    def _why_left_out(self) -> str:
+        rate = self._encoding.rate
+        if rate is None:
+            return f"{self._encoding.container.format} cannot show them that quickly"
+        return f"they come faster than the output's {float(rate):g} frames per second"
 
     def _last_packets(self) -> list[Packet]:
         packets: list[Packet] = list(self._stream.encode(None))

@@ -79,7 +79,7 @@ class Deinterlacer:
         return graph
 
     def _pull(self, graph: av.filter.Graph) -> list[av.VideoFrame]:
-        frames = []
+        frames: list[av.VideoFrame] = []
         while True:
             try:
                 frame = graph.vpull()

@@ -39,6 +39,7 @@ log = logging.getLogger("livestyle")
 
 _NOT_VIDEO = {"tty"}  # FFmpeg's demuxers that accept any text
 _ANIMATIONS = {"gif", "apng", "webp"}  # FFmpeg's names of codecs
+_FASTEST = 120  # frames per second that are believed of a file with varying ones
 _SEEK_BACK = (0, 2, 10, 60)  # seconds before the start that are tried when a file's index leads beyond it
 
 
@@ -221,6 +222,7 @@ class VideoSource:
             size=self._coded_size[::-1] if flip[0] else self._coded_size,
             time_base=self._time_base,
             rate=rate,
+            closest_rate=_closest_rate(self._stream),
             color=color,
             bit_depth=depth,
             chroma=self._chroma(first),
@@ -352,6 +354,12 @@ def _duration(container: InputContainer, stream: av.VideoStream) -> Fraction | N
 def _rate(stream: av.VideoStream) -> Fraction | None:
     rate = fraction_of(stream.average_rate) or fraction_of(stream.guessed_rate)
     return rate if rate and 0 < rate < 1000 else None
+
+
+def _closest_rate(stream: av.VideoStream) -> Fraction | None:
+    """The rate that all times of a stream fit (FFmpeg's r_frame_rate), unless it is that of a clock's ticks."""
+    rate = fraction_of(stream.base_rate)
+    return rate if rate and 0 < rate <= _FASTEST else None
 
 
 def _frames(stream: av.VideoStream, start: float, duration: float | None) -> int | None:

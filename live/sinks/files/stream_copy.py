@@ -100,7 +100,8 @@ class CopiedStreams:
 
     def add_streams(self, output: OutputContainer, container: Container) -> None:
         """Give `output` a stream for each one that it can carry; log which ones are left out."""
-        pictures = cover_pictures(self._path)
+        has_covers = any(is_cover(stream, self._video) for stream in self._input.streams)
+        pictures = cover_pictures(self._path) if has_covers else {}
         for stream in self._input.streams:
             if self._video is not None and stream.index == self._video.index:
                 continue

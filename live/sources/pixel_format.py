@@ -47,6 +47,11 @@ def has_full_chroma(video_format: av.VideoFormat) -> bool:
     return is_rgb(video_format) or "444" in video_format.name
 
 
+def is_transparent(alpha: Alpha | None) -> bool:
+    """Whether a picture is less than opaque anywhere."""
+    return alpha is not None and bool((alpha < np.iinfo(alpha.dtype).max).any())
+
+
 class PictureReader:
     """Converts frames of one stream; keeps libswscale's tables between frames. For one thread."""
 

@@ -8,36 +8,27 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
-import numpy as np
-
-from livestyle.errors import ColorError, LivestyleError, SourceError, UsageError, foreign_errors, reason_of
-from livestyle.frame import Alpha, ChromaKind, ColorInfo, Frame, Pixels, StreamInfo
+from livestyle.errors import ColorError, LivestyleError, SourceError, UsageError, foreign_errors
+from livestyle.frame import ChromaKind, ColorInfo, Frame, Pixels, StreamInfo
 from livestyle.media.clock import jumps_before
 from livestyle.media.color import complete_color, name_tags, refuse_unsupported
-from livestyle.media.memory import check_video, most_pixels
 from livestyle.media.orientation import flip_of
 from livestyle.media.pyav import (
     InputContainer,
     av,
     codec_name,
-    decoder_of,
     fraction_of,
-    open_input,
     side_data,
 )
-from livestyle.media.refusals import cannot_be_read
-from livestyle.media.streams import main_video
 from livestyle.media.timeline import first_tick, start_of
 from livestyle.sources.files.deinterlace import Deinterlace
-from livestyle.sources.files.file_type import refuse_lists
+from livestyle.sources.files.opening import decoder_with_alpha, open_media, time_base_of, unreadable, video_stream
 from livestyle.sources.files.reading import Reading
-from livestyle.sources.pixel_format import PictureReader, bit_depth, has_full_chroma, is_rgb
+from livestyle.sources.pixel_format import PictureReader, bit_depth, has_full_chroma, is_rgb, is_transparent
 
 log = logging.getLogger("livestyle")
 
-_NOT_VIDEO = {"tty"}  # FFmpeg's demuxers that accept any text
 _ANIMATIONS = {"gif", "apng", "webp"}  # FFmpeg's names of codecs
 _FASTEST = 120  # frames per second that are believed of a file with varying ones
 _SEEK_BACK = (0, 2, 10, 60)  # seconds before the start that are tried when a file's index leads beyond it
@@ -72,7 +63,7 @@ class VideoSource:
         self._closing = threading.Event()  # seen between two packets, so that closing never waits for a whole file
         self._size_noted = False
         try:
-            with foreign_errors(lambda error: _unreadable(self._path, error)):
+            with foreign_errors(lambda error: unreadable(self._path, error)):
                 self._begin(start, duration)
         except BaseException:
             self._container.close()
@@ -105,8 +96,8 @@ class VideoSource:
                 self._container.close()
 
     def _begin(self, start: float, duration: float | None) -> None:
-        self._stream = _video_stream(self._container, self._path)
-        self._time_base = _time_base(self._stream, self._path)
+        self._stream = video_stream(self._container, self._path)
+        self._time_base = time_base_of(self._stream, self._path)
         self._bounds(start, duration)
         self._reading = self._read_on()
         first = self._first_frame(start)
@@ -122,7 +113,7 @@ class VideoSource:
             self._path,
             self._closing,
             self._deinterlace,
-            _decoder_with_alpha(self._stream),
+            decoder_with_alpha(self._stream),
         )
 
     def _pixels_of(self, picture: av.VideoFrame) -> Pixels | None:
@@ -196,7 +187,7 @@ class VideoSource:
         """From the beginning: for files that cannot seek."""
         self._container.close()
         self._container = open_media(self._path)
-        self._stream = _video_stream(self._container, self._path)
+        self._stream = video_stream(self._container, self._path)
         self._reading = self._read_on()
         return self._reading
 
@@ -226,7 +217,7 @@ class VideoSource:
             color=color,
             bit_depth=depth,
             chroma=self._chroma(first),
-            has_alpha=_is_transparent(reader.read_alpha(first)),
+            has_alpha=is_transparent(reader.read_alpha(first)),
             frames=_frames(self._stream, start, duration) or (round(left * rate) if left and rate else None),
             duration=left,
             path=self._path,
@@ -249,66 +240,6 @@ class VideoSource:
             return pts
         self._reading.note_time(pts, last)
         return last + 1
-
-
-def _is_transparent(alpha: Alpha | None) -> bool:
-    return alpha is not None and bool((alpha < np.iinfo(alpha.dtype).max).any())
-
-
-def open_media(path: Path) -> InputContainer:
-    """An open PyAV input container. Raises SourceNotFoundError or SourceError."""
-    refuse_lists(path)
-    with foreign_errors(lambda error: _unreadable(path, error)):
-        container = open_input(path)
-    if container.format.name in _NOT_VIDEO:
-        container.close()
-        raise SourceError(f"{path} is text, not a video")
-    return container
-
-
-def _unreadable(path: Path, error: Exception) -> SourceError:
-    if isinstance(error, PermissionError):
-        return cannot_be_read(path, error)
-    return SourceError(
-        f"{path} is not a video that FFmpeg can read, or its beginning or index is damaged ({reason_of(error)})",
-        hint="a recording that was cut off before it was finished often cannot be opened",
-    )
-
-
-def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
-    stream = main_video(container)
-    if stream is None:
-        has_cover = bool(container.streams.video)
-        kind = "only sound" if container.streams.audio else "no pictures"
-        raise SourceError(
-            f"{path} has {kind}{' and a cover picture' if has_cover else ''}: there is no video stream to style",
-            hint="give a video or a photo",
-        )
-    decoder = decoder_of(stream)
-    if decoder is None:
-        raise SourceError(f"{path} uses a video codec that this FFmpeg cannot decode", hint="convert it to H.264 first")
-    decoder.thread_type = av.codec.context.ThreadType.AUTO
-    check_video(path, (decoder.width, decoder.height))
-    # Sizes may change on the way, or stand in no header.
-    decoder.options = {"max_pixels": str(most_pixels())}
-    return stream
-
-
-def _decoder_with_alpha(stream: av.VideoStream) -> av.VideoCodecContext | None:
-    """libvpx reads the transparency that WebM keeps beside the picture; FFmpeg's own decoders of VP8 and VP9 do not."""
-    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(codec_name(stream))
-    if name is None or stream.metadata.get("alpha_mode") != "1" or name not in av.codecs_available:
-        return None
-    decoder = av.CodecContext.create(name, "r")
-    decoder.extradata = stream.codec_context.extradata
-    return cast(av.VideoCodecContext, decoder)
-
-
-def _time_base(stream: av.VideoStream, path: Path) -> Fraction:
-    time_base = fraction_of(stream.time_base)
-    if time_base is None:
-        raise SourceError(f"{path} does not say in what unit the times of its video are", hint="convert it first")
-    return time_base
 
 
 def _color(first: av.VideoFrame, stream: av.VideoStream, path: Path) -> ColorInfo:

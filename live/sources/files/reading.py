@@ -15,7 +15,7 @@ from livestyle.media.pyav import InputContainer, Packet, av, fraction_of
 from livestyle.media.refusals import is_damaged
 from livestyle.media.timeline import start_of
 from livestyle.sources.files.cut_short import is_cut_short
-from livestyle.sources.files.deinterlace import Deinterlace, Deinterlacer
+from livestyle.sources.files.deinterlace import Deinterlacer
 
 log = logging.getLogger("livestyle")
 
@@ -31,10 +31,10 @@ class Reading:
         stream: av.VideoStream,
         path: Path,
         closing: threading.Event,
-        deinterlace: Deinterlace,
+        whole: Deinterlacer,
         decoder: av.VideoCodecContext | None,
     ) -> None:
-        """`decoder`: instead of the stream's own."""
+        """`whole`: makes whole frames of fields; `decoder`: instead of the stream's own."""
         self._closing = closing
         self._stream = stream
         self._decoder = decoder or stream.codec_context
@@ -49,7 +49,7 @@ class Reading:
         self._times_noted = False
         self._container = container
         self._clock = Clock(container)
-        self._whole = Deinterlacer(str(path), fraction_of(stream.time_base) or Fraction(1), deinterlace)
+        self._whole = whole
         self._ends_broken = False  # whether the last packet is incomplete
 
     def next(self) -> av.VideoFrame | None:

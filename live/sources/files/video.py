@@ -22,7 +22,7 @@ from livestyle.media.pyav import (
     side_data,
 )
 from livestyle.media.timeline import first_tick, start_of
-from livestyle.sources.files.deinterlace import Deinterlace
+from livestyle.sources.files.deinterlace import Deinterlace, Deinterlacer
 from livestyle.sources.files.opening import decoder_with_alpha, open_media, time_base_of, unreadable, video_stream
 from livestyle.sources.files.reading import Reading
 from livestyle.sources.pixel_format import PictureReader, bit_depth, has_full_chroma, is_rgb, is_transparent
@@ -50,7 +50,6 @@ class VideoSource:
         deinterlace: Deinterlace = "auto",
     ) -> None:
         """Read `duration` seconds (None: to the end) of `path`, from the first frame at or after `start` seconds."""
-        self._deinterlace = deinterlace
         self._path = Path(path)
         if start < 0 or (duration is not None and duration <= 0):
             raise UsageError(
@@ -64,7 +63,7 @@ class VideoSource:
         self._size_noted = False
         try:
             with foreign_errors(lambda error: unreadable(self._path, error)):
-                self._begin(start, duration)
+                self._begin(start, duration, deinterlace)
         except BaseException:
             self._container.close()
             raise
@@ -95,9 +94,10 @@ class VideoSource:
                 self._closed = True
                 self._container.close()
 
-    def _begin(self, start: float, duration: float | None) -> None:
+    def _begin(self, start: float, duration: float | None, deinterlace: Deinterlace) -> None:
         self._stream = video_stream(self._container, self._path)
         self._time_base = time_base_of(self._stream, self._path)
+        self._whole = Deinterlacer(str(self._path), self._time_base, deinterlace)
         self._bounds(start, duration)
         self._reading = self._read_on()
         first = self._first_frame(start)
@@ -107,14 +107,9 @@ class VideoSource:
 
     def _read_on(self) -> Reading:
         """From where the container is."""
-        return Reading(
-            self._container,
-            self._stream,
-            self._path,
-            self._closing,
-            self._deinterlace,
-            decoder_with_alpha(self._stream),
-        )
+        self._whole.finish()  # frames from where it was before
+        decoder = decoder_with_alpha(self._stream)
+        return Reading(self._container, self._stream, self._path, self._closing, self._whole, decoder)
 
     def _pixels_of(self, picture: av.VideoFrame) -> Pixels | None:
         """None for a picture that cannot be converted, such as damaged ones whose format changes in the middle."""

@@ -81,9 +81,11 @@ def test_unmarked_fields_become_whole_frames_on_request(tmp_path: Path, caplog: 
     assert "interlaced" not in caplog.text
 
 
-def test_a_part_of_an_interlaced_file_begins_where_it_should(tmp_path: Path) -> None:
-    """--start counts as without the filter."""
+def test_a_part_of_an_interlaced_file_begins_where_it_should(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """--start counts as without the filter, and what is interlaced is said once, not at each place that is tried."""
     source = interlaced(tmp_path / "a.mp4", "libx264")
+    with closing(VideoSource(source, start=0.12)):
+        assert caplog.text.count("is interlaced") == 1
     with closing(VideoSource(source, start=0.12)) as part, closing(VideoSource(source)) as whole:
         expected = [frame.pts for frame in whole if frame.pts * whole.info.time_base >= Fraction(12, 100)]
         assert [frame.pts for frame in part] == expected

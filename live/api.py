@@ -21,7 +21,7 @@ from livestyle.masks.exact import ExactMasks
 from livestyle.protocols import Grade, Segmenter
 from livestyle.report import Report
 from livestyle.session import style_file as run_file
-from livestyle.settings import Settings, Sync
+from livestyle.settings import Chroma, Deinterlace, Settings, Sync
 from livestyle.sinks.files.output import check_output
 from livestyle.stylist import Stylist
 from livestyle.system.stop import Stop
@@ -45,6 +45,8 @@ class FileOptions(TypedDict, total=False):
     rate: float  # frames per second
     codec: str
     crf: int
+    chroma: Chroma
+    deinterlace: Deinterlace
     overwrite: bool
 
 

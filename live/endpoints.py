@@ -91,7 +91,7 @@ def open_file(path: Path, kind: FileKind, settings: Settings) -> Source:
         return AnimationSource(path, start=settings.start, duration=settings.duration)
     from livestyle.sources.files.video import VideoSource
 
-    return VideoSource(path, start=settings.start, duration=settings.duration)
+    return VideoSource(path, start=settings.start, duration=settings.duration, deinterlace=settings.deinterlace)
 
 
 def file_sink(output: Output, path: Path, kind: FileKind, info: StreamInfo, settings: Settings) -> Sink:
@@ -133,6 +133,7 @@ def video_sink(output: Path, info: StreamInfo, settings: Settings) -> Sink:
         info,
         codec=settings.codec,
         crf=settings.crf,
+        chroma=settings.chroma,
         size=None if settings.size is None else even_fit(info.size, settings.size),
         rate=settings.rate,
         overwrite=settings.overwrite,

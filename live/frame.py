@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import NewType, cast
+from typing import Literal, NewType, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,13 @@ class ColorInfo:
     range: str | None = None  # "tv" (limited) or "pc" (full)
 
 
+Alpha = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+"""(H, W) opacity, 0 to 255 or 65535 (opaque), at the depth of the pixels beside it, which are not multiplied by it."""
+
+ChromaKind = Literal["subsampled", "full", "animation"]
+"""Colour resolution of a source: less than that of brightness, or as fine; an animation is full, but need not stay."""
+
+
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
     """What a source knows before its first frame."""
@@ -60,6 +67,9 @@ class StreamInfo:
     path: Path | None = None  # the file read, from which a file sink copies audio, subtitles, chapters, metadata
     start: float = 0.0  # seconds into `path` at which reading began (--start)
     stop: float | None = None  # seconds into `path` at which reading ends (--start + --duration); None: at the end
+    closest_rate: Fraction | None = None  # frames per second where they are closest; None: as `rate`
+    chroma: ChromaKind = "subsampled"
+    has_alpha: bool = False  # whether the first frame is transparent somewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,7 @@ class Frame:
     captured: float  # time.monotonic() seconds at which the source had the frame; latency is measured from here
     before: Pixels | None = None  # set by rendering: the pixels before the style, for the preview's wipe
     masks: Masks | None = None  # the weights to blend the style with: set by rendering, or by a source that looks ahead
+    alpha: Alpha | None = None  # None: opaque
 
 
 def read_only(pixels: Pixels) -> Pixels:

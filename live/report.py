@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+
+log = logging.getLogger("livestyle")
 
 BIN_S = 1e-4  # latency is counted in bins of 0.1 ms …
 BINS = 100_000  # … up to 10 s; the last bin holds everything beyond
@@ -103,6 +107,7 @@ class Report:
     hint: str = ""
     exit_code: int = 0
     by_output: tuple[OutputReport, ...] = ()  # live only
+    warnings: tuple[str, ...] = ()  # what the run said about what is lost or changed, as on stderr
     interrupted: bool = False  # ended by Ctrl-C or SIGTERM: an output file is whole but shorter than its input
 
     def as_json(self) -> dict[str, Any]:
@@ -151,3 +156,24 @@ def slowest(handed_over: dict[str, float], outputs: Sequence[OutputReport]) -> d
     """
     watched = [output.latency_ms for output in outputs if output.name in ("window", "virtual camera") and output.frames]
     return max([handed_over, *watched], key=lambda latency: latency["p95"]) if watched else handed_over
+
+
+@contextmanager
+def noted_warnings() -> Iterator[list[str]]:
+    """A list to which every warning of the package is added until the `with` ends, from whichever thread."""
+    noted: list[str] = []
+    handler = _Noting(noted)
+    log.addHandler(handler)
+    try:
+        yield noted
+    finally:
+        log.removeHandler(handler)
+
+
+class _Noting(logging.Handler):
+    def __init__(self, noted: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._noted = noted
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._noted.append(record.getMessage())

@@ -25,7 +25,7 @@ from livestyle.job import AWAY, STARTING, Job, Styling, open_styling
 from livestyle.plugins import Output
 from livestyle.preview import Preview
 from livestyle.protocols import Sink, Source
-from livestyle.report import Meter, Report
+from livestyle.report import Meter, Report, noted_warnings
 from livestyle.settings import Settings
 from livestyle.sinks.files.rescue import tidied
 from livestyle.sinks.live_outputs import LiveOutput, Outputs
@@ -44,6 +44,14 @@ def style_file(
 
     Raises LivestyleError for what cannot be opened or finished.
     """
+    with noted_warnings() as warnings:
+        report = _style_file(path, output, style, settings, stop, quiet=quiet)
+    return replace(report, warnings=tuple(warnings))
+
+
+def _style_file(
+    path: Path, output: Output, style: CurrentStyle, settings: Settings, stop: Stop, *, quiet: bool
+) -> Report:
     kind = kind_of_file(path)
     if kind == "photo":
         _warn_what_photos_ignore(path, settings)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 Sync = Literal["auto", "exact", "live"]
+Chroma = Literal["auto", "420", "444"]
+Deinterlace = Literal["auto", "yes", "no"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,9 @@ class Settings:
     size: tuple[int, int] | None = None  # (width, height) requested from a camera, or the most of an output file
     rate: float | None = None  # frames per second requested from a camera, or of an output file
     wait: float | None = None  # seconds to wait for a camera that is not there yet; inf: for ever; None: not at all
+    deinterlace: Deinterlace = "auto"  # a video file's frames that are marked as interlaced; all; none
     codec: str | None = None
+    chroma: Chroma = "auto"  # colour resolution of an output video; auto: that of the source, where the codec can
     crf: int | None = None
     overwrite: bool = False
     virtual_camera: str | None = None  # None: none; "": the first device; else the device's name or path

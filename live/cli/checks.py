@@ -35,6 +35,8 @@ def settings_of(command: Command) -> Settings:
         wait=command.wait,
         codec=command.codec,
         crf=command.crf,
+        chroma=command.chroma,
+        deinterlace=command.deinterlace,
         overwrite=command.overwrite == "yes",
         virtual_camera=command.virtual_camera,
         on_demand=on_demand,

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from livestyle.cli.context import CONFIG_PATH, MEANS_FOLDER
 from livestyle.errors import UsageError
 from livestyle.plugins import Output
-from livestyle.settings import Sync
+from livestyle.settings import Chroma, Deinterlace, Sync
 
 Listing = Literal["styles", "cameras", "devices"]
 
@@ -59,6 +59,8 @@ class Command:
     fps: float | None
     codec: str | None
     crf: int | None
+    chroma: Chroma
+    deinterlace: Deinterlace
     replace: bool
     keep: bool
     as_json: bool

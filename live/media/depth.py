@@ -33,6 +33,13 @@ def unmultiplied(colors: Samples, alpha: Samples) -> Samples:
     return cast(Samples, np.where(alpha[..., None] > 0, divided, colors).astype(colors.dtype))
 
 
+def laid_on_white(colors: Samples, alpha: Samples) -> Samples:
+    """(H, W, C) colours over white, by their (H, W) alpha, which has the same type; rounded."""
+    full = 65535 if colors.dtype == np.uint16 else 255
+    cover = alpha.astype(np.uint32)[..., None]
+    return cast(Samples, ((colors * cover + full * (full - cover) + full // 2) // full).astype(colors.dtype))
+
+
 def to_8_bit(samples: Samples) -> npt.NDArray[np.uint8]:
     """uint16 to the nearest uint8, x / 257 (never exactly between two); uint8 as it is."""
     if samples.dtype == np.uint8:

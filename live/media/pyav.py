@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # it exists in the type stubs only
 
 __all__ = [
     "Chapter",
+    "Disposition",
     "InputContainer",
     "OutputContainer",
     "Packet",

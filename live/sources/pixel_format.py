@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.frame import ColorInfo, Pixels, read_only
+from livestyle.frame import Alpha, ColorInfo, Pixels, read_only
 from livestyle.media.color import SWSCALE_MATRICES, SWSCALE_RANGES
+from livestyle.media.depth import at_full_scale
 from livestyle.media.orientation import Flip, make_upright
 from livestyle.media.pyav import av, cv2, samples_of
 
@@ -20,6 +22,7 @@ _FLAGS = (
 )
 # libswscale counts white as 255 * 2^7 of 2^15 inside, so 16-bit planes reach only 65283 of 65535 (measured; linear).
 SWSCALE_WHITE_16 = 65283
+_PLANES_WITH_ALPHA = re.compile(r"(yuva4\d\dp|gbrap)(\d+le)?")
 _PLANES_RGB = (2, 0, 1)  # where R, G, B are in FFmpeg's "gbrp" formats
 
 
@@ -32,6 +35,21 @@ def bit_depth(video_format: av.VideoFormat) -> int:
 def is_rgb(video_format: av.VideoFormat) -> bool:
     """True for RGB in any packing, palettes included."""
     return bool(video_format.is_rgb) or "pal8" in video_format.name
+
+
+def has_alpha(video_format: av.VideoFormat) -> bool:
+    """True where the format can hold transparency."""
+    return any(part.is_alpha for part in video_format.components) or "pal8" in video_format.name
+
+
+def has_full_chroma(video_format: av.VideoFormat) -> bool:
+    """True for 4:4:4 and RGB."""
+    return is_rgb(video_format) or "444" in video_format.name
+
+
+def is_transparent(alpha: Alpha | None) -> bool:
+    """Whether a picture is less than opaque anywhere."""
+    return alpha is not None and bool((alpha < np.iinfo(alpha.dtype).max).any())
 
 
 class PictureReader:
@@ -49,6 +67,20 @@ class PictureReader:
         """(H, W, 3) upright read-only RGB, uint8 or uint16."""
         pixels = self._deep_rgb(frame) if self._deep else self._rgb(frame)
         return read_only(make_upright(pixels, self._flip))
+
+    def read_alpha(self, frame: av.VideoFrame) -> Alpha | None:
+        """(H, W) upright read-only opacity at the depth of `read`; None for formats without it."""
+        if not has_alpha(frame.format):
+            return None
+        dtype = np.uint16 if self._deep else np.uint8
+        same_size = (frame.width, frame.height) == self._size
+        if same_size and _PLANES_WITH_ALPHA.fullmatch(frame.format.name):
+            plane = samples_of(frame.planes[3], dtype)[:, : frame.width]
+            alpha = at_full_scale(plane, bit_depth(frame.format))
+        else:
+            whole = self._convert(frame, "rgba64le" if self._deep else "rgba").to_ndarray()
+            alpha = cast(Alpha, np.ascontiguousarray(whole[..., 3]))
+        return read_only(make_upright(alpha, self._flip))
 
     def _rgb(self, frame: av.VideoFrame) -> Pixels:
         if is_rgb(frame.format):

@@ -26,9 +26,11 @@ from livestyle.protocols import Segmenter
 from livestyle.session import style_file
 from livestyle.settings import Settings
 from livestyle.shaders.compile import compile_look
-from livestyle.sinks.files.containers import choose_pixels, container_of, encoder_options
+from livestyle.sinks.files.containers import container_of, encoder_options
+from livestyle.sinks.files.pixel_choice import choose_pixels
 from livestyle.sinks.files.video import VideoSink
-from livestyle.sources.files.video import VideoSource, open_media
+from livestyle.sources.files.opening import open_media
+from livestyle.sources.files.video import VideoSource
 from livestyle.stylist import Stylist
 from livestyle.system.stop import Stop
 

@@ -20,6 +20,7 @@ class Container:
     format: str  # FFmpeg's name of the muxer
     codec: str  # encoder for 8-bit sources
     deep_codec: str  # encoder for sources with more than 8 bits
+    alpha_codec: str | None = None  # encoder for transparent sources; None: there is none for it
     text: str | None = None  # codec that text subtitles are converted to, None: none can be carried
     tick: Fraction | None = None  # seconds; the container's only time base, None: the source's is kept
     constant: bool = False  # True: it counts frames and has no times, so the rate must be constant
@@ -31,13 +32,13 @@ _MP4 = Container("mp4", "libx264", "libx265", text="mov_text")
 CONTAINERS = {
     ".mp4": _MP4,
     ".m4v": _MP4,
-    ".mov": Container("mov", "libx264", "libx265", text="mov_text"),
-    ".mkv": Container("matroska", "libx264", "libx265", text="subrip", attachments=True),
-    ".webm": Container("webm", "libvpx-vp9", "libsvtav1", text="webvtt"),
+    ".mov": Container("mov", "libx264", "libx265", alpha_codec="prores_ks", text="mov_text"),
+    ".mkv": Container("matroska", "libx264", "libx265", alpha_codec="libvpx-vp9", text="subrip", attachments=True),
+    ".webm": Container("webm", "libvpx-vp9", "libsvtav1", alpha_codec="libvpx-vp9", text="webvtt"),
     # FFmpeg writes any codec into MPEG-TS, most of them as private data that nothing can read.
     ".ts": Container("mpegts", "libx264", "libx265", codecs=("libx264", "libx264rgb", "libx265", "mpeg4")),
     ".avi": Container("avi", "libx264", "libx264", constant=True),
-    ".gif": Container("gif", "gif", "gif", tick=Fraction(1, 100)),
+    ".gif": Container("gif", "gif", "gif", alpha_codec="gif", tick=Fraction(1, 100)),
 }
 PHOTO_FORMATS = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP",
@@ -77,10 +78,6 @@ _LIVE_MUXER_OPTIONS = {
     "matroska": {"cluster_time_limit": "500"},
     "webm": {"cluster_time_limit": "500"},
 }
-_NEED_EVEN = {"libx264", "libx265", "libsvtav1"}  # with 4:2:0; VP9 and FFV1 take any size
-_RGB = {"ffv1": ("bgr0", "gbrp16le"), "libx264rgb": ("rgb24", "rgb24"), "gif": ("pal8", "pal8")}
-_SHALLOW = ("yuv420p", "yuvj420p", "yuv422p", "yuv444p")
-_DEEP = ("yuv420p10le", "p010le", "yuv422p10le", "yuv444p10le", "yuv420p12le")
 
 
 def container_of(path: Path, source: Path | None = None) -> Container:
@@ -101,9 +98,16 @@ def container_of(path: Path, source: Path | None = None) -> Container:
     return known
 
 
-def choose_codec(requested: str | None, container: Container, *, deep: bool) -> str:
-    """The encoder's name in FFmpeg. Raises UsageError for one that is unknown or does not fit the container."""
+def choose_codec(
+    requested: str | None, container: Container, *, deep: bool, alpha: bool = False, has_crf: bool = False
+) -> str:
+    """The encoder's name in FFmpeg, one that keeps transparency for sources with `alpha`; `has_crf`: it needs one.
+
+    Raises UsageError for one that is unknown or does not fit the container.
+    """
     if requested is None:
+        if alpha and container.alpha_codec is not None and (container.alpha_codec in _CRF or not has_crf):
+            return container.alpha_codec
         return container.deep_codec if deep else container.codec
     name = SHORT_NAMES.get(requested.lower(), requested)
     fitting = _fitting(container)
@@ -114,28 +118,6 @@ def choose_codec(requested: str | None, container: Container, *, deep: bool) -> 
             f"The codec {requested} cannot be written into {container.format}", hint=f"use one of {', '.join(fitting)}"
         )
     return name
-
-
-def choose_pixels(codec: str, size: tuple[int, int], *, deep: bool) -> str:
-    """The pixel format to encode in.
-
-    4:2:0, which plays everywhere, and 10 bits for deep sources and for encoders that have nothing less. H.264, H.265
-    and AV1 cannot hold an odd size in 4:2:0: the size is kept exactly and 4:4:4 is used instead, which fewer players
-    show. FFV1 keeps RGB, so it is lossless.
-    """
-    if codec in _RGB:
-        return _RGB[codec][deep]
-    offered = {video_format.name for video_format in av.Codec(codec, "w").video_formats or ()}
-    if deep and not offered & set(_DEEP):
-        log.info("%s has no 10-bit format: the output has 8 bits", codec)
-        deep = False
-    wanted: tuple[str, ...] = _DEEP if deep else (*_SHALLOW, *_DEEP)
-    if codec in _NEED_EVEN and (size[0] % 2 or size[1] % 2):
-        wanted = _odd_formats(codec, size, offered, deep=deep)
-    chosen = next((name for name in wanted if name in offered), None)
-    if chosen is None:
-        raise UsageError(f"The codec {codec} takes none of {', '.join(wanted)}", hint="choose another --codec")
-    return chosen
 
 
 def tick_of(codec: str, container: Container, time_base: Fraction) -> Fraction:
@@ -180,36 +162,24 @@ def _can_hold(container: Container, codec: str) -> bool:
         return False
     try:
         av.Codec(codec, "w")
-        with av.open(_NullFile(), "w", format=container.format) as output:
+        with av.open(NullFile(), "w", format=container.format) as output:
             output.add_stream(codec, rate=25)
     except (av.codec.codec.UnknownCodecError, ValueError, av.error.FFmpegError):
         return False
     return True
 
 
-class _NullFile:
+class NullFile:
     """A file object that is never written, for asking a muxer what it can hold."""
 
     def write(self, data: bytes) -> int:
+        """Take `data`."""
         return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        """Go anywhere."""
         return offset
 
     def tell(self) -> int:
+        """Always at the beginning."""
         return 0
-
-
-def _odd_formats(codec: str, size: tuple[int, int], offered: set[str], *, deep: bool) -> tuple[str, ...]:
-    wanted = ("yuv444p10le",) if deep else ("yuv444p",)
-    width, height = size
-    if not offered & set(wanted):
-        raise UsageError(
-            f"{codec} cannot hold the odd size {width}x{height}",
-            hint=f"give --size {width - width % 2}x{height - height % 2}, or --codec vp9 or ffv1",
-        )
-    log.info(
-        "The odd size %dx%d is kept by encoding 4:4:4, which some players do not show: --size %dx%d plays everywhere",
-        width, height, width - width % 2, height - height % 2,
-    )  # fmt: skip
-    return wanted

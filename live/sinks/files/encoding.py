@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from livestyle.frame import ColorInfo, Pixels
+from livestyle.frame import Alpha, ColorInfo, Pixels
 from livestyle.media.color import (
     MATRICES,
     PRIMARIES,
@@ -31,7 +31,9 @@ _FLAGS = (
 # libswscale takes 255 * 2^8 of a 16-bit RGB sample for white, so 65535 would become a level too bright.
 _SWSCALE_WHITE = 65280
 _SVT_LOG = "SVT_LOG"
-_DIRECT = {"gbrp16le", "rgb24", "bgr0", "pal8"}  # RGB formats: no matrix is applied
+_WITH_ALPHA = {"bgra", "gbrap16le", "yuva420p", "yuva444p10le"}
+_CLEAR = 255  # where a GIF palette has the transparent entry
+_DIRECT = {"gbrp16le", "gbrap16le", "rgb24", "bgr0", "bgra", "pal8"}  # RGB formats: no matrix is applied
 
 
 def output_color(color: ColorInfo, size: Size, pixel_format: str) -> ColorInfo:
@@ -80,16 +82,21 @@ class Converter:
         self._color = color
         self._scale = av.video.reformatter.VideoReformatter()
 
-    def convert(self, pixels: Pixels) -> av.VideoFrame:
-        """A frame of `pixels` for the encoder, without times."""
+    def convert(self, pixels: Pixels, alpha: Alpha | None = None) -> av.VideoFrame:
+        """A frame of `pixels` for the encoder, without times; `alpha`: (H, W) where the format keeps it."""
         pixels = resize_for_file(pixels, self._size)
+        if self._format in _WITH_ALPHA:
+            full = np.full(pixels.shape[:2], np.iinfo(pixels.dtype).max, pixels.dtype)
+            alpha = full if alpha is None else _resized(alpha, self._size)
+        if self._format == "gbrap16le" and alpha is not None:
+            return self._tagged(av.VideoFrame.from_ndarray(_joined(pixels, alpha), format="gbrap16le"))
         if self._format == "gbrp16le":
             return self._tagged(av.VideoFrame.from_ndarray(pixels, format="gbrp16le"))
         if self._format == "pal8":
-            return _with_palette(pixels)
+            return _with_palette(pixels, None if alpha is None else _resized(alpha, self._size))
         matrix = SWSCALE_MATRICES[self._color.matrix or "bt709"]
         frame = self._scale.reformat(
-            _rgb_frame(pixels),
+            _rgb_frame(pixels, alpha if self._format in _WITH_ALPHA else None),
             format=self._format,
             src_colorspace=matrix,
             dst_colorspace=matrix,
@@ -104,27 +111,48 @@ class Converter:
         return frame
 
 
-def _with_palette(pixels: Pixels) -> av.VideoFrame:
-    """A GIF frame: each picture has the 256 colours that suit it best, dithered."""
+def _with_palette(pixels: Pixels, alpha: Alpha | None) -> av.VideoFrame:
+    """A GIF frame: each picture has the 256 colours that suit it best, dithered; with `alpha` 255, and none at all."""
     from PIL import Image
 
     # The upper byte: that cuts off less than dithering adds.
     shallow = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
-    image = Image.fromarray(shallow)
-    image = image.quantize(256, dither=Image.Dither.NONE)
+    count = 256 if alpha is None else _CLEAR
+    image = Image.fromarray(shallow).quantize(count, dither=Image.Dither.NONE)
     image = Image.fromarray(shallow).quantize(palette=image, dither=Image.Dither.FLOYDSTEINBERG)
-    colors = np.array(image.getpalette() or [], np.uint8).reshape(-1, 3)
+    colors = np.array(image.getpalette() or [], np.uint8).reshape(-1, 3)[:count]
     palette = np.zeros((256, 4), np.uint8)
     palette[:, 0] = 255  # ARGB, opaque
     palette[: len(colors), 1:] = colors
-    indexed: Any = (np.asarray(image), palette)  # what "pal8" takes; the type stubs leave the pair out
+    indices = np.array(image)
+    if alpha is not None:
+        palette[_CLEAR] = 0
+        indices[alpha <= np.iinfo(alpha.dtype).max // 2] = _CLEAR
+    indexed: Any = (indices, palette)  # what "pal8" takes; the type stubs leave the pair out
     return av.VideoFrame.from_ndarray(indexed, format="pal8")
 
 
-def _rgb_frame(pixels: Pixels) -> av.VideoFrame:
+def _resized(alpha: Alpha, size: Size) -> Alpha:
+    """(H, W) alpha in the size of the output."""
+    if alpha.shape == size[::-1]:
+        return alpha
+    return cast(Alpha, cv2.resize(alpha, size, interpolation=cv2.INTER_AREA))
+
+
+def _rgb_frame(pixels: Pixels, alpha: Alpha | None) -> av.VideoFrame:
     if pixels.dtype == np.uint8:
+        if alpha is not None:
+            return av.VideoFrame.from_ndarray(_joined(pixels, alpha), format="rgba")
         return av.VideoFrame.from_ndarray(pixels, format="rgb24")
-    return av.VideoFrame.from_ndarray(cv2.addWeighted(pixels, _SWSCALE_WHITE / 65535, pixels, 0, 0), format="rgb48le")
+    scaled = cv2.addWeighted(pixels, _SWSCALE_WHITE / 65535, pixels, 0, 0)
+    if alpha is not None:
+        return av.VideoFrame.from_ndarray(_joined(cast(Pixels, scaled), alpha), format="rgba64le")
+    return av.VideoFrame.from_ndarray(scaled, format="rgb48le")
+
+
+def _joined(pixels: Pixels, alpha: Alpha) -> Pixels:
+    """(H, W, 4)."""
+    return cast(Pixels, np.dstack([pixels, alpha]))
 
 
 def aspect_after(aspect: Fraction, before: Size, after: Size) -> Fraction:

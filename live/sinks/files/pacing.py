@@ -32,6 +32,7 @@ class Pace:
         self._constant = constant
         self._held: tuple[av.VideoFrame, int] | None = None
         self._moment: Fraction | None = None
+        self.left_out = 0  # pictures that had no frame of their own
         self.last_gap: Fraction | None = None  # seconds between the last two pictures
 
     def put(self, picture: av.VideoFrame, moment: Fraction) -> Iterator[Shown]:
@@ -46,6 +47,7 @@ class Pace:
         before, since = self._held
         if pts < since or (self._constant and pts == since):
             self._held = picture, since
+            self.left_out += 1
             return iter(())
         pts = max(pts, since + 1)
         self._held = picture, pts

@@ -1,8 +1,8 @@
 """What is copied from a video into the styled file: sound, subtitles, attachments, chapters, metadata.
 
-Packets are copied, not re-encoded; only text subtitles are converted where the new container has another kind. The
-source file is opened a second time for this, and its video packets are read too: they show how long each frame lasts
-and where the styled video stops.
+Packets are copied, not re-encoded; only text subtitles are converted where the new container has another kind, and
+sound is encoded where it cannot carry it. The source file is opened a second time for this, and its video packets are
+read too: they show how long each frame lasts and where the styled video stops.
 """
 
 from __future__ import annotations
@@ -13,55 +13,49 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from livestyle.media.clock import CLOCK_ANYWHERE, Clock, jumps_before
 from livestyle.media.pyav import (
+    Disposition,
     InputContainer,
     OutputContainer,
     Packet,
     Stream,
     av,
-    codec_name,
     decoder_of,
     fraction_of,
-    is_cover,
     open_input,
 )
+from livestyle.media.streams import is_cover, main_video
+from livestyle.media.timecode import at_other_rate, moved_timecode
 from livestyle.media.timeline import first_tick, start_of
 from livestyle.sinks.files.containers import Container
-from livestyle.sinks.files.subtitles import ASS_HEADER, TEXT_CODECS, convert_text
+from livestyle.sinks.files.further_streams import Target, add_cover, add_target, cover_pictures, fresh
+from livestyle.sinks.files.packet_copy import moment_of
 
 if TYPE_CHECKING:
     from livestyle.media.pyav import Chapter
 
 log = logging.getLogger("livestyle")
 
-_CLOCK_ANYWHERE = 0x0200  # AVFMT_TS_DISCONT: transport streams, whose clock begins at any time
 _BEFORE = 10  # seconds read before the start, for subtitles that are still shown then
 _REMEMBERED = 4096  # video packets whose durations are kept
-# Facts about the old file that are not true of the new one.
-_STALE = (
-    "encoder",
-    "rotate",
-    "duration",
-    "bps",
-    "number_of_",
-    "_statistics",
-    "major_brand",
-    "minor_version",
-    "compatible_",
-)
 
 
 class CopiedStreams:
     """The other streams of one source file. Times given to and taken from it are seconds on the file's own clock."""
 
-    def __init__(self, path: Path, start: float, stop: float | None) -> None:
+    def __init__(self, path: Path, start: float, stop: float | None, rate: Fraction | None = None) -> None:
+        """`start`, `stop`: seconds into the file; `rate`: frames per second of the output where it is constant."""
+        self._start, self._rate = start, rate
         self._input: InputContainer = open_input(path)
-        self._video = next((stream for stream in self._input.streams.video if not is_cover(stream)), None)
+        self._video = main_video(self._input)
         begin = start_of(self._input)
         self._from = begin + Fraction(start) if start else None
         self._until = None if stop is None else begin + Fraction(stop)
         self.origin = self._origin(begin, start)
-        self._targets: dict[int, _Copy] = {}
+        self._path = path
+        self._targets: dict[int, Target] = {}
+        self._covers: list[tuple[Stream, bytes]] = []
         self._durations: dict[int, int] = {}
         self._packets: Iterator[Packet] | None = None
         self._waiting: Packet | None = None
@@ -69,12 +63,22 @@ class CopiedStreams:
     @property
     def metadata(self) -> dict[str, str]:
         """Metadata of the whole file."""
-        return _fresh(self._input.metadata)
+        return self._with_timecode(fresh(self._input.metadata))
+
+    @property
+    def video_track(self) -> tuple[Path, int]:
+        """The source file, and the ID of the video's track in it."""
+        return self._path, -1 if self._video is None else self._video.id
 
     @property
     def video_metadata(self) -> dict[str, str]:
         """Metadata of the video stream (language, title)."""
-        return {} if self._video is None else _fresh(self._video.metadata)
+        return {} if self._video is None else self._with_timecode(fresh(self._video.metadata))
+
+    @property
+    def video_disposition(self) -> Disposition:
+        """Whether the video is shown by default, is a commentary, and so on."""
+        return Disposition(0) if self._video is None else Disposition(self._video.disposition)
 
     def pixel_aspect(self, *, turned: bool) -> Fraction:
         """Width of a pixel over its height, upright; `turned`: the picture is shown on its side."""
@@ -96,18 +100,33 @@ class CopiedStreams:
 
     def add_streams(self, output: OutputContainer, container: Container) -> None:
         """Give `output` a stream for each one that it can carry; log which ones are left out."""
+        has_covers = any(is_cover(stream, self._video) for stream in self._input.streams)
+        pictures = cover_pictures(self._path) if has_covers else {}
         for stream in self._input.streams:
             if self._video is not None and stream.index == self._video.index:
                 continue
-            copy = _add_copy(output, stream, container)
-            if copy is not None:
-                self._targets[stream.index] = copy
+            if is_cover(stream, self._video):
+                self._covers += add_cover(output, stream, pictures.get(stream.index), container)
+            elif (target := add_target(output, stream, container, has_timecode=self._has_timecode)) is not None:
+                self._targets[stream.index] = target
         if self._from is not None:
             self._seek()
 
+    def write_covers(self, output: OutputContainer) -> None:
+        """Write the cover pictures; `output` has its header by then."""
+        for stream, picture in self._covers:
+            packet = av.Packet(picture)
+            packet.stream, packet.time_base, packet.is_keyframe = (
+                stream,
+                fraction_of(stream.time_base) or Fraction(1),
+                True,
+            )
+            packet.pts = packet.dts = 0
+            output.mux_one(packet)
+
     def copy_until(self, output: OutputContainer, seconds: Fraction) -> None:
         """Write every packet up to `seconds`."""
-        while (packet := self._peek()) is not None and _moment(packet) <= seconds:
+        while (packet := self._peek()) is not None and moment_of(packet) <= seconds:
             self._waiting = None
             self._take(output, packet)
 
@@ -117,9 +136,11 @@ class CopiedStreams:
             self._waiting = None
             if self._is_video(packet) and last_pts is not None and packet.pts is not None and packet.pts > last_pts:
                 self._until = end if self._until is None else min(end, self._until)
-            if self._until is not None and _moment(packet) > self._until + _BEFORE:
-                return
+            if self._until is not None and moment_of(packet) > self._until + _BEFORE:
+                break
             self._take(output, packet)
+        for target in self._targets.values():
+            target.finish(output)
 
     def end_of_video(self, frames: int) -> Fraction | None:
         """When the video ends, if `frames` are all it has and it says so.
@@ -136,6 +157,26 @@ class CopiedStreams:
         """How long the source shows its frame `pts`, in ticks of the video stream; None when it does not say."""
         return self._durations.get(pts) or None
 
+    def _with_timecode(self, metadata: dict[str, str]) -> dict[str, str]:
+        """`metadata` with the timecode of the first frame that is kept."""
+        key = next((key for key in metadata if key.lower() == "timecode"), None)
+        rate = None if self._video is None else fraction_of(self._video.average_rate)
+        if key is None or rate is None:
+            return metadata
+        frames = first_tick(self._start, 1 / rate)
+        later = moved_timecode(metadata[key], frames, rate) if frames else metadata[key]
+        if later is not None and self._rate is not None and round(self._rate) != round(rate):
+            later = at_other_rate(later, rate, self._rate)
+        if later is None:
+            log.warning("The timecode %s is left out: it does not fit %g frames per second", metadata[key], rate)
+            return {other: value for other, value in metadata.items() if other != key}
+        return {**metadata, key: later}
+
+    @property
+    def _has_timecode(self) -> bool:
+        tags = {**self._input.metadata, **({} if self._video is None else self._video.metadata)}
+        return any(key.lower() == "timecode" for key in tags)
+
     def close(self) -> None:
         """Close the source file."""
         self._input.close()
@@ -144,11 +185,11 @@ class CopiedStreams:
         """The source time that becomes 0: pts are kept as they are unless part of the file is cut away before them."""
         if start:
             return begin + Fraction(start)
-        return begin if self._input.format.flags & _CLOCK_ANYWHERE else Fraction(0)
+        return begin if self._input.format.flags & CLOCK_ANYWHERE else Fraction(0)
 
     def _seek(self) -> None:
         offset = self._from - _BEFORE if self._from is not None else Fraction(0)
-        if offset > start_of(self._input):
+        if offset > start_of(self._input) and not jumps_before(self._path, float(offset - start_of(self._input))):
             try:
                 self._input.seek(int(offset * 1_000_000), backward=True)
             except Exception:
@@ -162,7 +203,9 @@ class CopiedStreams:
 
     def _demux(self) -> Iterator[Packet]:
         try:
+            clock = Clock(self._input)
             for packet in self._input.demux():
+                clock.correct(packet)
                 if packet.size and (packet.pts is not None or packet.dts is not None):
                     yield packet
         except Exception as error:
@@ -197,136 +240,3 @@ class CopiedStreams:
             return None
         start, stop = (round((moment - self.origin) / base) for moment in (begin, end))
         return {**chapter, "start": start, "end": stop}
-
-
-class _Copy:
-    """Copies one stream into the output."""
-
-    def __init__(self, source: Stream, target: Stream, convert_to: str | None = None) -> None:
-        self._base = _time_base(source)
-        self._codec = codec_name(source)
-        self._target = target
-        self._convert_to = convert_to
-        self._last = -(1 << 62)
-        self._is_text = source.type == "subtitle"
-        self._is_cover = is_cover(source)
-
-    def write(
-        self,
-        output: OutputContainer,
-        packet: Packet,
-        start: Fraction | None,
-        until: Fraction | None,
-        origin: Fraction,
-    ) -> None:
-        """Write a packet of this stream, unless it lies outside start..until (seconds, source clock)."""
-        begin = _ticks(packet)
-        end = begin + (packet.duration or 0)
-        if not self._is_cover:
-            if start is not None:
-                begin, dropped = self._cut(begin, end, first_tick(start, self._base))
-                if dropped:
-                    return
-            if until is not None and begin >= first_tick(until, self._base):
-                return
-            if until is not None and self._is_text:
-                end = min(end, first_tick(until, self._base))
-        shift = 0 if self._is_cover else round(origin / self._base)
-        reorder = 0 if packet.dts is None or packet.pts is None else packet.dts - packet.pts
-        self._mux(output, packet, begin - shift, end - begin, reorder)
-
-    def _cut(self, begin: int, end: int, start: int) -> tuple[int, bool]:
-        """A subtitle that is still shown at `start` begins there; other packets before it are dropped."""
-        if begin >= start:
-            return begin, False
-        return start, not (self._is_text and end > start)
-
-    def _mux(self, output: OutputContainer, packet: Packet, pts: int, duration: int, reorder: int) -> None:
-        if self._convert_to is not None:
-            data = convert_text(bytes(packet), self._codec, self._convert_to)
-            if not data:
-                return
-            packet = av.Packet(data)
-            packet.time_base = self._base
-        dts = max(pts + reorder, self._last + 1)  # muxers refuse times that do not increase
-        self._last = dts
-        packet.stream = self._target
-        packet.dts, packet.pts, packet.duration = dts, max(pts, dts) if reorder <= 0 else pts, duration
-        output.mux_one(packet)
-
-
-def _add_copy(output: OutputContainer, stream: Stream, container: Container) -> _Copy | None:
-    codec = codec_name(stream)
-    kind = f"{codec} " if codec else ""
-    if isinstance(stream, av.stream.AttachmentStream):
-        _add_attachment(output, stream, container)
-        return None
-    if stream.type == "video" and not is_cover(stream):
-        log.info("Stream %d (a further %svideo) is left out: one video is styled", stream.index, kind)
-        return None
-    if stream.type not in ("audio", "subtitle", "video"):
-        log.info("Stream %d (%s) is left out", stream.index, stream.type)
-        return None
-    try:
-        target = output.add_stream_from_template(stream, opaque=True)
-        copy = _Copy(stream, target)
-    except Exception:  # FFmpeg's errors and PyAV's ValueError, as the stream may be damaged too
-        found = _add_converted(output, stream, container)
-        if found is None:
-            log.warning(
-                "The %s%s of stream %d is left out: %s cannot carry it%s", kind, stream.type, stream.index,
-                container.format, ", .mkv can" if stream.type != "video" else "",
-            )  # fmt: skip
-            return None
-        target, copy = found
-    _describe(stream, target)
-    return copy
-
-
-def _add_converted(output: OutputContainer, stream: Stream, container: Container) -> tuple[Stream, _Copy] | None:
-    if stream.type != "subtitle" or codec_name(stream) not in TEXT_CODECS or container.text is None:
-        return None
-    if container.text == "mov_text":
-        text = output.add_stream("mov_text")
-        text.codec_context.subtitle_header = ASS_HEADER
-        text.time_base = text.codec_context.time_base = Fraction(1, 1000)
-        target: Stream = text
-    else:
-        target = output.add_mux_stream(container.text, time_base=Fraction(1, 1000))
-    return target, _Copy(stream, target, container.text)
-
-
-def _add_attachment(output: OutputContainer, stream: av.stream.AttachmentStream, container: Container) -> None:
-    if container.attachments:
-        target = output.add_attachment("attachment", "application/octet-stream", stream.data or b"")
-        target.metadata.update(_fresh(stream.metadata))  # its name too, which `add_attachment` refuses unless UTF-8
-    else:
-        log.info("The attachment %s is left out: %s cannot carry it", stream.name, container.format)
-
-
-def _describe(stream: Stream, target: Stream) -> None:
-    target.metadata.update(_fresh(stream.metadata))
-    target.disposition = stream.disposition
-
-
-def _fresh(metadata: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in metadata.items() if not key.lower().startswith(_STALE)}
-
-
-def _ticks(packet: Packet) -> int:
-    """When a packet's content begins, in its stream's time base; 0 for one that does not say."""
-    return packet.pts if packet.pts is not None else packet.dts or 0
-
-
-def _moment(packet: Packet) -> Fraction:
-    """When a packet is decoded, in seconds on the file's clock."""
-    ticks = packet.dts if packet.dts is not None else _ticks(packet)
-    return ticks * (fraction_of(packet.time_base) or Fraction(0))
-
-
-def _time_base(stream: Stream) -> Fraction:
-    """Seconds per tick. Raises ValueError for a stream that does not say, which cannot be carried."""
-    base = fraction_of(stream.time_base)
-    if base is None:
-        raise ValueError("the stream has no time base")
-    return base

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 from livestyle.errors import UsageError, foreign_errors
-from livestyle.frame import Frame, StreamInfo
+from livestyle.frame import ChromaKind, Frame, StreamInfo
 from livestyle.media.resize import Size
 from livestyle.sinks.files.containers import (
     Container,
     choose_codec,
-    choose_pixels,
     container_of,
     encoder_options,
     muxer_options,
@@ -21,7 +21,9 @@ from livestyle.sinks.files.containers import (
 )
 from livestyle.sinks.files.durability import PeriodicSync
 from livestyle.sinks.files.fragments import drop_broken_fragment
+from livestyle.sinks.files.looping import gif_loop
 from livestyle.sinks.files.output import Pending, check_output, write_error
+from livestyle.sinks.files.pixel_choice import ALPHA_FORMATS, choose_pixels
 from livestyle.sinks.files.stream_copy import CopiedStreams
 from livestyle.sinks.files.video_file import FALLBACK_RATE, Encoding, VideoFile
 
@@ -44,18 +46,21 @@ class VideoSink:
         *,
         codec: str | None = None,
         crf: int | None = None,
+        chroma: Literal["auto", "420", "444"] = "auto",
         size: Size | None = None,
         rate: Fraction | float | None = None,
         overwrite: bool = False,
     ) -> None:
         """`size`: (width, height) to scale to; `rate`: frames per second, constant, by repeating and dropping.
 
+        `chroma`: colour resolution, "auto": the source's, where the codec can.
+
         Raises UsageError, OutputExistsError, EncodeError.
         """
         self._path = Path(path)
         container = container_of(self._path, info.path)
         check_output(self._path, info.path, overwrite=overwrite)
-        self._encoding = _plan(info, container, codec, crf, size, rate)
+        self._encoding = _plan(info, container, codec, crf, chroma, size, rate)
         self._pending = Pending(self._path, overwrite=overwrite, recording=info.is_live)
         self._syncing = PeriodicSync(self._pending) if info.is_live else None
         self._file: VideoFile | None = None
@@ -119,7 +124,7 @@ class VideoSink:
 
     def _open(self, first: Frame) -> VideoFile:
         info = self._encoding.info
-        copied = None if info.path is None else CopiedStreams(info.path, info.start, info.stop)
+        copied = None if info.path is None else CopiedStreams(info.path, info.start, info.stop, self._encoding.rate)
         try:
             return VideoFile(self._pending.temporary, self._encoding, first, copied)
         except BaseException:
@@ -142,24 +147,30 @@ def _plan(
     container: Container,
     codec: str | None,
     crf: int | None,
+    chroma: Literal["auto", "420", "444"],
     size: Size | None,
     rate: Fraction | float | None,
 ) -> Encoding:
     """The arguments of VideoSink as one value. Raises UsageError."""
     deep = info.bit_depth > 8
-    chosen = choose_codec(codec, container, deep=deep)
+    chosen = choose_codec(codec, container, deep=deep, alpha=info.has_alpha, has_crf=crf is not None)
     options = encoder_options(chosen, crf, container, live=info.is_live)
     size = _checked_size(size) or info.size
-    pixel_format = choose_pixels(chosen, size, deep=deep)
+    kind: ChromaKind = {"420": "subsampled", "444": "full"}.get(chroma, info.chroma)  # type: ignore[assignment]
+    pixel_format = choose_pixels(chosen, size, deep=deep, chroma=kind, alpha=info.has_alpha)
+    if chosen == "prores_ks" and "444" in pixel_format:
+        options["profile"] = "4444"
     constant = _constant_rate(rate, info, container.constant)
     return Encoding(
         info=info,
         container=container,
         codec=chosen,
         options=options,
-        muxer_options=muxer_options(container, live=info.is_live),
+        muxer_options=muxer_options(container, live=info.is_live)
+        | ({"loop": gif_loop(info.path)} if container.format == "gif" else {}),
         size=size,
         pixel_format=pixel_format,
+        keeps_alpha=info.has_alpha and chosen in ALPHA_FORMATS,
         rate=constant,
         time_base=1 / constant if constant else tick_of(chosen, container, info.time_base),
     )
@@ -173,7 +184,7 @@ def _checked_size(size: Size | None) -> Size | None:
 
 def _constant_rate(rate: Fraction | float | None, info: StreamInfo, needed: bool) -> Fraction | None:
     if rate is None:
-        return (info.rate or FALLBACK_RATE).limit_denominator(1001) if needed else None
+        return (info.closest_rate or info.rate or FALLBACK_RATE).limit_denominator(1001) if needed else None
     exact = Fraction(rate).limit_denominator(1001)
     if not 0 < exact <= 1000:
         raise UsageError(f"A rate of {float(rate):g} frames per second cannot be written", hint="--fps takes 1 to 1000")

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from livestyle.frame import Frame, StreamInfo
+import numpy as np
+
+from livestyle.frame import Alpha, Frame, Pixels, StreamInfo
+from livestyle.media.depth import laid_on_white
 from livestyle.media.pyav import Packet, add_video, av, open_output
 from livestyle.media.resize import Size, letterbox, size_of
 from livestyle.sinks.files.containers import Container
 from livestyle.sinks.files.encoding import Converter, aspect_after, output_color, quiet_encoder, set_tags
 from livestyle.sinks.files.pacing import Pace, Shown
+from livestyle.sinks.files.projection import carry_marks
 from livestyle.sinks.files.stream_copy import CopiedStreams
+
+log = logging.getLogger("livestyle")
 
 FALLBACK_RATE = Fraction(30)
 """Frames per second, where neither the source nor the user says any."""
@@ -30,6 +37,7 @@ class Encoding:
     muxer_options: dict[str, str]
     size: Size  # (width, height) of the output
     pixel_format: str  # FFmpeg's name
+    keeps_alpha: bool  # False: transparent frames are laid on white
     rate: Fraction | None  # frames per second, constant; None: every frame keeps its own time
     time_base: Fraction  # seconds per tick of the output
 
@@ -42,11 +50,12 @@ class VideoFile:
 
         Raises any exception that PyAV may have for it.
         """
-        self._encoding, self._copied = encoding, copied
+        self._path, self._encoding, self._copied = path, encoding, copied
         self._shown_size = size_of(first.pixels)
         self._base = encoding.info.time_base
         self._durations: dict[int, int] = {}
         self._last_pts: int | None = None
+        self._laid = False
         self._written = 0
         self._encoded = 0
         self._color = output_color(encoding.info.color, encoding.size, encoding.pixel_format)
@@ -70,8 +79,22 @@ class VideoFile:
         moment = frame.pts * self._base - self._origin
         # A camera that comes back with another size gets bars: a stretched face would be worse.
         pixels = letterbox(frame.pixels, self._shown_size)
-        for shown in self._pace.put(self._convert.convert(pixels), moment):
+        alpha = frame.alpha if frame.alpha is not None and frame.alpha.shape == pixels.shape[:2] else None
+        if alpha is not None and not self._encoding.keeps_alpha:
+            pixels, alpha = self._on_white(pixels, alpha), None
+        for shown in self._pace.put(self._convert.convert(pixels, alpha), moment):
             self._encode(shown)
+
+    def _on_white(self, pixels: Pixels, alpha: Alpha) -> Pixels:
+        if alpha.min() == np.iinfo(alpha.dtype).max:
+            return pixels
+        if not self._laid:
+            self._laid = True
+            log.warning(
+                "%s is transparent, which %s in %s is not: it is laid on white (.mov and .webm keep it)",
+                self._encoding.info.name, self._encoding.codec, self._encoding.container.format,
+            )  # fmt: skip
+        return laid_on_white(pixels, alpha)
 
     def finish(self) -> None:
         """Encode the frame that is still held, empty the encoder, copy the rest, write the file's end."""
@@ -79,9 +102,22 @@ class VideoFile:
         for shown in self._pace.finish(end - self._origin):
             self._encode(shown)
         self._mux(self._last_packets())
+        if self._pace.left_out:
+            log.warning(
+                "%d of %d pictures of %s are left out: %s", self._pace.left_out, self._written,
+                self._encoding.info.name, self._why_left_out(),
+            )  # fmt: skip
         if self._copied is not None:
             self._copied.copy_rest(self._output, self._last_pts, end)
         self._output.close()
+        if self._copied is not None:
+            carry_marks(self._copied, self._path, self._encoding.container)
+
+    def _why_left_out(self) -> str:
+        rate = self._encoding.rate
+        if rate is None:
+            return f"{self._encoding.container.format} cannot show them that quickly"
+        return f"they come faster than the output's {float(rate):g} frames per second"
 
     def _last_packets(self) -> list[Packet]:
         packets: list[Packet] = list(self._stream.encode(None))
@@ -151,8 +187,11 @@ class VideoFile:
     def _add_copied_streams(self, copied: CopiedStreams) -> None:
         self._output.metadata.update(copied.metadata)
         self._stream.metadata.update(copied.video_metadata)
+        self._stream.disposition = copied.video_disposition
         copied.add_streams(self._output, self._encoding.container)
         self._output.set_chapters(copied.chapters())
+        self._output.start_encoding()  # which decides the ticks of every stream
+        copied.write_covers(self._output)
 
 
 def _with_own_keys(options: dict[str, str], copied: CopiedStreams | None) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from livestyle.errors import SourceError, UsageError, foreign_errors, reason_of
-from livestyle.frame import Frame, Pixels, StreamInfo, read_only
+from livestyle.frame import Alpha, Frame, Pixels, StreamInfo, read_only
 from livestyle.media.color import SRGB
 from livestyle.media.memory import check_video
 from livestyle.media.refusals import is_damaged
@@ -22,13 +21,11 @@ from livestyle.media.refusals import is_damaged
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-log = logging.getLogger("livestyle")
-
 _USUAL_MS = 100  # of a frame that does not say how long it is shown, as browsers have it
 
 
 class AnimationSource:
-    """Every frame once, in order, at its own time in milliseconds. Transparent parts are laid on white."""
+    """Every frame once, in order, at its own time in milliseconds, transparent parts included."""
 
     def __init__(self, path: str | Path, *, start: float = 0.0, duration: float | None = None) -> None:
         """Read `duration` seconds (None: to the end) of `path`, from the first frame at or after `start` seconds.
@@ -44,7 +41,6 @@ class AnimationSource:
         self._stack = ExitStack()
         self._lock = threading.Lock()
         self._open = True
-        self._said = False
         with foreign_errors(self._damaged):
             self._image = self._opened()
         self._left = iter(range(self._image.n_frames))  # type: ignore[attr-defined]  # which only moving images have
@@ -58,12 +54,12 @@ class AnimationSource:
                 if not self._open:
                     return
                 with foreign_errors(self._damaged):
-                    pixels, shown_ms = self._frame(index)
+                    pixels, alpha, shown_ms = self._frame(index)
             first, end = self._part
             if end is not None and at >= end:
                 return
             if at >= first:
-                yield Frame(read_only(pixels), at, time.monotonic())
+                yield Frame(read_only(pixels), at, time.monotonic(), alpha=alpha)
             at += shown_ms
 
     def close(self) -> None:
@@ -79,24 +75,19 @@ class AnimationSource:
         check_video(self._path, image.size)
         return image
 
-    def _frame(self, index: int) -> tuple[Pixels, int]:
-        """(H, W, 3) and how many milliseconds it is shown."""
-        from PIL import Image
-
+    def _frame(self, index: int) -> tuple[Pixels, Alpha | None, int]:
+        """(H, W, 3), (H, W) or None for an opaque image, and how many milliseconds it is shown."""
         self._image.seek(index)
         self._image.load()
-        shown = int(self._image.info.get("duration") or _USUAL_MS)
+        shown = max(1, int(self._image.info.get("duration") or _USUAL_MS))
         if self._image.mode != "RGBA":
-            return np.array(self._image.convert("RGB")), max(1, shown)
-        if not self._said and np.asarray(self._image.getchannel("A")).min() < 255:
-            self._said = True
-            log.info("%s is laid on white where it is transparent", self._path)
-        white = Image.new("RGBA", self._image.size, "white")
-        return np.array(Image.alpha_composite(white, self._image).convert("RGB")), max(1, shown)
+            return np.array(self._image.convert("RGB")), None, shown
+        whole = np.asarray(self._image)
+        return np.ascontiguousarray(whole[..., :3]), np.ascontiguousarray(whole[..., 3]), shown
 
     def _describe(self, start: float, duration: float | None) -> StreamInfo:
         with foreign_errors(self._damaged):
-            _, shown_ms = self._frame(0)
+            _, alpha, shown_ms = self._frame(0)
         whole = start == 0 and duration is None
         return StreamInfo(
             name=str(self._path),
@@ -104,6 +95,8 @@ class AnimationSource:
             time_base=Fraction(1, 1000),
             rate=Fraction(1000, shown_ms),
             color=SRGB,
+            chroma="animation",
+            has_alpha=alpha is not None and bool((alpha < 255).any()),
             frames=self._image.n_frames if whole else None,  # type: ignore[attr-defined]
             path=self._path,
             start=start,

@@ -9,29 +9,28 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from livestyle.errors import ColorError, DecodeError, LivestyleError, SourceError, UsageError, foreign_errors, reason_of
-from livestyle.frame import ColorInfo, Frame, Pixels, StreamInfo
+from livestyle.errors import ColorError, LivestyleError, SourceError, UsageError, foreign_errors
+from livestyle.frame import ChromaKind, ColorInfo, Frame, Pixels, StreamInfo
+from livestyle.media.clock import jumps_before
 from livestyle.media.color import complete_color, name_tags, refuse_unsupported
-from livestyle.media.memory import check_video, most_pixels
 from livestyle.media.orientation import flip_of
 from livestyle.media.pyav import (
     InputContainer,
-    Packet,
     av,
-    decoder_of,
+    codec_name,
     fraction_of,
-    is_cover,
-    open_input,
     side_data,
 )
-from livestyle.media.refusals import cannot_be_read, is_damaged
 from livestyle.media.timeline import first_tick, start_of
-from livestyle.sources.files.file_type import refuse_lists
-from livestyle.sources.pixel_format import PictureReader, bit_depth, is_rgb
+from livestyle.sources.files.deinterlace import Deinterlace, Deinterlacer
+from livestyle.sources.files.opening import decoder_with_alpha, open_media, time_base_of, unreadable, video_stream
+from livestyle.sources.files.reading import Reading
+from livestyle.sources.pixel_format import PictureReader, bit_depth, has_full_chroma, is_rgb, is_transparent
 
 log = logging.getLogger("livestyle")
 
-_NOT_VIDEO = {"tty"}  # FFmpeg's demuxers that accept any text
+_ANIMATIONS = {"gif", "apng", "webp"}  # FFmpeg's names of codecs
+_FASTEST = 120  # frames per second that are believed of a file with varying ones
 _SEEK_BACK = (0, 2, 10, 60)  # seconds before the start that are tried when a file's index leads beyond it
 
 
@@ -42,7 +41,14 @@ class VideoSource:
     opening already, because size, orientation, colour and a missing decoder show only there.
     """
 
-    def __init__(self, path: str | Path, *, start: float = 0.0, duration: float | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        start: float = 0.0,
+        duration: float | None = None,
+        deinterlace: Deinterlace = "auto",
+    ) -> None:
         """Read `duration` seconds (None: to the end) of `path`, from the first frame at or after `start` seconds."""
         self._path = Path(path)
         if start < 0 or (duration is not None and duration <= 0):
@@ -56,8 +62,8 @@ class VideoSource:
         self._closing = threading.Event()  # seen between two packets, so that closing never waits for a whole file
         self._size_noted = False
         try:
-            with foreign_errors(lambda error: _unreadable(self._path, error)):
-                self._begin(start, duration)
+            with foreign_errors(lambda error: unreadable(self._path, error)):
+                self._begin(start, duration, deinterlace)
         except BaseException:
             self._container.close()
             raise
@@ -73,9 +79,11 @@ class VideoSource:
             last = pts
             pixels = self._pixels_of(picture)
             if pixels is not None:
-                yield Frame(pixels, pts, time.monotonic())
+                yield Frame(pixels, pts, time.monotonic(), alpha=self._reader.read_alpha(picture))
         with self._lock:  # the open container holds what the file announces
             if not self._closing.is_set():
+                if self._reading.clock_jumped:
+                    log.warning("The clock of %s jumps: pictures and sound go on without a gap there", self._path)
                 self._reading.check_complete(last, self.info)
 
     def close(self) -> None:
@@ -86,15 +94,22 @@ class VideoSource:
                 self._closed = True
                 self._container.close()
 
-    def _begin(self, start: float, duration: float | None) -> None:
-        self._stream = _video_stream(self._container, self._path)
-        self._time_base = _time_base(self._stream, self._path)
+    def _begin(self, start: float, duration: float | None, deinterlace: Deinterlace) -> None:
+        self._stream = video_stream(self._container, self._path)
+        self._time_base = time_base_of(self._stream, self._path)
+        self._whole = Deinterlacer(str(self._path), self._time_base, deinterlace)
         self._bounds(start, duration)
-        self._reading = _Reading(self._container, self._stream, self._path, self._closing)
+        self._reading = self._read_on()
         first = self._first_frame(start)
         self._first: av.VideoFrame | None = first
         self._reader, self.info = self._describe(first, start, duration)
         self._reader.read(first)  # a format that cannot be converted is refused before an output is created
+
+    def _read_on(self) -> Reading:
+        """From where the container is."""
+        self._whole.finish()  # frames from where it was before
+        decoder = decoder_with_alpha(self._stream)
+        return Reading(self._container, self._stream, self._path, self._closing, self._whole, decoder)
 
     def _pixels_of(self, picture: av.VideoFrame) -> Pixels | None:
         """None for a picture that cannot be converted, such as damaged ones whose format changes in the middle."""
@@ -149,24 +164,26 @@ class VideoSource:
 
     def _seek(self, start: float) -> av.VideoFrame | None:
         """The first frame decoded after seeking to the key frame before `start`; never one that skips frames."""
+        if jumps_before(self._path, start):
+            return self._reading.next()
         for back in (seconds for seconds in _SEEK_BACK if seconds < start):
             try:
                 offset = self._start_pts - int(back / self._time_base)
                 self._container.seek(offset, stream=self._stream, backward=True)
             except Exception:  # FFmpeg's errors, and OverflowError for a time beyond its 64 bits
                 break
-            self._reading = _Reading(self._container, self._stream, self._path, self._closing)
+            self._reading = self._read_on()
             first = self._reading.next()
             if first is not None and first.pts is not None and first.pts <= self._start_pts:
                 return first
         return self._reopen().next()
 
-    def _reopen(self) -> _Reading:
+    def _reopen(self) -> Reading:
         """From the beginning: for files that cannot seek."""
         self._container.close()
         self._container = open_media(self._path)
-        self._stream = _video_stream(self._container, self._path)
-        self._reading = _Reading(self._container, self._stream, self._path, self._closing)
+        self._stream = video_stream(self._container, self._path)
+        self._reading = self._read_on()
         return self._reading
 
     def _no_frame(self, start: float) -> SourceError:
@@ -191,8 +208,11 @@ class VideoSource:
             size=self._coded_size[::-1] if flip[0] else self._coded_size,
             time_base=self._time_base,
             rate=rate,
+            closest_rate=_closest_rate(self._stream),
             color=color,
             bit_depth=depth,
+            chroma=self._chroma(first),
+            has_alpha=is_transparent(reader.read_alpha(first)),
             frames=_frames(self._stream, start, duration) or (round(left * rate) if left and rate else None),
             duration=left,
             path=self._path,
@@ -200,6 +220,11 @@ class VideoSource:
             stop=None if duration is None else start + duration,
         )
         return reader, info
+
+    def _chroma(self, first: av.VideoFrame) -> ChromaKind:
+        if not has_full_chroma(first.format):
+            return "subsampled"
+        return "animation" if codec_name(self._stream) in _ANIMATIONS else "full"
 
     def _time_of(self, picture: av.VideoFrame, last: int | None) -> int:
         step = max(1, round(1 / (self.info.rate or 25) / self._time_base))
@@ -210,164 +235,6 @@ class VideoSource:
             return pts
         self._reading.note_time(pts, last)
         return last + 1
-
-
-class _Reading:
-    """Demuxing and decoding from one place in the file on; counts what was lost."""
-
-    def __init__(self, container: InputContainer, stream: av.VideoStream, path: Path, closing: threading.Event) -> None:
-        self._closing = closing
-        self._stream = stream
-        self._path = path
-        self._packets = self._demux(container)
-        self._ready: list[av.VideoFrame] = []
-        self._done = False
-        self._broken: str | None = None  # what FFmpeg said when the file broke off
-        self._damaged = 0  # packets that could not be decoded
-        self._seen = 0  # video packets
-        self._end: dict[int, Fraction] = {}  # stream index -> end of its last packet, seconds on the file's clock
-        self._times_noted = False
-        self._container = container
-
-    def next(self) -> av.VideoFrame | None:
-        """The next decoded frame in presentation order, None at the end and when closing."""
-        while not self._ready and not self._done:
-            packet = next(self._packets, None)
-            if self._closing.is_set():
-                return None
-            self._done = packet is None
-            self._ready = self._decode(packet)
-        return self._ready.pop(0) if self._ready else None
-
-    def note_damage(self) -> None:
-        """Count a frame that is lost."""
-        self._damaged += 1
-
-    def note_time(self, pts: int, last: int) -> None:
-        if not self._times_noted:
-            self._times_noted = True
-            log.info("%s has frames whose times do not increase (%d after %d): moved apart", self._path, pts, last)
-
-    def check_complete(self, last_pts: int | None, info: StreamInfo) -> None:
-        """Raise DecodeError when fewer pictures came than the file announces."""
-        missing = self._missing(info)
-        if missing:
-            raise DecodeError(
-                is_damaged(self._path, missing),
-                hint="the output holds all the frames there were",
-            )
-
-    def _demux(self, container: InputContainer) -> Iterator[Packet]:
-        """Video packets; the others only show how far the file goes."""
-        try:
-            for packet in container.demux():
-                if self._closing.is_set():
-                    return
-                if packet.size == 0 and packet.pts is None:
-                    continue  # PyAV's own end marks
-                self._count(packet)
-                if packet.stream.index == self._stream.index:
-                    self._seen += 1
-                    yield packet
-        except Exception as error:
-            self._broken = reason_of(error)
-
-    def _count(self, packet: Packet) -> None:
-        moment = packet.pts if packet.pts is not None else packet.dts
-        time_base = fraction_of(packet.time_base)
-        if moment is not None and time_base:
-            end = Fraction(moment + (packet.duration or 0)) * time_base
-            index = packet.stream.index
-            self._end[index] = max(end, self._end.get(index, end))
-
-    def _decode(self, packet: Packet | None) -> list[av.VideoFrame]:
-        try:
-            return list(self._stream.codec_context.decode(packet))
-        except av.error.EOFError:
-            return []
-        except Exception:
-            log.debug("a packet of %s cannot be decoded", self._path, exc_info=True)
-            self._damaged += 1
-            return []
-
-    def _missing(self, info: StreamInfo) -> str:
-        gap = self._gap(info)
-        if gap:
-            frames = self._stream.frames - self._seen if info.start == 0 and self._stream.frames else 0
-            many = f"{frames} of {self._stream.frames} frames, " if frames > 0 else ""
-            return f"the last {many}{float(gap):.2f} s are missing"
-        if self._broken:
-            return f"reading failed ({self._broken})"
-        if self._damaged:
-            return f"{self._damaged} of {self._seen} video packets could not be decoded"
-        return ""
-
-    def _gap(self, info: StreamInfo) -> Fraction:
-        """Seconds between the end that the file announces and the end of its data; 0 when that is nothing unusual."""
-        frame = 1 / (info.rate or Fraction(25))
-        announced = self._announced_video()
-        if announced is not None:
-            gap = announced - self._end.get(self._stream.index, Fraction(0))
-            return gap if gap > frame * Fraction(3, 2) else Fraction(0)
-        if self._container.duration is None or not self._end:
-            return Fraction(0)
-        # Matroska says only how long the longest stream is, rounded, so be generous.
-        gap = start_of(self._container) + Fraction(self._container.duration, 1_000_000) - max(self._end.values())
-        return gap if gap > max(2 * frame, Fraction(1, 2)) else Fraction(0)
-
-    def _announced_video(self) -> Fraction | None:
-        time_base = fraction_of(self._stream.time_base)
-        if not self._stream.duration or time_base is None:
-            return None
-        return ((self._stream.start_time or 0) + self._stream.duration) * time_base
-
-
-def open_media(path: Path) -> InputContainer:
-    """An open PyAV input container. Raises SourceNotFoundError or SourceError."""
-    refuse_lists(path)
-    with foreign_errors(lambda error: _unreadable(path, error)):
-        container = open_input(path)
-    if container.format.name in _NOT_VIDEO:
-        container.close()
-        raise SourceError(f"{path} is text, not a video")
-    return container
-
-
-def _unreadable(path: Path, error: Exception) -> SourceError:
-    if isinstance(error, PermissionError):
-        return cannot_be_read(path, error)
-    return SourceError(
-        f"{path} is not a video that FFmpeg can read, or its beginning or index is damaged ({reason_of(error)})",
-        hint="a recording that was cut off before it was finished often cannot be opened",
-    )
-
-
-def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
-    streams = [stream for stream in container.streams.video if not is_cover(stream)]
-    if not streams:
-        has_cover = bool(container.streams.video)
-        kind = "only sound" if container.streams.audio else "no pictures"
-        raise SourceError(
-            f"{path} has {kind}{' and a cover picture' if has_cover else ''}: there is no video stream to style",
-            hint="give a video or a photo",
-        )
-    # A sequence of HEIF or AVIF also holds its cover as a video of one frame.
-    stream = next((stream for stream in streams if stream.frames > 1), streams[0])
-    decoder = decoder_of(stream)
-    if decoder is None:
-        raise SourceError(f"{path} uses a video codec that this FFmpeg cannot decode", hint="convert it to H.264 first")
-    decoder.thread_type = av.codec.context.ThreadType.AUTO
-    check_video(path, (decoder.width, decoder.height))
-    # Sizes may change on the way, or stand in no header.
-    decoder.options = {"max_pixels": str(most_pixels())}
-    return stream
-
-
-def _time_base(stream: av.VideoStream, path: Path) -> Fraction:
-    time_base = fraction_of(stream.time_base)
-    if time_base is None:
-        raise SourceError(f"{path} does not say in what unit the times of its video are", hint="convert it first")
-    return time_base
 
 
 def _color(first: av.VideoFrame, stream: av.VideoStream, path: Path) -> ColorInfo:
@@ -413,6 +280,12 @@ def _duration(container: InputContainer, stream: av.VideoStream) -> Fraction | N
 def _rate(stream: av.VideoStream) -> Fraction | None:
     rate = fraction_of(stream.average_rate) or fraction_of(stream.guessed_rate)
     return rate if rate and 0 < rate < 1000 else None
+
+
+def _closest_rate(stream: av.VideoStream) -> Fraction | None:
+    """The rate that all times of a stream fit (FFmpeg's r_frame_rate), unless it is that of a clock's ticks."""
+    rate = fraction_of(stream.base_rate)
+    return rate if rate and 0 < rate <= _FASTEST else None
 
 
 def _frames(stream: av.VideoStream, start: float, duration: float | None) -> int | None:

@@ -258,7 +258,7 @@ def _fails(folder: Path, name: str, seed: int) -> str | None:
 @pytest.mark.parametrize(
     ("opening", "read"),
     [
-        ("livestyle.sources.files.video.open_input", VideoSource),
+        ("livestyle.sources.files.opening.open_input", VideoSource),
         ("PIL.Image.open", PhotoSource),
         ("pathlib.Path.open", kind_of),
     ],

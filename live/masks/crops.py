@@ -135,6 +135,18 @@ def size_for(crop: Picture, pixels: int) -> tuple[int, int]:
     return round(math.sqrt(pixels * aspect)), round(math.sqrt(pixels / aspect))
 
 
+def covered(rows: slice, columns: slice, shape: tuple[int, ...]) -> Crop:
+    """What the rows and columns really cover: parts lie on a grid."""
+    return Crop(columns.start / shape[1], rows.start / shape[0], columns.stop / shape[1], rows.stop / shape[0])
+
+
+def shown_at(picture: Picture, size: tuple[int, int]) -> Picture:
+    """The picture at the size (width, height)."""
+    smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
+    shown = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    return np.asarray(shown, np.uint8)
+
+
 def scaled(part: tuple[slice, slice], shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[slice, slice]:
     """Rows and columns of a picture of `shape`, in a copy of it of the shape `to`."""
     (rows, columns), scale = part, (to[0] / shape[0], to[1] / shape[1])

@@ -24,6 +24,9 @@ SHARED_HEAD = 48.0
 LARGE_HEAD = (90.0, 130.0)
 """Heights of a head between which seeing a picture at more than the network's own size becomes worse than at it."""
 
+LARGE_PIECE = 0.3
+"""Share of the picture's sides above which somebody or something without a face counts as close too."""
+
 DETAIL = 0.7
 """Pixels of the picture for each of the network's input below which a look does not show more, but only larger."""
 

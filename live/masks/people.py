@@ -48,6 +48,14 @@ class Sighting(NamedTuple):
     box: Crop  # what is shown of them
     head: Head | None  # None: no face was seen
 
+    def outward(self, part: Crop) -> Sighting:
+        """The same, seen in the part, in shares of the picture."""
+        head = self.head
+        if head is not None:
+            at = part.outward(Crop(head.x, head.y, head.x, head.y))
+            head = Head(at.left, at.top, head.height * (part.bottom - part.top))
+        return Sighting(part.outward(self.box), head)
+
 
 class Person(NamedTuple):
     """A person over time."""

@@ -14,9 +14,21 @@ import cv2
 import numpy as np
 
 from livestyle.frame import Picture, PlaneWeights
-from livestyle.masks.crops import SEAM, Crop, Plane, pixels_of, resized, scaled, seamed, size_for
+from livestyle.masks.crops import (
+    SEAM,
+    Crop,
+    Plane,
+    around,
+    covered,
+    pixels_of,
+    resized,
+    scaled,
+    seamed,
+    shown_at,
+    size_for,
+)
 from livestyle.masks.flow import THUMBNAIL
-from livestyle.masks.parts import LARGE_HEAD, Part, View, closer_parts
+from livestyle.masks.parts import LARGE_HEAD, LARGE_PIECE, Part, View, closer_parts
 from livestyle.masks.people import Head, People, Person, Sighting, sightings
 from livestyle.masks.pyramid import FramePyramid, medium
 from livestyle.masks.weights import FACE, region_weights
@@ -31,7 +43,7 @@ SEARCH = 1.5
 MOST_PARTS = 32
 """Parts that are known at a time."""
 
-_FINE_PART = 0.6  # the weight of a part where the whole has been looked at more finely too: both know something
+_FINE_PART = 0.8  # the weight of a part where the whole has been looked at more finely too: both know something
 _AT_LEAST = 0.1  # seconds from one segmentation of the whole to the next, if something does change
 _CHANGED = 12.0  # levels of 255 by which a pixel of the thumbnail has changed its content
 _OTHER_SCENE = 0.25  # share of changed pixels in the thumbnail above which the whole is segmented at once
@@ -165,8 +177,10 @@ class RoiSegmenter:
         share = self._fine_share(found, pyramid.seconds, view)
         self._scale = 1.0
         if share > 0 and isinstance(self._segmenter, ResizableSegmenter):
-            fine, found = self._look(pyramid.large, self._segmenter.resized(FINE))
-            weights = PlaneWeights(resized(weights, fine.shape[1:]) * np.float32(1 - share) + fine * np.float32(share))
+            fine, finer = self._look(pyramid.large, self._segmenter.resized(FINE))
+            found = _with_reason(finer, found)
+            weights = PlaneWeights(resized(weights, fine.shape[1:]).copy())
+            weights += np.float32(share) * _around_people(found, view, fine.shape[1:]) * (fine - weights)
             self._scale, self._refined = FINE, pyramid.seconds
         self._people.see(found, view.aspect)
         return weights
@@ -177,6 +191,9 @@ class RoiSegmenter:
             return 0.0
         near, nearer = LARGE_HEAD
         head = max((view.head(one.head.height) for one in found if one.head is not None), default=0.0)
+        # A hand is close too.
+        if any(one.head is None and one.box.size > LARGE_PIECE for one in found):
+            return 0.0
         return 0.5 * min(max((nearer - head) / (nearer - near), 0.0), 1.0)
 
     def _plan(self, view: View) -> None:
@@ -222,7 +239,7 @@ class RoiSegmenter:
         picture, shape = pyramid.large, pyramid.luma.shape
         rows, columns = cut = pixels_of(part.crop, picture.shape)
         shown = medium(np.ascontiguousarray(picture[cut]))
-        weights, found = self._look(_shown_at(shown, size_for(shown, view.pixels)))
+        weights, found = self._look(shown_at(shown, size_for(shown, view.pixels)))
         down, across = area = scaled(cut, picture.shape, shape)
         known = seamed(area, shape) * free[area]
         share = known * np.float32(_FINE_PART if self._scale > 1 else 1)
@@ -230,8 +247,8 @@ class RoiSegmenter:
         result[:, down, across] += share * (part_weights - result[:, down, across])
         seen[area] = np.maximum(seen[area], known)
         part.looked = pyramid.seconds
-        crop = _crop_of(rows, columns, picture.shape)
-        self._people.see_closer([_outward(one, crop) for one in found], view.aspect, crop, part.people)
+        crop = covered(rows, columns, picture.shape)
+        self._people.see_closer([one.outward(crop) for one in found], view.aspect, crop, part.people)
 
     def _is_search_due(self, seconds: float) -> bool:
         """Whether to look for people who are too small for the whole."""
@@ -246,13 +263,27 @@ class RoiSegmenter:
         for _ in range(4 if new else 1):
             left, top = (1 - TILE) * (self._tile % 2), (1 - TILE) * (self._tile // 2)
             cut = pixels_of(Crop(left, top, left + TILE, top + TILE), pyramid.large.shape)
-            crop = _crop_of(*cut, pyramid.large.shape)
+            crop = covered(*cut, pyramid.large.shape)
             tile = medium(np.ascontiguousarray(pyramid.large[cut]))
-            _, found = self._look(_shown_at(tile, pyramid.medium.shape[1::-1]))
-            small = [one for one in (_outward(one, crop) for one in found) if _is_overlooked(one, view, whole)]
+            _, found = self._look(shown_at(tile, pyramid.medium.shape[1::-1]))
+            small = [one for one in (one.outward(crop) for one in found) if _is_overlooked(one, view, whole)]
             self._people.find(small, view.aspect, crop)
             self._tile = (self._tile + 1) % 4
         self._searched = pyramid.seconds
+
+
+def _with_reason(finer: list[Sighting], found: list[Sighting]) -> list[Sighting]:
+    """Who a finer look has found by the face, or where the look at the network's own size has found somebody too."""
+    return [one for one in finer if one.head is not None or any(one.box.common(other.box).area > 0 for other in found)]
+
+
+def _around_people(found: list[Sighting], view: View, shape: tuple[int, ...]) -> Plane:
+    """(h, w) 1 around them, 0 where nobody is: there large areas of shadow look like hair when they are enlarged."""
+    near = np.zeros(shape, np.float32)
+    for one in found:
+        area = pixels_of(around(one.box, view.aspect), shape)
+        near[area] = np.maximum(near[area], seamed(area, shape))
+    return near
 
 
 def _is_overlooked(one: Sighting, view: View, whole: PlaneWeights) -> bool:
@@ -266,24 +297,3 @@ def _pixel_of(head: Head, shape: tuple[int, ...]) -> tuple[int, int]:
     """Row and column of the middle of a face in a picture of that shape."""
     height, width = shape
     return min(int(head.y * height), height - 1), min(int(head.x * width), width - 1)
-
-
-def _shown_at(picture: Picture, size: tuple[int, int]) -> Picture:
-    """The picture at the size (width, height)."""
-    smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
-    shown = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-    return np.asarray(shown, np.uint8)
-
-
-def _crop_of(rows: slice, columns: slice, shape: tuple[int, ...]) -> Crop:
-    """What the rows and columns really cover: parts lie on a grid."""
-    return Crop(columns.start / shape[1], rows.start / shape[0], columns.stop / shape[1], rows.stop / shape[0])
-
-
-def _outward(one: Sighting, crop: Crop) -> Sighting:
-    """What was seen in the crop, in shares of the picture."""
-    head = one.head
-    if head is not None:
-        at = crop.outward(Crop(head.x, head.y, head.x, head.y))
-        head = Head(at.left, at.top, head.height * (crop.bottom - crop.top))
-    return Sighting(crop.outward(one.box), head)

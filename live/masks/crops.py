@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livestyle.frame import Picture, PlaneWeights, Probabilities
+from livestyle.frame import PlaneWeights, Probabilities
 
 MARGIN = 0.3
 """Of the people's larger side, left on each side of them: they move between two masks."""
@@ -128,23 +128,9 @@ def pixels_of(crop: Crop, shape: tuple[int, ...]) -> tuple[slice, slice]:
     return span(crop.top, crop.bottom, shape[0]), span(crop.left, crop.right, shape[1])
 
 
-def size_for(crop: Picture, pixels: int) -> tuple[int, int]:
-    """(width, height) at which to show a crop to a network of so many pixels: of the nearest of ASPECTS."""
-    height, width = crop.shape[:2]
-    aspect = min(ASPECTS, key=lambda one: abs(math.log(width / height / one)))
-    return round(math.sqrt(pixels * aspect)), round(math.sqrt(pixels / aspect))
-
-
 def covered(rows: slice, columns: slice, shape: tuple[int, ...]) -> Crop:
     """What the rows and columns really cover: parts lie on a grid."""
     return Crop(columns.start / shape[1], rows.start / shape[0], columns.stop / shape[1], rows.stop / shape[0])
-
-
-def shown_at(picture: Picture, size: tuple[int, int]) -> Picture:
-    """The picture at the size (width, height)."""
-    smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
-    shown = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-    return np.asarray(shown, np.uint8)
 
 
 def scaled(part: tuple[slice, slice], shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[slice, slice]:

@@ -24,8 +24,6 @@ from livestyle.masks.crops import (
     resized,
     scaled,
     seamed,
-    shown_at,
-    size_for,
 )
 from livestyle.masks.flow import THUMBNAIL
 from livestyle.masks.parts import LARGE_HEAD, LARGE_PIECE, Part, View, closer_parts
@@ -238,8 +236,7 @@ class RoiSegmenter:
         """Blend the mask of a part into the `result`, in place, where it is `free`."""
         picture, shape = pyramid.large, pyramid.luma.shape
         rows, columns = cut = pixels_of(part.crop, picture.shape)
-        shown = medium(np.ascontiguousarray(picture[cut]))
-        weights, found = self._look(shown_at(shown, size_for(shown, view.pixels)))
+        weights, found = self._look(medium(np.ascontiguousarray(picture[cut])))
         down, across = area = scaled(cut, picture.shape, shape)
         known = seamed(area, shape) * free[area]
         share = known * np.float32(_FINE_PART if self._scale > 1 else 1)
@@ -264,8 +261,7 @@ class RoiSegmenter:
             left, top = (1 - TILE) * (self._tile % 2), (1 - TILE) * (self._tile // 2)
             cut = pixels_of(Crop(left, top, left + TILE, top + TILE), pyramid.large.shape)
             crop = covered(*cut, pyramid.large.shape)
-            tile = medium(np.ascontiguousarray(pyramid.large[cut]))
-            _, found = self._look(shown_at(tile, pyramid.medium.shape[1::-1]))
+            _, found = self._look(medium(np.ascontiguousarray(pyramid.large[cut])))
             small = [one for one in (one.outward(crop) for one in found) if _is_overlooked(one, view, whole)]
             self._people.find(small, view.aspect, crop)
             self._tile = (self._tile + 1) % 4

@@ -58,7 +58,7 @@ def test_a_decoder_allocates_no_frame_that_is_too_large(tmp_path: Path, monkeypa
     clip = tmp_path / "a.mkv"
     write_clip(clip, [scene(index) for index in range(3)], [0, 40, 80])
     VideoSource(clip).close()
-    monkeypatch.setattr("livestyle.sources.files.video.most_pixels", lambda: 1000)
+    monkeypatch.setattr("livestyle.sources.files.opening.most_pixels", lambda: 1000)
     with pytest.raises(SourceError):
         VideoSource(clip)
 

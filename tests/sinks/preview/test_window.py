@@ -279,7 +279,8 @@ def display() -> Iterator[str]:
     if sys.platform != "linux" or needed:
         pytest.skip(f"needs Linux with {', '.join(needed) or 'X11'}")
     read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1024x768x24", "-nolisten", "tcp"]
+    # Otherwise it starts again whenever its last window closes, and refuses connections meanwhile.
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1024x768x24", "-nolisten", "tcp", "-noreset"]
     server = subprocess.Popen(command, pass_fds=[write], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.close(write)
     with os.fdopen(read) as numbers:
@@ -339,7 +340,9 @@ class Shower:
         self.process = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(SHOW)], env=environment, stdout=subprocess.PIPE, text=True
         )
-        assert self.line() == "open\n"
+        if self.line() != "open\n":
+            self.end()
+            pytest.fail("the window does not open")
         self.identity = self.run("xdotool", "search", "--sync", "--name", "^livestyle test$").split()[-1]
         self.run("xdotool", "windowfocus", "--sync", self.identity)
 

@@ -64,7 +64,12 @@ POSSIBLE = {"jpeg": ["L", "RGB", "CMYK", "YCbCr"], "group4": ["1"]}  # with thes
 def test_every_compression_of_pillow(tmp_path, packing: str, mode: str) -> None:
     """The same picture as Pillow makes of the file, for what its libtiff can write."""
     path = tmp_path / "a.tif"
-    Image.fromarray(scene()).convert(mode).save(path, compression=None if packing == "raw" else packing)
+    try:
+        Image.fromarray(scene()).convert(mode).save(path, compression=None if packing == "raw" else packing)
+        with Image.open(path) as image:
+            image.load()
+    except OSError as error:  # older ones lack compressions, and cannot read all that they write
+        pytest.skip(f"this Pillow does not do {packing} {mode}: {error}")
     photo = read_photo(path)
     with Image.open(path) as image:
         truth = np.asarray(image.convert("RGB" if photo.alpha is None else "RGBA"))

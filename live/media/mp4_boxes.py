@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-_HEADER = 8  # bytes: size and type (ISO/IEC 14496-12, 4.2)
+BOX_HEADER = 8  # bytes: size and type (ISO/IEC 14496-12, 4.2)
 _HOLDERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
 _ENTRY = 78  # bytes of a visual sample entry before its own boxes
 _LIST = 8  # bytes of stsd before its entries, of stco and co64 before their offsets
@@ -41,7 +41,7 @@ class _Box:
 
     def __bytes__(self) -> bytes:
         payload = self.head + b"".join(map(bytes, self.inside))
-        return (len(payload) + _HEADER).to_bytes(4, "big") + self.kind + payload
+        return (len(payload) + BOX_HEADER).to_bytes(4, "big") + self.kind + payload
 
     def find(self, *kinds: bytes) -> Iterator[_Box]:
         """The boxes along a path of types."""
@@ -86,31 +86,40 @@ def write_marks(path: Path, marks: Marks) -> bool:
     return True
 
 
-def _index(file: BinaryIO) -> tuple[int, int, _Box] | None:
-    """(where, bytes, the moov box) of a file; None without one."""
+def top_boxes(file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
+    """Where each box of a file begins that is in no other, its bytes and its type.
+
+    Bytes below BOX_HEADER end it: the box goes to the end of the file, or is damaged. The file may be moved meanwhile.
+    """
     at, length = 0, file.seek(0, os.SEEK_END)
-    while at + _HEADER <= length:
+    while at + BOX_HEADER <= length:
         file.seek(at)
-        header = file.read(_HEADER)
+        header = file.read(BOX_HEADER)
         size = int.from_bytes(header[:4], "big")
         if size == 1:
             size = int.from_bytes(file.read(8), "big")
-        if size < _HEADER:
-            return None
-        if header[4:] == b"moov" and size <= _LARGEST:
+        yield at, size, header[4:]
+        if size < BOX_HEADER:
+            return
+        at += size
+
+
+def _index(file: BinaryIO) -> tuple[int, int, _Box] | None:
+    """(where, bytes, the moov box) of a file; None without one."""
+    for at, size, kind in top_boxes(file):
+        if kind == b"moov" and BOX_HEADER <= size <= _LARGEST:
             file.seek(at)
             return at, size, _parse(file.read(size))[0]
-        at += size
     return None
 
 
 def _parse(data: bytes) -> list[_Box]:
     boxes, at = [], 0
-    while at + _HEADER <= len(data):
-        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + _HEADER]
-        if size < _HEADER:  # damaged, or to the end
+    while at + BOX_HEADER <= len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + BOX_HEADER]
+        if size < BOX_HEADER:  # damaged, or to the end
             size = len(data) - at
-        payload = data[at + _HEADER : at + size]
+        payload = data[at + BOX_HEADER : at + size]
         head = 0 if kind in _HOLDERS else _LIST if kind == b"stsd" else len(payload)
         inside = _parse(payload[head:])
         boxes.append(_Box(kind, payload[:head], _visual(inside) if kind == b"stsd" else inside))

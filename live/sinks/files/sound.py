@@ -11,6 +11,7 @@ import numpy as np
 
 from livestyle.media.pyav import OutputContainer, Packet, Stream, av, fraction_of
 from livestyle.sinks.files.carrying import SoundCodec
+from livestyle.sinks.files.packet_copy import ticks_of
 
 log = logging.getLogger("livestyle")
 
@@ -61,8 +62,7 @@ class EncodedSound:
         """Decode a packet and encode what lies inside start..until (seconds, source clock)."""
         self._span, self._origin = (start, until), origin
         base = fraction_of(packet.time_base) or Fraction(1)
-        ticks = packet.pts if packet.pts is not None else packet.dts or 0
-        self._decode(packet, ticks * base)
+        self._decode(packet, ticks_of(packet) * base)
         self._encode(output, partial=False)
 
     def finish(self, output: OutputContainer) -> None:

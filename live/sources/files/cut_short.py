@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from livestyle.media.mp4_boxes import BOX_HEADER, top_boxes
+
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp"}
-_BOX_HEADER = 8  # bytes: size and type (ISO/IEC 14496-12, 4.2)
 _RIFF_HEADER = 8  # bytes: name and size
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # RFC 8794, RFC 9559
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")  # header object
@@ -41,17 +42,12 @@ def is_cut_short(path: Path) -> bool:
 
 def _boxes_end(file: BinaryIO) -> int:
     """Where the last box of an MP4 or MOV file ends."""
-    at, length = 0, file.seek(0, os.SEEK_END)
-    while at + _BOX_HEADER <= length:
-        file.seek(at)
-        header = file.read(_BOX_HEADER)
-        size = int.from_bytes(header[:4], "big")
-        if size == 1:
-            size = int.from_bytes(file.read(8), "big")
-        if size < _BOX_HEADER:  # to the end of the file, or damaged
-            return length
-        at += size
-    return at
+    end = 0
+    for at, size, _ in top_boxes(file):
+        if size < BOX_HEADER:  # to the end of the file, or damaged
+            return file.seek(0, os.SEEK_END)
+        end = at + size
+    return end
 
 
 def _riff_end(file: BinaryIO) -> int:

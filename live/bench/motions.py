@@ -166,7 +166,7 @@ def _raised(t: float, come: float, leave: float) -> float:
 
 
 def _group(t: float, chance: Chance) -> Shot:
-    """Three far away, of whom two walk past each other and one behind those who sit in front."""
+    """Three people far away: two walk past each other, one walks behind the people in front."""
     first = Pose(x=-0.62 + 0.4 * t, y=-0.44 - 0.004 * _wave(t, 1.9, chance[0]))
     second = Pose(x=0.56 - 0.36 * t, y=-0.4 - 0.004 * _wave(t, 1.7, chance[1]))
     third = Pose(x=-0.1 + 0.14 * t, y=-0.24, angle=1.5 * _wave(t, 0.5, chance[2]))

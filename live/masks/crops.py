@@ -20,7 +20,7 @@ SMALLEST = 0.2
 """Share of the picture's sides below which no crop goes: a mistaken speck is not worth all of the model's cells."""
 
 ASPECTS = (0.5, 0.71, 1.0, 1.41, 2.0)
-"""Widths of crops in pixels divided by their heights: a few, because devices prepare a model anew for each."""
+"""Width divided by height of crops, in pixels: only a few, because some devices compile the model for each shape."""
 
 SEAM = 6
 """Pixels of the masks over which a crop blends into the rest."""
@@ -59,10 +59,6 @@ class Crop(NamedTuple):
             and (self.bottom == 1 or self.bottom - gap >= other.bottom)
         )
 
-    def holds(self, x: float, y: float) -> bool:
-        """Whether the point lies in it."""
-        return self.left <= x <= self.right and self.top <= y <= self.bottom
-
     def joined(self, other: Crop) -> Crop:
         """The smallest that contains both."""
         return Crop(*map(min, self[:2], other[:2]), *map(max, self[2:], other[2:]))
@@ -84,9 +80,6 @@ class Crop(NamedTuple):
             self.left + inner.right * width,
             self.top + inner.bottom * height,
         )
-
-
-WHOLE = Crop(0, 0, 1, 1)
 
 
 def joined(crops: Sequence[Crop]) -> Crop:
@@ -156,9 +149,7 @@ def seamed(part: tuple[slice, slice], shape: tuple[int, ...]) -> Plane:
 
 
 def resized(planes: Planes, shape: tuple[int, ...]) -> Planes:
-    """(C, h, w) planes at another height and width; the same array where they are of that size."""
-    if planes.shape[1:] == shape:
-        return planes
+    """(C, h, w) planes at another height and width, in a new array."""
     height, width = shape
     return cast(
         Planes, np.stack([cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in planes])

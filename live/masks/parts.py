@@ -1,4 +1,4 @@
-"""Which parts of a picture deserve a closer look: those with people whom the model sees too small."""
+"""Which parts of a picture are segmented again: those with people who are too small for the model in the whole."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LARGE_PIECE = 0.3
 DETAIL = 0.7
 """Pixels of the picture for each of the network's input below which a look does not show more, but only larger."""
 
-_SHRUNK = 0.6  # of a part: the people in it need less, so it is made anew
+_SHRUNK = 0.6  # of a part: the people in it need less, so the part is planned again
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +122,17 @@ def _shows(group: list[Person], crop: Crop, view: View, height: float) -> bool:
 
 def _grouped(groups: list[list[Person]], view: View) -> list[list[Person]]:
     """The groups with those put together of which one look shows enough; the largest saving first."""
+    known: dict[tuple[tuple[int, ...], tuple[int, ...]], float] = {}  # by the people's numbers: a crowd has many pairs
+
+    def saving_of(one: list[Person], other: list[Person]) -> float:
+        pair = tuple(person.number for person in one), tuple(person.number for person in other)
+        if pair not in known:
+            known[pair] = _saving(one, other, view)
+        return known[pair]
+
     while len(groups) > 1:
         savings = [
-            (_saving(one, other, view), first, second)
+            (saving_of(one, other), first, second)
             for second, other in enumerate(groups)
             for first, one in enumerate(groups[:second])
         ]

@@ -172,7 +172,7 @@ class People:
     def see(self, found: list[Sighting], aspect: float) -> None:
         """Take in what a look at the whole picture found; the picture is `aspect` times as wide as high.
 
-        Nobody whom a closer look has found is lost: they may be too small for the whole.
+        People found by a closer look are kept: they may be too small to be found in the whole.
         """
         people, new = self._matched(found, aspect)
         self._people = [

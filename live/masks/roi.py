@@ -177,7 +177,7 @@ class RoiSegmenter:
         if share > 0 and isinstance(self._segmenter, ResizableSegmenter):
             fine, finer = self._look(pyramid.large, self._segmenter.resized(FINE))
             found = _with_reason(finer, found)
-            weights = PlaneWeights(resized(weights, fine.shape[1:]).copy())
+            weights = resized(weights, fine.shape[1:])
             weights += np.float32(share) * _around_people(found, view, fine.shape[1:]) * (fine - weights)
             self._scale, self._refined = FINE, pyramid.seconds
         self._people.see(found, view.aspect)
@@ -206,7 +206,7 @@ class RoiSegmenter:
         # Those that have waited longest.
         turn = sorted(self._parts, key=lambda part: part.looked)[:count]
         shape = pyramid.luma.shape
-        result = PlaneWeights(resized(whole, shape).copy())
+        result = resized(whole, shape)
         # Where parts know more than the whole, its mask of this picture counts only until they have been looked at.
         seen = np.full(shape, float(fresh), np.float32)
         for part in self._parts if fresh else ():
